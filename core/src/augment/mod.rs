@@ -1,0 +1,1 @@
+//! Renders view plans to tensors.

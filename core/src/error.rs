@@ -1,0 +1,66 @@
+//! Errors that a caller tells apart; everything else is an [`anyhow::Error`] with context.
+
+use std::path::PathBuf;
+
+/// A recipe, a command-line setting or a plugin name that cannot be used as written.
+#[derive(Debug, thiserror::Error)]
+#[error("{origin}: `{key}`: {problem}")]
+pub struct RecipeError {
+    /// The file, environment variable or flag that said it.
+    pub origin: String,
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong, what was expected and what to do.
+    pub problem: String,
+}
+
+/// An image that cannot be read or used.
+#[derive(Debug, thiserror::Error)]
+#[error("image {}: {problem}", path.display())]
+pub struct ImageError {
+    /// The file on disk.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// NaN or infinity in a loss term: the run stops.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "step {step}: loss `{term}` is {value}; images {images:?}; the batch is saved in {}. \
+     Lower optimizer.lr, or look at the saved batch.", batch.display()
+)]
+pub struct NonFinite {
+    /// The optimiser step, counted from 0.
+    pub step: u64,
+    /// The loss term.
+    pub term: String,
+    /// NaN, inf or -inf.
+    pub value: f32,
+    /// The ids of the batch's images.
+    pub images: Vec<String>,
+    /// Where the batch was saved.
+    pub batch: PathBuf,
+}
+
+/// The user asked the run to stop; its checkpoint is written.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted at step {step}; a checkpoint is written, run the same command to resume")]
+pub struct Interrupted {
+    /// The next optimiser step.
+    pub step: u64,
+}
+
+/// "did you mean `scene`?" when one of `known` is close to `given`, then the whole list.
+pub fn suggest(given: &str, known: &[&str]) -> String {
+    let close = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), *name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min();
+    let list = known.join(", ");
+    match close {
+        Some((_, name)) => format!("did you mean `{name}`? Known: {list}"),
+        None => format!("known: {list}"),
+    }
+}

@@ -1,0 +1,86 @@
+//! What the engine tells the world while it runs.
+
+use crate::evaluate::Metric;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Something that happened in a run. One JSON object a line of `metrics.jsonl`, tagged by `event`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// Training begins, or goes on at `step`.
+    Start {
+        /// The first optimiser step to come.
+        step: u64,
+        /// The number of optimiser steps of the whole run.
+        steps: u64,
+        /// Optimiser steps an epoch.
+        steps_per_epoch: u64,
+        /// Images an optimiser step.
+        batch: usize,
+    },
+    /// One optimiser step is done.
+    Step {
+        /// Counted from 0.
+        step: u64,
+        /// The epoch, counted from 0.
+        epoch: u64,
+        /// The weighted sum of the terms (Eq. 12).
+        total: f32,
+        /// Each loss before its weight, and its diagnostics as `loss/diagnostic`.
+        terms: BTreeMap<String, f32>,
+        /// The learning rate of this step.
+        lr: f64,
+        /// The target's momentum m of this step (Eq. 1).
+        momentum: f64,
+        /// Seconds the step took, waiting for data included.
+        seconds: f64,
+        /// Seconds of it spent waiting for data.
+        waited: f64,
+    },
+    /// An epoch is done.
+    Epoch {
+        /// Counted from 0.
+        epoch: u64,
+        /// exp(entropy) of the normalised spectrum of the online projections' covariance: near 1 is a collapse.
+        effective_rank: f32,
+        /// The mean total loss of the epoch.
+        total: f32,
+        /// Images that could not be read and were passed over.
+        skipped: u64,
+    },
+    /// A checkpoint is on disk.
+    Checkpoint {
+        /// The next optimiser step.
+        step: u64,
+    },
+    /// Work that is not a training step: making proposals, evaluating.
+    Progress {
+        /// What is being done.
+        task: String,
+        /// Units done.
+        done: u64,
+        /// Units in all.
+        total: u64,
+    },
+    /// Something a person should know that does not stop the run.
+    Warning {
+        /// One sentence.
+        message: String,
+    },
+    /// An evaluator measured a number.
+    Evaluation {
+        /// The evaluator's name.
+        evaluator: String,
+        /// What it measured.
+        metric: Metric,
+    },
+}
+
+/// Watches a run. It sees events and can change nothing but whether the run can go on: an error
+/// (a full disk) stops it.
+pub trait Observer {
+    /// Called for every event, in order, on the training thread.
+    fn observe(&mut self, event: &Event) -> Result<()>;
+}

@@ -1,0 +1,24 @@
+//! The engine of univip: what a plugin author implements and what runs a recipe.
+//!
+//! `core` names no plugin, prints nothing and draws nothing: it emits [`event::Event`]s.
+
+pub mod augment;
+pub mod dataset;
+pub mod error;
+pub mod evaluate;
+pub mod event;
+pub mod features;
+pub mod geometry;
+pub mod loss;
+pub mod nn;
+pub mod optim;
+pub mod proposals;
+pub mod recipe;
+pub mod registry;
+pub mod seed;
+pub mod similarity;
+pub mod transport;
+pub mod views;
+
+#[doc(hidden)]
+pub use inventory;

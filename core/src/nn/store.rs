@@ -1,0 +1,201 @@
+//! Named parameters and buffers, in one sorted map, with deterministic initial values.
+
+use crate::seed;
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Shape, Tensor, Var};
+use rand::Rng;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// The values a new parameter starts with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All the same.
+    Constant(f32),
+    /// Uniform in `-bound..bound`.
+    Uniform {
+        /// Half the width of the range.
+        bound: f32,
+    },
+    /// Normal around 0.
+    Normal {
+        /// The standard deviation.
+        std: f32,
+    },
+}
+
+/// The parameters and buffers of a network and its losses, by name.
+///
+/// A parameter is optimised (or, in a target network, averaged); a buffer is only kept in checkpoints.
+#[derive(Clone)]
+pub struct Parameters {
+    inner: Arc<Mutex<Inner>>,
+    device: Device,
+    seed: u64,
+}
+
+#[derive(Default)]
+struct Inner {
+    parameters: BTreeMap<String, Var>,
+    buffers: BTreeMap<String, Var>,
+}
+
+impl Parameters {
+    /// An empty store whose initial values follow from `seed` and each parameter's name alone.
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { inner: Arc::default(), device: device.clone(), seed }
+    }
+
+    /// The root scope, whose parameters carry gradients.
+    pub fn trainable(&self) -> Scope {
+        Scope { parameters: self.clone(), prefix: String::new(), frozen: false }
+    }
+
+    /// The root scope whose tensors share the storage of the parameters but never enter a graph: for
+    /// target networks and frozen backbones. They see every later change of the values.
+    pub fn frozen(&self) -> Scope {
+        Scope { frozen: true, ..self.trainable() }
+    }
+
+    /// The parameters, sorted by name.
+    pub fn parameters(&self) -> BTreeMap<String, Var> {
+        self.lock().parameters.clone()
+    }
+
+    /// The buffers, sorted by name.
+    pub fn buffers(&self) -> BTreeMap<String, Var> {
+        self.lock().buffers.clone()
+    }
+
+    /// All values by name, parameters and buffers, for a checkpoint.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let inner = self.lock();
+        let all = inner.parameters.iter().chain(&inner.buffers);
+        all.map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
+    }
+
+    /// Sets every parameter and buffer.
+    ///
+    /// # Errors
+    /// When a name is missing or left over, or a shape differs: all of them are listed, and nothing is set.
+    pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        let inner = self.lock();
+        let own: BTreeMap<_, _> = inner.parameters.iter().chain(&inner.buffers).collect();
+        let mut problems = Vec::new();
+        for (name, var) in &own {
+            match values.get(*name) {
+                None => problems.push(format!("missing {name} {:?}", var.dims())),
+                Some(value) if value.dims() != var.dims() => {
+                    problems.push(format!("{name} is {:?}, expected {:?}", value.dims(), var.dims()));
+                }
+                Some(_) => {}
+            }
+        }
+        let surplus = values.keys().filter(|name| !own.contains_key(name));
+        problems.extend(surplus.map(|name| format!("unexpected {name}")));
+        if !problems.is_empty() {
+            bail!("the tensors do not fit the network: {}", problems.join("; "));
+        }
+        for (name, var) in own {
+            var.set(&values[name].to_device(&self.device)?.contiguous()?)?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        // A panic while the lock is held cannot leave the map half changed.
+        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// A place in the tree of names where a layer makes its parameters.
+#[derive(Clone)]
+pub struct Scope {
+    parameters: Parameters,
+    prefix: String,
+    frozen: bool,
+}
+
+impl Scope {
+    /// The scope `name` inside this one.
+    #[must_use]
+    pub fn enter(&self, name: impl std::fmt::Display) -> Self {
+        Self { prefix: self.path(name), ..self.clone() }
+    }
+
+    /// The parameter `name`, made with `init` when it is new.
+    ///
+    /// # Errors
+    /// When it exists with another shape.
+    pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+        let path = self.path(name);
+        let shape = shape.into();
+        let mut inner = self.parameters.lock();
+        let var = match inner.parameters.get(&path) {
+            Some(var) => var.clone(),
+            None => {
+                let var = self.initial(&path, &shape, init).with_context(|| format!("parameter {path}"))?;
+                inner.parameters.insert(path.clone(), var.clone());
+                var
+            }
+        };
+        self.checked(var, &path, &shape)
+            .map(|var| if self.frozen { var.as_detached_tensor() } else { var.as_tensor().clone() })
+    }
+
+    /// The buffer `name`, filled with `value` when it is new.
+    ///
+    /// # Errors
+    /// When it exists with another shape.
+    pub fn buffer(&self, name: &str, shape: impl Into<Shape>, value: f32) -> Result<Var> {
+        let path = self.path(name);
+        let shape = shape.into();
+        let mut inner = self.parameters.lock();
+        let var = match inner.buffers.get(&path) {
+            Some(var) => var.clone(),
+            None => {
+                let var = self.initial(&path, &shape, Init::Constant(value))?;
+                inner.buffers.insert(path.clone(), var.clone());
+                var
+            }
+        };
+        self.checked(var, &path, &shape)
+    }
+
+    /// Where the tensors live.
+    pub fn device(&self) -> &Device {
+        &self.parameters.device
+    }
+
+    fn path(&self, name: impl std::fmt::Display) -> String {
+        if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
+    }
+
+    fn checked(&self, var: Var, path: &str, shape: &Shape) -> Result<Var> {
+        if var.shape() != shape {
+            bail!("{path} has the shape {:?}, asked for {shape:?}", var.shape());
+        }
+        Ok(var)
+    }
+
+    fn initial(&self, path: &str, shape: &Shape, init: Init) -> Result<Var> {
+        let mut stream = seed::stream(self.parameters.seed, "parameter", &[]);
+        if !matches!(init, Init::Constant(_)) {
+            stream = seed::stream(self.parameters.seed, &format!("parameter {path}"), &[]);
+        }
+        let values: Vec<f32> = (0..shape.elem_count())
+            .map(|_| match init {
+                Init::Constant(value) => value,
+                Init::Uniform { bound } => (stream.random::<f32>() * 2.0 - 1.0) * bound,
+                Init::Normal { std } => standard_normal(&mut stream) * std,
+            })
+            .collect();
+        Ok(Var::from_vec(values, shape.clone(), &self.parameters.device)?)
+    }
+}
+
+/// One draw of the standard normal distribution (Box and Muller 1958).
+fn standard_normal(stream: &mut seed::Stream) -> f32 {
+    let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * stream.random::<f64>()).cos()) as f32
+}

@@ -1,0 +1,262 @@
+//! The plugins linked into this binary, found through `inventory`.
+
+use crate::dataset::{Dataset, Split};
+use crate::error::{RecipeError, suggest};
+use crate::evaluate::Evaluator;
+use crate::loss::{Loss, LossContext};
+use crate::proposals::ProposalSource;
+use crate::recipe::{Config, Table};
+use crate::views::{ViewContext, ViewSampler};
+use anyhow::{Result, bail};
+
+/// The plugins of a binary, sorted by kind and name.
+pub struct Registry(Vec<&'static Registration>);
+
+impl Registry {
+    /// Everything linked into this binary.
+    ///
+    /// # Errors
+    /// When two crates register the same name for the same kind.
+    pub fn linked() -> Result<Self> {
+        Self::of(inventory::iter::<Registration>.into_iter().collect())
+    }
+
+    fn of(mut all: Vec<&'static Registration>) -> Result<Self> {
+        all.sort_by_key(|entry| (entry.kind(), entry.name, entry.crate_name));
+        for pair in all.windows(2) {
+            let [one, other] = pair else { continue };
+            if one.kind() == other.kind() && one.name == other.name {
+                bail!(
+                    "{} `{}` is registered twice, by the crates {} {} and {} {}: unlink one or rename its plugin",
+                    one.kind().name(),
+                    one.name,
+                    one.crate_name,
+                    one.version,
+                    other.crate_name,
+                    other.version
+                );
+            }
+        }
+        Ok(Self(all))
+    }
+
+    /// All plugins, sorted by kind and name.
+    pub fn all(&self) -> &[&'static Registration] {
+        &self.0
+    }
+
+    /// The names of a kind, sorted.
+    pub fn names(&self, kind: Kind) -> Vec<&'static str> {
+        self.0.iter().filter(|entry| entry.kind() == kind).map(|entry| entry.name).collect()
+    }
+
+    /// The plugin of that kind and name.
+    ///
+    /// # Errors
+    /// A [`RecipeError`] with what is known and what may have been meant. `origin` and `key` say where
+    /// the name was read.
+    pub fn get(&self, kind: Kind, name: &str, origin: &str, key: &str) -> Result<&'static Registration> {
+        if let Some(entry) = self.0.iter().find(|entry| entry.kind() == kind && entry.name == name) {
+            return Ok(entry);
+        }
+        let problem = format!("unknown {} `{name}`; {}", kind.name(), suggest(name, &self.names(kind)));
+        Err(RecipeError { origin: origin.into(), key: key.into(), problem }.into())
+    }
+}
+
+/// What a plugin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A [`Dataset`].
+    Dataset,
+    /// An [`Evaluator`].
+    Evaluator,
+    /// A [`Loss`].
+    Loss,
+    /// A [`ProposalSource`].
+    Proposals,
+    /// A [`ViewSampler`].
+    Views,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [Kind::Dataset, Kind::Evaluator, Kind::Loss, Kind::Proposals, Kind::Views];
+
+    /// As people say it, and as recipes name the tables of its parameters: `[loss.instance]`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Dataset => "dataset",
+            Kind::Evaluator => "evaluator",
+            Kind::Loss => "loss",
+            Kind::Proposals => "proposal",
+            Kind::Views => "view",
+        }
+    }
+}
+
+/// One plugin as it registered itself.
+pub struct Registration {
+    /// The name in recipes.
+    pub name: &'static str,
+    /// One line of what it is.
+    pub summary: &'static str,
+    /// The crate that registered it.
+    pub crate_name: &'static str,
+    /// That crate's version.
+    pub version: &'static str,
+    /// Checks a recipe table and returns it with every default filled in.
+    pub resolve: fn(&Table) -> Result<serde_json::Value>,
+    /// Makes it.
+    pub build: Build,
+}
+
+inventory::collect!(Registration);
+
+impl Registration {
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        match self.build {
+            Build::Dataset(_) => Kind::Dataset,
+            Build::Evaluator(_) => Kind::Evaluator,
+            Build::Loss(_) => Kind::Loss,
+            Build::Proposals(_) => Kind::Proposals,
+            Build::Views(_) => Kind::Views,
+        }
+    }
+}
+
+/// How a plugin is made from its table of the recipe.
+pub enum Build {
+    /// Makes a [`Dataset`].
+    Dataset(fn(&Table, Split) -> Result<Box<dyn Dataset>>),
+    /// Makes an [`Evaluator`].
+    Evaluator(fn(&Table) -> Result<Box<dyn Evaluator>>),
+    /// Makes a [`Loss`].
+    Loss(fn(&Table, LossContext) -> Result<Box<dyn Loss>>),
+    /// Makes a [`ProposalSource`].
+    Proposals(fn(&Table) -> Result<Box<dyn ProposalSource>>),
+    /// Makes a [`ViewSampler`].
+    Views(fn(&Table, ViewContext) -> Result<Box<dyn ViewSampler>>),
+}
+
+macro_rules! builder {
+    ($method:ident, $variant:ident, $product:ty $(, $argument:ident: $type:ty)?) => {
+        impl Registration {
+            /// Makes the plugin, which must be of this kind.
+            pub fn $method(&self, table: &Table $(, $argument: $type)?) -> Result<Box<$product>> {
+                match self.build {
+                    Build::$variant(build) => build(table $(, $argument)?),
+                    _ => bail!("`{}` is a {}", self.name, self.kind().name()),
+                }
+            }
+        }
+    };
+}
+builder!(dataset, Dataset, dyn Dataset, split: Split);
+builder!(evaluator, Evaluator, dyn Evaluator);
+builder!(loss, Loss, dyn Loss, context: LossContext);
+builder!(proposals, Proposals, dyn ProposalSource);
+builder!(views, Views, dyn ViewSampler, context: ViewContext);
+
+/// A dataset that recipes can name: implement it and call [`crate::register_dataset!`].
+pub trait DatasetPlugin: Dataset + Sized + 'static {
+    /// Its table of the recipe.
+    type Config: Config;
+    /// Opens one split.
+    fn build(config: Self::Config, split: Split) -> Result<Self>;
+}
+
+/// An evaluator that recipes can name: implement it and call [`crate::register_evaluator!`].
+pub trait EvaluatorPlugin: Evaluator + Sized + 'static {
+    /// Its table of the recipe.
+    type Config: Config;
+    /// Makes it.
+    fn build(config: Self::Config) -> Result<Self>;
+}
+
+/// A loss that recipes can name: implement it and call [`crate::register_loss!`].
+pub trait LossPlugin: Loss + Sized + 'static {
+    /// Its table of the recipe.
+    type Config: Config;
+    /// Makes it, and its parameters.
+    fn build(config: Self::Config, context: LossContext) -> Result<Self>;
+}
+
+/// A proposal source that recipes can name: implement it and call [`crate::register_proposals!`].
+pub trait ProposalPlugin: ProposalSource + Sized + 'static {
+    /// Its table of the recipe.
+    type Config: Config;
+    /// Makes it.
+    fn build(config: Self::Config) -> Result<Self>;
+}
+
+/// A view sampler that recipes can name: implement it and call [`crate::register_views!`].
+pub trait ViewPlugin: ViewSampler + Sized + 'static {
+    /// Its table of the recipe.
+    type Config: Config;
+    /// Makes it.
+    fn build(config: Self::Config, context: ViewContext) -> Result<Self>;
+}
+
+/// `register_dataset!("name", Type, "one line of what it is");`
+#[macro_export]
+macro_rules! register_dataset {
+    ($name:literal, $type:ty, $summary:literal) => {
+        $crate::register!(DatasetPlugin, Dataset, $name, $type, $summary, |table, split| split);
+    };
+}
+
+/// `register_evaluator!("name", Type, "one line of what it is");`
+#[macro_export]
+macro_rules! register_evaluator {
+    ($name:literal, $type:ty, $summary:literal) => {
+        $crate::register!(EvaluatorPlugin, Evaluator, $name, $type, $summary, |table|);
+    };
+}
+
+/// `register_loss!("name", Type, "one line of what it is");`
+#[macro_export]
+macro_rules! register_loss {
+    ($name:literal, $type:ty, $summary:literal) => {
+        $crate::register!(LossPlugin, Loss, $name, $type, $summary, |table, context| context);
+    };
+}
+
+/// `register_proposals!("name", Type, "one line of what it is");`
+#[macro_export]
+macro_rules! register_proposals {
+    ($name:literal, $type:ty, $summary:literal) => {
+        $crate::register!(ProposalPlugin, Proposals, $name, $type, $summary, |table|);
+    };
+}
+
+/// `register_views!("name", Type, "one line of what it is");`
+#[macro_export]
+macro_rules! register_views {
+    ($name:literal, $type:ty, $summary:literal) => {
+        $crate::register!(ViewPlugin, Views, $name, $type, $summary, |table, context| context);
+    };
+}
+
+/// The common part of the `register_*!` macros.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! register {
+    ($plugin:ident, $variant:ident, $name:literal, $type:ty, $summary:literal,
+     |$table:ident $(, $argument:ident)?| $($pass:ident)?) => {
+        $crate::inventory::submit! {
+            $crate::registry::Registration {
+                name: $name,
+                summary: $summary,
+                crate_name: env!("CARGO_PKG_NAME"),
+                version: env!("CARGO_PKG_VERSION"),
+                resolve: |table| table.resolve::<<$type as $crate::registry::$plugin>::Config>(),
+                build: $crate::registry::Build::$variant(|$table $(, $argument)?| {
+                    let plugin = <$type as $crate::registry::$plugin>::build($table.read()? $(, $pass)?)?;
+                    Ok(Box::new(plugin))
+                }),
+            }
+        }
+    };
+}

@@ -1,0 +1,1 @@
+//! Negative cosine similarity: Eq. 2, 5, 8.

@@ -1,0 +1,1 @@
+//! Optimal transport: Eq. 7, A.4.

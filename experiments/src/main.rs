@@ -1,0 +1,2 @@
+//! univip
+fn main() {}

@@ -1,0 +1,1 @@
+//! BYOL: the two-view loss and two independent random views. Table 7(a), 8(a).

@@ -1,0 +1,1 @@
+//! Dataset coco: a COCO root on disk.

@@ -1,0 +1,1 @@
+//! Dataset image-folder: one directory a class, as ImageNet.

@@ -1,0 +1,1 @@
+//! Loss instance: optimal transport between instances. Eq. 8-11.

@@ -1,0 +1,1 @@
+//! Evaluator knn: weighted nearest neighbours on frozen features.

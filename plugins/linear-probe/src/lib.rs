@@ -1,0 +1,1 @@
+//! Evaluator linear-probe: a linear classifier on frozen features. Appendix A.1.

@@ -1,0 +1,16 @@
+//! Links every plugin of this directory: inventory sees a crate only when a binary names it.
+#![deny(unused_crate_dependencies)]
+
+use univip_byol as _;
+use univip_coco as _;
+use univip_fashion_scenes as _;
+use univip_ground_truth as _;
+use univip_image_folder as _;
+use univip_instance as _;
+use univip_knn as _;
+use univip_linear_probe as _;
+use univip_naive_boxes as _;
+use univip_overlap_views as _;
+use univip_scene as _;
+use univip_scene_instance as _;
+use univip_selective_search as _;

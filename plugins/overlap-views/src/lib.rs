@@ -1,0 +1,1 @@
+//! View sampler overlap: Algorithm 1.

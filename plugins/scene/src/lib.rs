@@ -1,0 +1,1 @@
+//! Loss scene: similarity of scene and scene. Eq. 3.

@@ -1,0 +1,1 @@
+//! Proposals selective-search: Uijlings et al. 2013.
