@@ -4,6 +4,7 @@ use crate::geometry::{BoundingBox, Size};
 use anyhow::Result;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Which part of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -79,4 +80,68 @@ pub trait Dataset: Send + Sync {
     /// A digest of what is in the split (names, sizes, labels), to tell one split from another.
     /// 16 hexadecimal digits.
     fn digest(&self) -> String;
+}
+
+/// Some of a dataset's images.
+pub struct Limited {
+    dataset: Box<dyn Dataset>,
+    /// The images' places in `dataset`; all of them where none is given.
+    chosen: Option<Vec<usize>>,
+}
+
+impl Limited {
+    /// The first `limit` images; 0 is all of them.
+    pub fn first(dataset: Box<dyn Dataset>, limit: usize) -> Self {
+        let chosen = (limit > 0 && limit < dataset.len()).then(|| (0..limit).collect());
+        Self { dataset, chosen }
+    }
+
+    /// `limit` images spread evenly over the dataset, which may be sorted by class; 0 is all of them.
+    pub fn spread(dataset: Box<dyn Dataset>, limit: usize) -> Self {
+        let len = dataset.len();
+        let chosen = (limit > 0 && limit < len).then(|| (0..limit).map(|place| place * len / limit).collect());
+        Self { dataset, chosen }
+    }
+
+    fn place(&self, index: usize) -> usize {
+        self.chosen.as_ref().map_or(index, |chosen| chosen[index])
+    }
+}
+
+impl Dataset for Limited {
+    fn len(&self) -> usize {
+        self.chosen.as_ref().map_or(self.dataset.len(), Vec::len)
+    }
+
+    fn id(&self, index: usize) -> String {
+        self.dataset.id(self.place(index))
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        self.dataset.image(self.place(index))
+    }
+
+    fn size(&self, index: usize) -> Result<Size> {
+        self.dataset.size(self.place(index))
+    }
+
+    fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
+        self.dataset.annotations(self.place(index))
+    }
+
+    fn label(&self, index: usize) -> Option<usize> {
+        self.dataset.label(self.place(index))
+    }
+
+    fn classes(&self) -> &[String] {
+        self.dataset.classes()
+    }
+
+    fn digest(&self) -> String {
+        let Some(chosen) = &self.chosen else { return self.dataset.digest() };
+        let mut hash = Sha256::new();
+        hash.update(self.dataset.digest());
+        chosen.iter().for_each(|place| hash.update((*place as u64).to_le_bytes()));
+        hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }

@@ -1,1 +1,9 @@
-//! tests
+//! What the cross-crate tests share.
+
+use std::path::{Path, PathBuf};
+use univip_plugins as _;
+
+/// The workspace's root.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}

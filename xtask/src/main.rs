@@ -1,2 +1,104 @@
-//! xtask
-fn main() {}
+//! Project chores. Spawns cargo, so that its own build takes seconds and its dependencies are few.
+
+mod new_plugin;
+mod spawn;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Chores of the univip workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  cargo xtask ablate table7                          UniVIP's levels, on the embedded composed scenes
+  cargo xtask ablate table7 --row d --seeds 0,1,2    one row, three seeds
+  cargo xtask ablate all --dry-run                   what would run, and how long it would take
+  cargo xtask report --table table7                  the table again, from what is in runs/
+  cargo xtask new-plugin loss my-loss                a plugin crate that runs at once")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run a table of the paper and write its report (`cargo xtask ablate --help` lists the options)
+    #[command(disable_help_flag = true)]
+    Ablate {
+        /// Everything that `univip ablate` takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Write the report of runs that are there
+    #[command(disable_help_flag = true)]
+    Report {
+        /// Everything that `univip-reports` takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Write a plugin crate into plugins/ and link it
+    NewPlugin {
+        /// What it is
+        kind: new_plugin::Kind,
+        /// Its name in recipes: lower-case words joined by hyphens
+        name: String,
+        /// The workspace to write into
+        #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
+        workspace: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().chore) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<ExitCode> {
+    match chore {
+        Chore::Ablate { arguments } => ablate(&arguments),
+        Chore::Report { arguments } => Ok(spawn::cargo_run("univip-reports", &arguments)?.into()),
+        Chore::NewPlugin { kind, name, workspace } => {
+            for line in new_plugin::write(&workspace, kind, &name)? {
+                println!("{line}");
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Runs the table, then its report, whether or not every row succeeded. The exit code is the table's.
+fn ablate(arguments: &[String]) -> Result<ExitCode> {
+    let mut forwarded = vec!["ablate".to_string()];
+    forwarded.extend_from_slice(arguments);
+    let code = spawn::cargo_run("univip-experiments", &forwarded)?;
+    let asks_only = |argument: &String| ["--dry-run", "--help", "-h"].contains(&argument.as_str());
+    if code == spawn::USAGE || arguments.iter().any(asks_only) {
+        return Ok(code.into());
+    }
+    let runs = option(arguments, "--runs").unwrap_or_else(|| "runs".into());
+    let mut report = vec!["--latest".to_string()];
+    report.push(runs);
+    let reported = spawn::cargo_run("univip-reports", &report)?;
+    Ok(if code == 0 { reported.into() } else { code.into() })
+}
+
+/// The value of `--name VALUE` or `--name=VALUE`.
+fn option(arguments: &[String], name: &str) -> Option<String> {
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if argument == name {
+            return arguments.next().cloned();
+        }
+        if let Some(value) = argument.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')) {
+            return Some(value.to_string());
+        }
+    }
+    None
+}

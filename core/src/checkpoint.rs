@@ -1,0 +1,121 @@
+//! Checkpoints: everything that a resumed run needs to end in the same bits.
+
+use crate::files::write_atomic;
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The state of a run between two optimiser steps.
+pub struct Checkpoint {
+    /// What is not a tensor.
+    pub progress: Progress,
+    /// `online.*`, `target.*` and `optimizer.*`.
+    pub tensors: BTreeMap<String, Tensor>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The fingerprint of the recipe that made it.
+    pub fingerprint: String,
+    /// The seed that made it.
+    pub seed: u64,
+    /// The next optimiser step.
+    pub step: u64,
+    /// The sum of the total losses of the epoch so far.
+    pub epoch_total: f64,
+    /// The broken images passed over in the epoch so far.
+    pub epoch_skipped: u64,
+}
+
+/// The checkpoints of one run: `step-00000800.safetensors`, ... in a directory of their own.
+pub struct Checkpoints {
+    directory: PathBuf,
+    keep: usize,
+}
+
+const METADATA_KEY: &str = "univip";
+
+impl Checkpoints {
+    /// The checkpoints in `directory`, of which the last `keep` stay.
+    ///
+    /// Left-overs of a write that was killed are removed.
+    pub fn open(directory: &Path, keep: usize) -> Result<Self> {
+        fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
+        let checkpoints = Self { directory: directory.to_path_buf(), keep: keep.max(1) };
+        for path in checkpoints.entries()? {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.starts_with(".step-") && name.ends_with(".tmp") {
+                fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+            }
+        }
+        Ok(checkpoints)
+    }
+
+    /// Where they are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Writes a checkpoint, whole or not at all, and removes those that are too old.
+    pub fn save(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
+        let path = self.directory.join(format!("step-{:08}.safetensors", checkpoint.progress.step));
+        let metadata = serde_json::to_string(&checkpoint.progress)?;
+        let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
+        let bytes = safetensors::serialize(&checkpoint.tensors, Some(metadata))?;
+        write_atomic(&path, &bytes)?;
+        let paths = self.paths()?;
+        for old in &paths[..paths.len().saturating_sub(self.keep)] {
+            fs::remove_file(old).with_context(|| format!("removing {}", old.display()))?;
+        }
+        Ok(path)
+    }
+
+    /// The newest checkpoint that can be read, and what was wrong with newer ones.
+    pub fn latest(&self, device: &Device) -> Result<(Option<Checkpoint>, Vec<String>)> {
+        let mut problems = Vec::new();
+        for path in self.paths()?.iter().rev() {
+            match read(path, device) {
+                Ok(checkpoint) => return Ok((Some(checkpoint), problems)),
+                Err(error) => problems.push(format!("{error:#}; trying the one before")),
+            }
+        }
+        Ok((None, problems))
+    }
+
+    /// The files, oldest first.
+    fn paths(&self) -> Result<Vec<PathBuf>> {
+        let mut paths = self.entries()?;
+        paths.retain(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with("step-") && name.ends_with(".safetensors")
+        });
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn entries(&self) -> Result<Vec<PathBuf>> {
+        let listing = || format!("listing {}", self.directory.display());
+        let entries = fs::read_dir(&self.directory).with_context(listing)?;
+        entries.map(|entry| Ok(entry.with_context(listing)?.path())).collect()
+    }
+}
+
+/// Reads a checkpoint.
+///
+/// # Errors
+/// When the file is truncated, or was not written by this program.
+pub fn read(path: &Path, device: &Device) -> Result<Checkpoint> {
+    let broken = || format!("checkpoint {} is broken", path.display());
+    let bytes = fs::read(path).with_context(broken)?;
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).with_context(broken)?;
+    let Some(progress) = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)) else {
+        bail!("{} is not a checkpoint of univip: its header has no `{METADATA_KEY}`", path.display());
+    };
+    let progress = serde_json::from_str(progress).with_context(broken)?;
+    let tensors = candle_core::safetensors::load_buffer(&bytes, device).with_context(broken)?;
+    Ok(Checkpoint { progress, tensors: tensors.into_iter().collect() })
+}

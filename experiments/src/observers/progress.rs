@@ -1,0 +1,141 @@
+//! Progress bars: the table's runs, the run's steps, and whatever else takes a while.
+
+use anyhow::Result;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::VecDeque;
+use univip_core::event::{Event, Observer};
+
+/// The bars of a whole command. Nothing is drawn when standard error is not a terminal.
+#[derive(Clone)]
+pub struct Bars {
+    all: MultiProgress,
+    runs: ProgressBar,
+}
+
+impl Bars {
+    /// A bar of `runs` runs, called `title`.
+    pub fn new(title: &str, runs: u64) -> Self {
+        let all = MultiProgress::new();
+        let bar = all.add(ProgressBar::new(runs));
+        bar.set_style(style("{prefix:<22} {bar:24.cyan/dim} run {pos}/{len} {elapsed_precise} {msg}"));
+        bar.set_prefix(title.to_string());
+        bar.enable_steady_tick(std::time::Duration::from_secs(1));
+        Self { all, runs: bar }
+    }
+
+    /// An observer that draws one run.
+    pub fn run(&self, name: &str) -> Progress {
+        self.runs.set_message(name.to_string());
+        Progress { bars: self.clone(), name: name.to_string(), training: None, task: None, recent: VecDeque::new() }
+    }
+
+    /// One more run is done.
+    pub fn finish_run(&self) {
+        self.runs.inc(1);
+    }
+
+    /// Prints a line above the bars.
+    pub fn line(&self, text: &str) {
+        self.all.suspend(|| eprintln!("{text}"));
+    }
+
+    /// Takes the bars away.
+    pub fn clear(&self) {
+        self.runs.finish_and_clear();
+    }
+}
+
+/// Draws one run.
+pub struct Progress {
+    bars: Bars,
+    name: String,
+    training: Option<Training>,
+    task: Option<(String, ProgressBar)>,
+    /// Seconds of the latest steps, for the rate.
+    recent: VecDeque<f64>,
+}
+
+struct Training {
+    run: ProgressBar,
+    epoch: ProgressBar,
+    batch: usize,
+    steps_per_epoch: u64,
+}
+
+const RATE_STEPS: usize = 20;
+
+impl Observer for Progress {
+    fn observe(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Start { step, steps, steps_per_epoch, batch } => {
+                self.end_task();
+                let run = self.bars.all.add(ProgressBar::new(*steps).with_position(*step));
+                run.reset_eta();
+                run.set_style(style("{prefix:<22} {bar:24.green/dim} step {pos}/{len} {msg} {eta} left"));
+                run.set_prefix(self.name.clone());
+                let epoch = self.bars.all.add(ProgressBar::new(*steps_per_epoch));
+                epoch.set_style(style("{prefix:<22} {bar:24.blue/dim} step {pos}/{len} {msg}"));
+                self.training =
+                    Some(Training { run, epoch, batch: *batch, steps_per_epoch: *steps_per_epoch });
+            }
+            Event::Step { step, epoch, total, seconds, .. } => {
+                self.recent.push_back(*seconds);
+                if self.recent.len() > RATE_STEPS {
+                    self.recent.pop_front();
+                }
+                let Some(training) = &self.training else { return Ok(()) };
+                let elapsed: f64 = self.recent.iter().sum();
+                let rate = (self.recent.len() * training.batch) as f64 / elapsed.max(1e-9);
+                training.run.set_position(step + 1);
+                training.run.set_message(format!("loss {total:.4}"));
+                training.epoch.set_prefix(format!("  epoch {}", epoch + 1));
+                training.epoch.set_position(step % training.steps_per_epoch + 1);
+                training.epoch.set_message(format!("{rate:.0} images/s"));
+            }
+            Event::Progress { task, done, total } => self.draw_task(task, *done, *total),
+            Event::Warning { message } => self.bars.line(&format!("warning: {}: {message}", self.name)),
+            Event::Epoch { .. } | Event::Checkpoint { .. } | Event::Evaluation { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+impl Progress {
+    fn draw_task(&mut self, task: &str, done: u64, total: u64) {
+        if self.task.as_ref().is_none_or(|(name, _)| name != task) {
+            self.end_task();
+            let bar = self.bars.all.add(ProgressBar::new(total));
+            bar.set_style(style("{prefix:<22} {bar:24.yellow/dim} {pos}/{len} {per_sec} {eta} left"));
+            bar.set_prefix(format!("  {task}"));
+            self.task = Some((task.to_string(), bar));
+        }
+        if let Some((_, bar)) = &self.task {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+    }
+
+    fn end_task(&mut self) {
+        if let Some((_, bar)) = self.task.take() {
+            bar.finish_and_clear();
+            self.bars.all.remove(&bar);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.end_task();
+        if let Some(training) = self.training.take() {
+            for bar in [training.run, training.epoch] {
+                bar.finish_and_clear();
+                self.bars.all.remove(&bar);
+            }
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants of this file; a bad one still draws a plain bar.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

@@ -1,0 +1,234 @@
+//! One run's directory: what is in it, and who may write there.
+
+use crate::machine::Machine;
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::path::{Path, PathBuf};
+use univip_core::evaluate::Metric;
+use univip_core::files::write_atomic;
+
+/// The directory of one recipe and seed, locked while this value lives.
+///
+/// ```text
+/// recipe.toml          resolved, every value with its origin in a comment
+/// run.json             status, versions, machine, times
+/// metrics.jsonl        one training event a line
+/// evaluations.jsonl    one measured number a line
+/// backbone.safetensors the trained backbone, in torchvision's names and layout
+/// checkpoints/
+/// ```
+pub struct RunDirectory {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// `run.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// How far it is.
+    pub status: Status,
+    /// Why it failed, if it did.
+    pub error: Option<String>,
+    /// The row that it was first run for.
+    pub name: String,
+    /// The seed.
+    pub seed: u64,
+    /// The recipe's fingerprint.
+    pub fingerprint: String,
+    /// The scale's name.
+    pub scale: String,
+    /// The dataset learned from.
+    pub data: String,
+    /// What is in its train split.
+    pub data_digest: String,
+    /// The dataset measured on.
+    pub probe_data: String,
+    /// The version of univip.
+    pub version: String,
+    /// The machine, as `cpu` and `threads`.
+    pub machine: Value,
+    /// When it was first started, RFC 3339.
+    pub started: String,
+    /// Seconds a phase took, over all sittings.
+    pub seconds: BTreeMap<String, f64>,
+    /// The most memory the process held.
+    pub peak_memory_bytes: Option<u64>,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// Parameters of the backbone.
+    pub parameters: usize,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Someone works on it, or was killed while doing so.
+    Running,
+    /// Trained and evaluated.
+    Finished,
+    /// Stopped by its user; resumes.
+    Interrupted,
+    /// Stopped by an error.
+    Failed,
+}
+
+/// A line of `evaluations.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Evaluated {
+    /// The evaluator's name.
+    pub evaluator: String,
+    /// What it measured.
+    pub metric: Metric,
+}
+
+impl RunDirectory {
+    /// The directory under `runs` of that fingerprint and seed, whatever row it was first run for; a new one
+    /// is called after `name`.
+    pub fn find(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result<PathBuf> {
+        let ending = format!("-{fingerprint}-s{seed}");
+        if runs.exists() {
+            let listing = || format!("listing {}", runs.display());
+            for entry in fs::read_dir(runs).with_context(listing)? {
+                let entry = entry.with_context(listing)?;
+                if entry.file_name().to_string_lossy().ends_with(&ending) {
+                    return Ok(entry.path());
+                }
+            }
+        }
+        Ok(runs.join(format!("{name}{ending}")))
+    }
+
+    /// Opens it for writing, making it if need be.
+    ///
+    /// # Errors
+    /// When another process has it open.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("making the run directory {}", path.display()))?;
+        let name = path.join(".lock");
+        let lock = OpenOptions::new().create(true).append(true).open(&name);
+        let lock = lock.with_context(|| format!("opening {}", name.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => {
+                bail!("another process is working in {}: wait for it or stop it", path.display())
+            }
+            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", name.display())),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Empties it.
+    pub fn clear(&self) -> Result<()> {
+        let clearing = || format!("clearing {}", self.path.display());
+        for entry in fs::read_dir(&self.path).with_context(clearing)? {
+            let path = entry.with_context(clearing)?.path();
+            if path.is_dir() {
+                fs::remove_dir_all(&path).with_context(clearing)?;
+            } else if path.file_name().is_some_and(|name| name != ".lock") {
+                fs::remove_file(&path).with_context(clearing)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `run.json`.
+    pub fn write_record(&self, record: &RunRecord) -> Result<()> {
+        write_atomic(&self.file("run.json"), serde_json::to_string_pretty(record)?.as_bytes())
+    }
+
+    /// The numbers measured so far. A last line that a kill cut short is removed.
+    pub fn evaluations(&self) -> Result<Vec<Evaluated>> {
+        let path = self.file("evaluations.jsonl");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        if whole < text.len() {
+            write_atomic(&path, &text.as_bytes()[..whole])?;
+        }
+        let parse = |(number, line): (usize, &str)| {
+            serde_json::from_str(line).with_context(|| format!("{} line {}", path.display(), number + 1))
+        };
+        text[..whole].lines().enumerate().map(parse).collect()
+    }
+
+    /// Appends what an evaluator measured, all of it at once.
+    pub fn append_evaluations(&self, evaluated: &[Evaluated]) -> Result<()> {
+        let path = self.file("evaluations.jsonl");
+        let mut lines = String::new();
+        for each in evaluated {
+            lines.push_str(&serde_json::to_string(each)?);
+            lines.push('\n');
+        }
+        let mut text = if path.exists() {
+            fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?
+        } else {
+            String::new()
+        };
+        text.push_str(&lines);
+        write_atomic(&path, text.as_bytes())
+    }
+}
+
+/// Reads `run.json` of a directory; none if it was never begun.
+pub fn read_record(directory: &Path) -> Result<Option<RunRecord>> {
+    let path = directory.join("run.json");
+    match fs::read(&path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
+            format!("{} is not a run record; remove the directory or run with --force", path.display())
+        })?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+impl RunRecord {
+    /// A record of a run that begins now.
+    pub fn begin(name: &str, seed: u64, fingerprint: &str, scale: &str, data: &str, probe_data: &str) -> Result<Self> {
+        Ok(Self {
+            status: Status::Running,
+            error: None,
+            name: name.into(),
+            seed,
+            fingerprint: fingerprint.into(),
+            scale: scale.into(),
+            data: data.into(),
+            data_digest: String::new(),
+            probe_data: probe_data.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            machine: serde_json::to_value(Machine::here())?,
+            started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            seconds: BTreeMap::new(),
+            peak_memory_bytes: None,
+            steps: 0,
+            parameters: 0,
+        })
+    }
+
+    /// Refuses to go on with other images than it began with.
+    pub fn check_data(&mut self, digest: &str) -> Result<()> {
+        ensure!(
+            self.data_digest.is_empty() || self.data_digest == digest,
+            "the images of `{}` have changed since this run began (digest {} then, {digest} now): \
+             restore them, or start anew with --force",
+            self.data,
+            self.data_digest
+        );
+        self.data_digest = digest.to_string();
+        Ok(())
+    }
+}
