@@ -1,7 +1,174 @@
 //! Recipes: inherited files and layers of settings, resolved to one checked [`Recipe`].
 
+mod checks;
+mod defaults;
+mod inherit;
+mod layers;
+mod problem;
+mod resolved;
 mod schema;
+mod show;
 mod table;
 
+use crate::error::{RecipeError, suggest};
+use crate::registry::{Kind, Registry};
+use anyhow::Result;
+use figment::Figment;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+pub use layers::{Override, Sources};
 pub use schema::*;
+pub use show::diff;
 pub use table::{Config, Invalid, Table};
+
+/// A recipe with every layer merged and every value checked.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The engine's settings.
+    pub settings: Settings,
+    /// Which row of which table of the paper this is, if any.
+    pub row: Option<Row>,
+    /// The comment that opens the recipe's file, without its `#`.
+    pub description: String,
+    /// The recipe's file, as it was given.
+    pub path: PathBuf,
+    /// The scale merged over it.
+    pub scale: Option<String>,
+    figment: Figment,
+    root: PathBuf,
+    resolved: serde_json::Value,
+}
+
+/// `[row]`: a row of the paper's tables. It belongs to its own file: it is neither inherited nor part of the
+/// fingerprint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// `table7`.
+    pub table: String,
+    /// `(d)`.
+    pub label: String,
+    /// What the row is, in words.
+    #[serde(default)]
+    pub title: String,
+    /// The paper's numbers by the name of their metric: `top1`, `map`, in percent.
+    #[serde(default)]
+    pub paper: BTreeMap<String, f64>,
+}
+
+impl Config for Row {}
+
+impl Recipe {
+    /// Reads and checks a recipe: inherited files, its own, the scale, overlays, environment, `--set`.
+    ///
+    /// # Errors
+    /// [`RecipeError`], naming the file, variable or flag and the key: a file that is missing, inherited twice
+    /// or no TOML; an unknown section, key, plugin or scale; a wrong type; a value out of range; a setting that
+    /// contradicts another. Every plugin table is checked, in use or not.
+    pub fn load(sources: &Sources) -> Result<Self> {
+        let registry = Registry::linked()?;
+        let layers::Layers { mut figment, row, description, root } = layers::merge(sources)?;
+        let fallback = sources.path.display().to_string();
+        let table = |figment: &Figment, key: &str| Table::in_recipe(figment.clone(), key, &fallback);
+
+        refuse_unknown_sections(&table(&figment, ""))?;
+        let losses: LossSettings = table(&figment, "losses").read()?;
+        if losses.names.is_empty() {
+            figment = layers::without_training(figment, &fallback)?;
+        }
+        let settings = Settings::read(|section| table(&figment, section))?;
+        let recipe = Self {
+            resolved: serde_json::to_value(&settings)?,
+            settings,
+            row: row.map(|row| table(&row, "row").read()).transpose()?,
+            description,
+            path: sources.path.clone(),
+            scale: sources.scale.clone(),
+            figment,
+            root,
+        };
+        recipe.check_plugin_tables(&registry)?;
+        let resolved = resolved::values(&recipe, &registry)?;
+        Ok(Self { resolved, ..recipe })
+    }
+
+    /// The table of a plugin, for [`crate::registry::Registration`]'s builders.
+    pub fn table(&self, kind: Kind, name: &str) -> Table {
+        self.at(&format!("{}.{name}", kind.name()))
+    }
+
+    /// Where the value of a dotted key came from: a file (from the recipes' root, where it is inside), an
+    /// environment variable, a flag, or `default`.
+    pub fn origin(&self, key: &str) -> String {
+        match self.figment.find_metadata(key) {
+            Some(metadata) => problem::origin(metadata, Some(&self.root)),
+            None => "default".into(),
+        }
+    }
+
+    /// A [`RecipeError`] about a dotted key, with the origin of its value: for checks that need more than the
+    /// recipe.
+    pub fn error(&self, key: &str, problem: impl Into<String>) -> RecipeError {
+        self.at("").error(key, problem.into())
+    }
+
+    /// Every value, defaults filled in: the settings, and the tables of the plugins in use.
+    pub fn resolved(&self) -> &serde_json::Value {
+        &self.resolved
+    }
+
+    /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
+    /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`).
+    pub fn fingerprint(&self) -> String {
+        resolved::fingerprint(&self.resolved)
+    }
+
+    /// Every resolved value as TOML that loads to the same fingerprint, its origin in a comment behind it.
+    pub fn show(&self) -> String {
+        show::show(self)
+    }
+
+    /// The plugins that the recipe names, with the key that names them.
+    pub fn plugins(&self) -> Vec<(Kind, &str, &'static str)> {
+        let Settings { data, probe_data, proposals, views, losses, evaluators, .. } = &self.settings;
+        let mut plugins = vec![
+            (Kind::Dataset, data.name.as_str(), "data.use"),
+            (Kind::Dataset, probe_data.name.as_str(), "probe_data.use"),
+            (Kind::Proposals, proposals.name.as_str(), "proposals.use"),
+            (Kind::Views, views.name.as_str(), "views.use"),
+        ];
+        plugins.extend(losses.names.iter().map(|name| (Kind::Loss, name.as_str(), "losses.use")));
+        plugins
+            .extend(evaluators.names.iter().map(|name| (Kind::Evaluator, name.as_str(), "evaluators.use")));
+        plugins
+    }
+
+    fn at(&self, path: &str) -> Table {
+        Table::in_recipe(self.figment.clone(), path, &self.path.display().to_string())
+    }
+
+    fn check_plugin_tables(&self, registry: &Registry) -> Result<()> {
+        for kind in Kind::ALL {
+            let tables = self.at(kind.name());
+            for name in tables.keys()? {
+                let plugin = registry.get(kind, &name, &tables.origin(&name), &tables.key(&name))?;
+                (plugin.resolve)(&self.table(kind, &name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse_unknown_sections(recipe: &Table) -> Result<()> {
+    let mut known = Settings::sections();
+    known.extend(Kind::ALL.map(Kind::name));
+    for section in recipe.keys()? {
+        if !known.contains(&section.as_str()) {
+            let problem = format!("unknown section; {}", suggest(&section, &known));
+            return Err(recipe.error(&section, problem).into());
+        }
+    }
+    Ok(())
+}

@@ -1,16 +1,18 @@
-//! One plugin's table of a recipe, such as `[loss.instance]`.
+//! One table of a recipe, such as `[train]` or `[loss.instance]`.
 
+use super::problem::{self, explain};
 use crate::error::RecipeError;
 use anyhow::Result;
 use figment::Figment;
 use figment::providers::{Format, Toml};
+use figment::value::{Dict, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The settings of a plugin or of a part of the engine.
 ///
 /// Put `#[serde(deny_unknown_fields, default)]` on it, so that a misspelt key is refused and an absent
-/// one takes its default.
+/// one takes its default. Avoid serde's `flatten` and tagged enums: errors inside them lose their key.
 pub trait Config: Serialize + DeserializeOwned {
     /// Refuses values that serde cannot: out of range, or contradicting each other.
     fn check(&self) -> Result<(), Invalid> {
@@ -27,23 +29,25 @@ pub struct Invalid {
     pub problem: String,
 }
 
-/// One plugin's table of a recipe, with the memory of which file each value came from.
+/// One table of a recipe, with the memory of which file each value came from.
 #[derive(Debug, Clone)]
 pub struct Table {
     figment: Figment,
     path: String,
+    fallback: String,
 }
 
 impl Table {
-    /// The table at `path` (`loss.instance`) of layered settings; an absent table is an empty one.
-    pub fn new(figment: Figment, path: impl Into<String>) -> Self {
-        Self { figment, path: path.into() }
-    }
-
     /// A table written out in TOML: for tests.
     pub fn of(text: &str) -> Self {
         let nested = format!("[table]\n{text}");
-        Self::new(Figment::from(Toml::string(&nested)), "table")
+        Self::in_recipe(Figment::from(Toml::string(&nested)), "table", "test")
+    }
+
+    /// The table at `path` (`loss.instance`; empty for the whole) of layered settings; an absent table is an
+    /// empty one. `fallback` is the origin of what no layer says.
+    pub(super) fn in_recipe(figment: Figment, path: &str, fallback: &str) -> Self {
+        Self { figment, path: path.into(), fallback: fallback.into() }
     }
 
     /// Reads and checks it.
@@ -51,21 +55,74 @@ impl Table {
     /// # Errors
     /// [`RecipeError`] naming the file and the key: unknown key, wrong type, value out of range.
     pub fn read<C: Config>(&self) -> Result<C> {
-        let figment = match self.figment.find_value(&self.path) {
-            Ok(_) => self.figment.focus(&self.path),
-            Err(_) => Figment::new(),
-        };
-        let config: C = figment.extract().map_err(|error| self.error(error.to_string(), ""))?;
-        config.check().map_err(|invalid| self.error(invalid.problem, invalid.key))?;
+        let dict = self.dict()?;
+        let config: C = match self.figment.find_value(&self.path) {
+            Ok(_) => self.figment.focus(&self.path).extract(),
+            Err(_) => Figment::new().extract(),
+        }
+        .map_err(|error| explain(error, self))?;
+        self.refuse_surplus("", &dict.into(), &serde_json::to_value(&config)?)?;
+        config.check().map_err(|invalid| self.error(invalid.key, invalid.problem))?;
         Ok(config)
     }
 
     /// Reads it and returns every value, defaults included.
+    ///
+    /// # Errors
+    /// As [`Table::read`].
     pub fn resolve<C: Config>(&self) -> Result<serde_json::Value> {
         Ok(serde_json::to_value(self.read::<C>()?)?)
     }
 
-    fn error(&self, problem: String, key: &str) -> RecipeError {
-        RecipeError { origin: "recipe".into(), key: format!("{}.{key}", self.path), problem }
+    /// The keys that some layer sets, sorted.
+    pub(super) fn keys(&self) -> Result<Vec<String>> {
+        Ok(self.dict()?.into_keys().collect())
+    }
+
+    /// The full key of a key inside the table; the table's own for an empty one.
+    pub(super) fn key(&self, key: &str) -> String {
+        [self.path.as_str(), key].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+    }
+
+    /// Who set a key inside the table, for an error.
+    pub(super) fn origin(&self, key: &str) -> String {
+        match self.figment.find_metadata(&self.key(key)) {
+            Some(metadata) => problem::origin(metadata, None),
+            None => self.fallback.clone(),
+        }
+    }
+
+    pub(super) fn error(&self, key: &str, problem: String) -> RecipeError {
+        RecipeError { origin: self.origin(key), key: self.key(key), problem }
+    }
+
+    fn dict(&self) -> Result<Dict> {
+        match self.figment.find_value(&self.path) {
+            Ok(Value::Dict(_, dict)) => Ok(dict),
+            Ok(other) => {
+                let problem = format!("expected a table, found {}", problem::found(&other.to_actual()));
+                Err(self.error("", problem).into())
+            }
+            Err(_) => Ok(Dict::new()),
+        }
+    }
+
+    /// serde reads an array of fixed length from the front of a longer list and says nothing.
+    fn refuse_surplus(&self, key: &str, given: &Value, read: &serde_json::Value) -> Result<()> {
+        match (given, read) {
+            (Value::Dict(_, given), serde_json::Value::Object(read)) => {
+                for (name, value) in given {
+                    let Some(read) = read.get(name) else { continue };
+                    let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                    self.refuse_surplus(&key, value, read)?;
+                }
+                Ok(())
+            }
+            (Value::Array(_, given), serde_json::Value::Array(read)) if given.len() > read.len() => {
+                let problem = format!("expected {} values, found {}", read.len(), given.len());
+                Err(self.error(key, problem).into())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -1,0 +1,151 @@
+//! `inherit = ["../base.toml"]`: a recipe states its difference from others.
+
+use crate::error::{RecipeError, suggest};
+use anyhow::Result;
+use figment::value::{Dict, Value};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+/// One file of a recipe.
+#[derive(Debug)]
+pub(super) struct File {
+    pub path: PathBuf,
+    pub text: String,
+    pub values: Dict,
+}
+
+/// The file and all it inherits, depth first: a later one wins over an earlier one, and the file itself, which
+/// is last, over all.
+///
+/// No file may be reached twice: with a cycle there is no order, and with a diamond the second visit would undo
+/// what was set between the two.
+pub(super) fn files(path: &Path) -> Result<Vec<File>> {
+    let mut walk = Walk::default();
+    walk.visit(path, None)?;
+    Ok(walk.files)
+}
+
+#[derive(Default)]
+struct Walk {
+    files: Vec<File>,
+    /// The files being read, each inherited by the one before.
+    open: Vec<(PathBuf, PathBuf)>,
+    /// Every file reached so far, by its true path, and who inherits it.
+    reached: BTreeMap<PathBuf, Option<PathBuf>>,
+}
+
+impl Walk {
+    fn visit(&mut self, path: &Path, heir: Option<(&Path, &str)>) -> Result<()> {
+        let path = tidy(path);
+        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, heir, &error))?;
+        let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
+        if let Some((heir, written)) = heir {
+            self.refuse_second_visit(&path, &identity, heir, written)?;
+        }
+        self.reached.insert(identity.clone(), heir.map(|(heir, _)| heir.to_path_buf()));
+        self.open.push((identity, path.clone()));
+
+        let mut values = parse(&path, &text)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        for parent in inherited(&path, values.remove("inherit"))? {
+            self.visit(&folder.join(&parent), Some((&path, &parent)))?;
+        }
+        self.open.pop();
+        self.files.push(File { path, text, values });
+        Ok(())
+    }
+
+    fn refuse_second_visit(&self, path: &Path, identity: &Path, heir: &Path, written: &str) -> Result<()> {
+        if let Some(start) = self.open.iter().position(|(open, _)| open == identity) {
+            let round: Vec<_> =
+                self.open[start..].iter().map(|(_, path)| path.display().to_string()).collect();
+            let round = round.join(" -> ");
+            return Err(refused(heir, format!("a cycle: {round} -> {}; remove one of them", path.display())));
+        }
+        let Some(other) = self.reached.get(identity) else { return Ok(()) };
+        let other = other.as_deref().unwrap_or(path).display();
+        Err(refused(
+            heir,
+            format!(
+                "`{written}` ({}) is already inherited by {other}; inherit it in one place",
+                path.display()
+            ),
+        ))
+    }
+}
+
+fn inherited(path: &Path, value: Option<Value>) -> Result<Vec<String>> {
+    let expected = || refused(path, "expected a list of files, such as [\"../base.toml\"]".into());
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::Array(_, files)) => {
+            files.into_iter().map(|file| file.into_string().ok_or_else(expected)).collect()
+        }
+        Some(_) => Err(expected()),
+    }
+}
+
+fn refused(origin: &Path, problem: String) -> anyhow::Error {
+    RecipeError { origin: origin.display().to_string(), key: "inherit".into(), problem }.into()
+}
+
+fn unreadable(path: &Path, heir: Option<(&Path, &str)>, error: &std::io::Error) -> anyhow::Error {
+    let mut problem = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".to_string(),
+        _ => error.to_string(),
+    };
+    let siblings = toml_stems(path.parent().unwrap_or(Path::new(".")));
+    let siblings: Vec<String> = siblings.into_iter().map(|stem| format!("{stem}.toml")).collect();
+    let siblings: Vec<&str> = siblings.iter().map(String::as_str).collect();
+    if let (Some(name), false) = (path.file_name(), siblings.is_empty()) {
+        problem = format!("{problem}; {}", suggest(&name.to_string_lossy(), &siblings));
+    }
+    match heir {
+        Some((heir, written)) => refused(heir, format!("`{written}` ({}): {problem}", path.display())),
+        None => RecipeError { origin: "recipe".into(), key: path.display().to_string(), problem }.into(),
+    }
+}
+
+/// The names of a folder's TOML files, sorted, without `.toml`.
+pub(super) fn toml_stems(folder: &Path) -> Vec<String> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut stems: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    stems.sort();
+    stems
+}
+
+/// The values of a TOML file; a syntax error names its line.
+fn parse(path: &Path, text: &str) -> Result<Dict> {
+    toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start.min(text.len()));
+        let number = text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
+        let line = text.lines().nth(number).unwrap_or_default().trim();
+        RecipeError {
+            origin: format!("{}:{}", path.display(), number + 1),
+            key: line.into(),
+            problem: format!("not TOML: {}", error.message().trim().replace('\n', ", ")),
+        }
+        .into()
+    })
+}
+
+/// The path without `.` and without `folder/..`, so that messages name a file in one way.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
+                tidy.pop();
+            }
+            other => tidy.push(other),
+        }
+    }
+    tidy
+}

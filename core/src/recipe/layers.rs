@@ -1,0 +1,201 @@
+//! The layers of a recipe, each over the one before: inherited files, the recipe's own, the scale, overlays,
+//! the environment, `--set`.
+
+use super::inherit::{File, files, toml_stems};
+use crate::error::{RecipeError, suggest};
+use anyhow::Result;
+use figment::util::nest;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+use std::path::{Path, PathBuf};
+
+/// What a recipe is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// The recipe's file.
+    pub path: PathBuf,
+    /// The name of a file in `scales`, without `.toml`.
+    pub scale: Option<String>,
+    /// The folder of scales. What lies beside it (`recipes/...`) is shown by its path from its parent.
+    pub scales: PathBuf,
+    /// Settings that flags stand for, such as `--data`.
+    pub overlays: Vec<Override>,
+    /// Environment variables; those that start with `UNIVIP_` are settings:
+    /// `UNIVIP_OPTIMIZER__LR=0.1`, `UNIVIP_LOSS__SCENE_INSTANCE__BIAS=false`.
+    pub environment: Vec<(String, String)>,
+    /// `key=value`, as `--set` takes them.
+    pub sets: Vec<String>,
+}
+
+/// One setting from outside the files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// The dotted key.
+    pub key: String,
+    /// The value in TOML; what is no TOML is a string.
+    pub value: String,
+    /// The flag or variable that says it.
+    pub origin: String,
+}
+
+impl Sources {
+    /// This process's environment variables that are settings.
+    pub fn process_environment() -> Vec<(String, String)> {
+        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let all = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+        let mut settings: Vec<_> = all.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        settings.sort();
+        settings
+    }
+}
+
+const PREFIX: &str = "UNIVIP_";
+
+/// All layers, merged.
+pub(super) struct Layers {
+    pub figment: Figment,
+    /// The recipe's own `[row]`, if it has one.
+    pub row: Option<Figment>,
+    pub description: String,
+    /// The folder that origins are shown from, by its true path.
+    pub root: PathBuf,
+}
+
+pub(super) fn merge(sources: &Sources) -> Result<Layers> {
+    let mut recipe = files(&sources.path)?;
+    let mut row = None;
+    for file in &mut recipe {
+        row = file.values.remove("row").map(|row| {
+            let values = Dict::from([("row".to_string(), row)]);
+            Figment::from(Layer { metadata: Metadata::from("recipe", file.path.as_path()), values })
+        });
+    }
+    let description = recipe.last().map(|file| opening_comment(&file.text)).unwrap_or_default();
+    if let Some(scale) = &sources.scale {
+        recipe.extend(files(&scale_path(&sources.scales, scale)?)?);
+    }
+    let mut figment = Figment::new();
+    for File { path, values, .. } in recipe {
+        figment = figment.merge(Layer { metadata: Metadata::from("recipe", path.as_path()), values });
+    }
+    let mut overrides = sources.overlays.clone();
+    overrides.extend(from_environment(&sources.environment)?);
+    overrides.extend(from_sets(&sources.sets)?);
+    for setting in overrides {
+        figment = figment.merge(Layer::of(setting)?);
+    }
+    let root = sources.scales.canonicalize().unwrap_or_default();
+    let root = root.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok(Layers { figment, row, description, root })
+}
+
+/// A recipe whose list of losses is empty leaves the backbone as it was initialised, whatever the scale says of
+/// epochs; a recipe that says nothing of losses is a mistake.
+pub(super) fn without_training(figment: Figment, origin: &str) -> Result<Figment> {
+    if figment.find_value("losses.use").is_err() {
+        let problem = "missing: name at least one loss, or write `use = []` to leave the backbone untrained";
+        let (origin, key) = (origin.into(), "losses.use".into());
+        return Err(RecipeError { origin, key, problem: problem.into() }.into());
+    }
+    let setting =
+        Override { key: "train.epochs".into(), value: "0".into(), origin: "losses.use is empty".into() };
+    Ok(figment.merge(Layer::of(setting)?))
+}
+
+struct Layer {
+    metadata: Metadata,
+    values: Dict,
+}
+
+impl Layer {
+    fn of(setting: Override) -> Result<Self> {
+        let Override { key, value, origin } = setting;
+        if key.is_empty() || key.split('.').any(|part| part.is_empty()) {
+            let problem = "expected section.key, such as optimizer.lr".into();
+            return Err(RecipeError { origin, key, problem }.into());
+        }
+        let values = nest(&key, value_of(&value)).into_dict().unwrap_or_default();
+        Ok(Self { metadata: Metadata::named(origin), values })
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        self.metadata.clone()
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Map::from([(Profile::Default, self.values.clone())]))
+    }
+}
+
+/// TOML where it is TOML (and no date, which no setting is), else a string.
+fn value_of(text: &str) -> Value {
+    let document: Option<toml::Table> = toml::from_str(&format!("value = {text}")).ok();
+    match document.map(|mut table| (table.remove("value"), table.is_empty())) {
+        Some((Some(value), true)) if !matches!(value, toml::Value::Datetime(_)) => {
+            Value::serialize(value).unwrap_or_else(|_| text.into())
+        }
+        _ => text.into(),
+    }
+}
+
+fn from_sets(sets: &[String]) -> Result<Vec<Override>> {
+    let setting = |text: &String| match text.split_once('=') {
+        Some((key, value)) => {
+            Ok(Override { key: key.trim().into(), value: value.trim().into(), origin: "--set".into() })
+        }
+        None => {
+            let problem = "expected key=value, such as optimizer.lr=0.1".into();
+            Err(RecipeError { origin: "--set".into(), key: text.clone(), problem }.into())
+        }
+    };
+    sets.iter().map(setting).collect()
+}
+
+fn from_environment(environment: &[(String, String)]) -> Result<Vec<Override>> {
+    let settings =
+        environment.iter().filter_map(|(name, value)| Some((name, name.strip_prefix(PREFIX)?, value)));
+    let setting = |(name, rest, value): (&String, &str, &String)| {
+        let Some(key) = environment_key(rest) else {
+            let problem = "expected UNIVIP_SECTION__KEY, such as UNIVIP_OPTIMIZER__LR".into();
+            return Err(RecipeError { origin: "environment".into(), key: name.clone(), problem }.into());
+        };
+        Ok(Override { key, value: value.clone(), origin: name.clone() })
+    };
+    settings.map(setting).collect()
+}
+
+/// `LOSS__SCENE_INSTANCE__BIAS` is `loss.scene-instance.bias`: a shell has no dashes in names, and plugins have
+/// no underscores in theirs.
+fn environment_key(rest: &str) -> Option<String> {
+    let lower = rest.to_ascii_lowercase();
+    let mut parts: Vec<String> = lower.split("__").map(String::from).collect();
+    if parts.len() < 2 || parts.iter().any(String::is_empty) {
+        return None;
+    }
+    let plugin = match parts[0].as_str() {
+        "losses" if parts[1] == "weights" => 2,
+        section if crate::registry::Kind::ALL.iter().any(|kind| kind.name() == section) => 1,
+        _ => parts.len(),
+    };
+    if let Some(name) = parts.get_mut(plugin) {
+        *name = name.replace('_', "-");
+    }
+    Some(parts.join("."))
+}
+
+fn scale_path(scales: &Path, scale: &str) -> Result<PathBuf> {
+    let known = toml_stems(scales);
+    if known.iter().any(|name| name == scale) {
+        return Ok(scales.join(format!("{scale}.toml")));
+    }
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let problem = format!("no such scale in {}; {}", scales.display(), suggest(scale, &known));
+    Err(RecipeError { origin: "--scale".into(), key: scale.into(), problem }.into())
+}
+
+fn opening_comment(text: &str) -> String {
+    let lines = text.lines().map_while(|line| line.strip_prefix('#'));
+    lines.map(str::trim).collect::<Vec<_>>().join("\n")
+}

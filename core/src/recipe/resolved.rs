@@ -1,0 +1,59 @@
+//! Every value of a recipe, defaults filled in, and the digest that names a run.
+
+use super::Recipe;
+use crate::registry::Registry;
+use anyhow::Result;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// The settings, and the tables of the plugins in use.
+pub(super) fn values(recipe: &Recipe, registry: &Registry) -> Result<Value> {
+    let mut tables: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    for (kind, name, key) in recipe.plugins() {
+        let plugin = registry.get(kind, name, &recipe.at("").origin(key), key)?;
+        let table = (plugin.resolve)(&recipe.table(kind, name))?;
+        tables.entry(kind.name()).or_default().insert(name.into(), table);
+    }
+    let mut all = match serde_json::to_value(&recipe.settings)? {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    };
+    all.extend(tables.into_iter().map(|(kind, tables)| (kind.to_string(), Value::Object(tables))));
+    Ok(tidy(Value::Object(all)))
+}
+
+/// See [`Recipe::fingerprint`].
+pub(super) fn fingerprint(resolved: &Value) -> String {
+    let mut resolved = resolved.clone();
+    if let Some(Value::Object(loader)) = resolved.get_mut("loader") {
+        loader.remove("workers");
+        loader.remove("ahead");
+    }
+    let digest = Sha256::digest(resolved.to_string().as_bytes());
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Keys sorted, absent options left out, and a 32-bit number as its shortest decimal (0.485, and not the
+/// 0.48500001430511475 that it becomes as a 64-bit one).
+fn tidy(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<String, Value> = map
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key, tidy(value)))
+                .collect();
+            Value::Object(sorted.into_iter().collect())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(tidy).collect()),
+        Value::Number(number) if number.is_f64() => {
+            let wide = number.as_f64().unwrap_or_default();
+            let narrow = wide as f32;
+            let short =
+                if f64::from(narrow) == wide { narrow.to_string().parse().unwrap_or(wide) } else { wide };
+            Value::from(short)
+        }
+        other => other,
+    }
+}
