@@ -4,7 +4,7 @@ use crate::augment::Renderer;
 use crate::checkpoint::{Checkpoint, Checkpoints, Progress};
 use crate::dataset::Dataset;
 use crate::diagnostics::effective_rank;
-use crate::error::{Interrupted, NonFinite, RecipeError};
+use crate::error::{Interrupted, NonFinite};
 use crate::evaluate;
 use crate::event::{Event, Observer};
 use crate::files::write_atomic;
@@ -45,7 +45,7 @@ impl Engine {
     /// Builds networks, losses and optimiser from a recipe.
     ///
     /// # Errors
-    /// [`RecipeError`] when the recipe asks for what cannot be: instances of K = 0, a batch larger than the data.
+    /// [`crate::error::RecipeError`] when the recipe asks for what cannot be: instances of K = 0, a batch larger than the data.
     pub fn new(
         recipe: &Recipe,
         registry: &Registry,
@@ -57,15 +57,12 @@ impl Engine {
         let settings = recipe.settings.clone();
         let networks = Networks::new(&settings.network, seed, device)?;
         let losses = build_losses(recipe, registry, &networks)?;
-        let refuse = |key: &str, problem: String| -> anyhow::Error {
-            RecipeError { origin: recipe.origin(key), key: key.into(), problem }.into()
-        };
         let needs = needs(&losses);
         if needs.instances() && settings.views.instances == 0 {
             let named = losses.iter().filter(|each| each.loss.needs().instances());
             let named: Vec<_> = named.map(|each| format!("`{}`", each.name)).collect();
             let problem = format!("K = 0, but the loss {} looks at instances: set it to 1 or more", named.join(", "));
-            return Err(refuse("views.instances", problem));
+            return Err(recipe.error("views.instances", problem).into());
         }
         let sampler = registry.get(Kind::Views, &settings.views.name, &recipe.origin("views.use"), "views.use")?;
         let context = ViewContext {
@@ -84,7 +81,7 @@ impl Engine {
                 "a step takes {per_step} images (batch {} x accumulate {}), but there are only {images}",
                 settings.train.batch, settings.train.accumulate
             );
-            return Err(refuse("train.batch", problem));
+            return Err(recipe.error("train.batch", problem).into());
         }
         let steps_per_epoch = (images / per_step) as u64;
         let lr = settings.optimizer.lr * per_step as f64 / 256.0;
@@ -109,7 +106,7 @@ impl Engine {
             seed,
         });
         let optimizer = Optimizer::new(&settings.optimizer, networks.online())?;
-        let fingerprint = recipe.fingerprint()?;
+        let fingerprint = recipe.fingerprint();
         let device = device.clone();
         Ok(Self { settings, fingerprint, seed, device, networks, losses, optimizer, schedule, maker })
     }

@@ -3,13 +3,19 @@
 //! `core` names no plugin, prints nothing and draws nothing: it emits [`event::Event`]s.
 
 pub mod augment;
+pub mod checkpoint;
 pub mod dataset;
+pub mod diagnostics;
+pub mod engine;
 pub mod error;
 pub mod evaluate;
 pub mod event;
 pub mod features;
+pub mod files;
 pub mod geometry;
+pub mod loader;
 pub mod loss;
+pub mod networks;
 pub mod nn;
 pub mod optim;
 pub mod proposals;
@@ -17,6 +23,7 @@ pub mod recipe;
 pub mod registry;
 pub mod seed;
 pub mod similarity;
+pub mod step;
 pub mod transport;
 pub mod views;
 

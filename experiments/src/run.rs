@@ -49,7 +49,7 @@ pub fn finished(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result
 /// # Errors
 /// Whatever stops it; `run.json` then says why. [`Interrupted`] when `stop` was set.
 pub fn run(job: &Job<'_>, registry: &Registry, progress: Progress, stop: &AtomicBool) -> Result<PathBuf> {
-    let fingerprint = job.recipe.fingerprint()?;
+    let fingerprint = job.recipe.fingerprint();
     let directory = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
     let directory = RunDirectory::open(&directory)?;
     if job.force {
@@ -68,7 +68,7 @@ pub fn run(job: &Job<'_>, registry: &Registry, progress: Progress, stop: &Atomic
     }
     (record.status, record.error) = (Status::Running, None);
     directory.write_record(&record)?;
-    write_atomic(&directory.file("recipe.toml"), job.recipe.show()?.as_bytes())?;
+    write_atomic(&directory.file("recipe.toml"), job.recipe.show().as_bytes())?;
     machine::reset_peak_memory();
     let mut observers = Observers(vec![
         Box::new(JsonLines::new(&directory.file("metrics.jsonl"))),

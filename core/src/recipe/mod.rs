@@ -43,13 +43,16 @@ pub struct Recipe {
 
 /// `[row]`: a row of the paper's tables. It belongs to its own file: it is neither inherited nor part of the
 /// fingerprint.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Row {
     /// `table7`.
     pub table: String,
     /// `(d)`.
     pub label: String,
+    /// Its place in the table; rows of the same place stand by their file names.
+    #[serde(default)]
+    pub order: u32,
     /// What the row is, in words.
     #[serde(default)]
     pub title: String,

@@ -1,0 +1,61 @@
+//! Runs the real `univip` command in directories of its own.
+
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A row that uses every part of the method, at the smallest scale.
+pub const ROW: [&str; 6] = ["ablate", "table7", "--row", "e", "--scale", "smoke"];
+
+/// The command, in an environment that sets nothing of a recipe.
+pub fn univip(arguments: &[&str], runs: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_univip"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("UNIVIP_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    if arguments.first().is_some_and(|first| ["ablate", "run"].contains(first)) {
+        command.arg("--runs").arg(runs);
+    }
+    command
+}
+
+/// Runs to the end.
+pub fn output(arguments: &[&str], runs: &Path) -> Result<Output> {
+    univip(arguments, runs).output().context("starting univip")
+}
+
+/// Runs to the end, which must be a good one; standard output.
+pub fn stdout(arguments: &[&str], runs: &Path) -> Result<String> {
+    let output = output(arguments, runs)?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The run directory whose name begins with `name`.
+pub fn run_directory(runs: &Path, name: &str) -> Result<PathBuf> {
+    for entry in fs::read_dir(runs)? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|found| found.to_string_lossy().starts_with(name)) {
+            return Ok(path);
+        }
+    }
+    anyhow::bail!("no run {name} in {}", runs.display())
+}
+
+/// The bytes of the newest checkpoint: parameters, running statistics, target, optimiser, progress.
+pub fn last_checkpoint(run: &Path) -> Result<Vec<u8>> {
+    let mut files: Vec<PathBuf> = fs::read_dir(run.join("checkpoints"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|end| end == "safetensors"));
+    files.sort();
+    let newest = files.last().context("no checkpoint")?;
+    Ok(fs::read(newest)?)
+}
+
+/// The measured numbers, as text.
+pub fn evaluations(run: &Path) -> Result<String> {
+    Ok(fs::read_to_string(run.join("evaluations.jsonl"))?)
+}
