@@ -1,22 +1,7 @@
-//! Candidate instances: where their boxes come from (Section 3.2) and which are kept (A.3).
+//! Which boxes are worth being an instance (A.2, A.3).
 
-use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
-
-/// A way to propose boxes for an image.
-pub trait ProposalSource: Send + Sync {
-    /// The boxes of image `index`, best first, unfiltered, each inside the image.
-    ///
-    /// Empty is a valid answer: the view sampler then draws naive boxes (Section 3.2).
-    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>>;
-
-    /// Whether the boxes cost enough to be kept on disk.
-    fn stored(&self) -> bool {
-        false
-    }
-}
 
 /// The limits of A.3, applied when boxes are read, so that what is stored serves any limits.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -59,5 +44,41 @@ impl BoxLimits {
             }
         }
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sides_and_aspect_ratios_at_the_limits_pass() {
+        let limits = BoxLimits::default();
+        let cases = [
+            // (width, height, allowed)
+            (64, 64, true),
+            (63, 64, false),
+            (64, 63, false),
+            (64, 192, true),
+            (192, 64, true),
+            (64, 193, false),
+            (193, 64, false),
+            (1000, 400, true),
+        ];
+        for (width, height, allowed) in cases {
+            assert_eq!(limits.allows(&BoundingBox::new(3, 5, width, height)), allowed, "{width} x {height}");
+        }
+    }
+
+    #[test]
+    fn the_filter_is_greedy_in_order_and_compares_with_kept_boxes_only() {
+        let shifted = |x| BoundingBox::new(x, 0, 100, 100);
+        // 0 and 30 share an IoU of 7/13, 30 and 60 too, 0 and 60 only 1/4: 60 passes since 30 is gone.
+        let boxes = [shifted(0), shifted(30), shifted(60), BoundingBox::new(0, 0, 10, 10)];
+        let limits = BoxLimits::default();
+        assert_eq!(limits.filter(&boxes), [shifted(0), shifted(60)]);
+        assert_eq!(BoxLimits { max_iou: 7.0 / 13.0, ..limits }.filter(&boxes).len(), 3, "equal passes");
+        assert_eq!(BoxLimits { cap: 1, ..limits }.filter(&boxes), [shifted(0)]);
+        assert_eq!(BoxLimits { min_side: 10, ..limits }.filter(&boxes).len(), 3);
     }
 }

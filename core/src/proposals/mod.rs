@@ -1,0 +1,25 @@
+//! Candidate instances: where their boxes come from (Section 3.2), which are kept (A.3), how they are
+//! stored, and the naive boxes that stand in for missing ones (A.2).
+
+mod limits;
+mod naive;
+
+pub use limits::BoxLimits;
+pub use naive::fill_with_naive_boxes;
+
+use crate::dataset::Dataset;
+use crate::geometry::BoundingBox;
+use anyhow::Result;
+
+/// A way to propose boxes for an image.
+pub trait ProposalSource: Send + Sync {
+    /// The boxes of image `index`, best first, unfiltered, each inside the image.
+    ///
+    /// Empty is a valid answer: the view sampler then draws naive boxes (Section 3.2).
+    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>>;
+
+    /// Whether the boxes cost enough to be kept on disk.
+    fn stored(&self) -> bool {
+        false
+    }
+}
