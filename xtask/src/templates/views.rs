@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use univip_core::geometry::{BoundingBox, Size};
-use univip_core::proposals::naive_boxes;
+use univip_core::proposals::fill_with_naive_boxes;
 use univip_core::recipe::Config;
 use univip_core::register_views;
 use univip_core::registry::ViewPlugin;
@@ -38,7 +38,7 @@ impl ViewSampler for MyPlugin {
         let inside = boxes.iter().filter(|each| scene.contains(each));
         let mut instances: Vec<BoundingBox> = inside.take(self.context.instances).copied().collect();
         let from_proposals = instances.len();
-        naive_boxes(&mut instances, self.context.instances, &scene, &self.context.limits, stream);
+        fill_with_naive_boxes(&mut instances, self.context.instances, scene, &self.context.limits, stream);
         Ok(ViewPlan { scenes: [scene, scene], overlap: Some(scene), instances, from_proposals, tries: 1 })
     }
 }

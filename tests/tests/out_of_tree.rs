@@ -1,0 +1,91 @@
+//! A plugin crate outside the workspace, and one that `cargo xtask new-plugin` writes, both built and run for real.
+
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use univip_tests::workspace;
+
+fn cargo(directory: &Path, arguments: &[&str]) -> Result<Output> {
+    // Beside the workspace's own build: the dependencies are compiled already, and no lock is waited for.
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(workspace().join("target"), PathBuf::from);
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(directory)
+        .env("CARGO_TARGET_DIR", target)
+        .args(arguments)
+        .output()
+        .context("starting cargo")?;
+    ensure!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(output)
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Copies what cargo needs of the workspace.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if [".git", "target", "runs", "out"].iter().any(|skipped| name == *skipped) {
+            continue;
+        }
+        let (source, goal) = (entry.path(), to.join(&name));
+        if source.is_dir() {
+            copy(&source, &goal)?;
+        } else {
+            fs::copy(&source, &goal)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_crate_outside_the_workspace_brings_its_own_loss() -> Result<()> {
+    let crate_directory = workspace().join("tests/out-of-tree");
+    // The same versions as the workspace's, so that nothing is compiled twice.
+    let lock = crate_directory.join("Cargo.lock");
+    fs::copy(workspace().join("Cargo.lock"), &lock)?;
+    let main = fs::read_to_string(crate_directory.join("src/main.rs"))?;
+    ensure!(main.lines().filter(|line| !line.starts_with("//") && !line.is_empty()).count() <= 4);
+
+    let listing = text(&cargo(&crate_directory, &["run", "--release", "--quiet", "--", "plugins"])?);
+    ensure!(listing.lines().any(|line| line.contains("alignment") && line.contains("my-loss")), "{listing}");
+    ensure!(listing.lines().any(|line| line.contains("0.3.1")), "{listing}");
+
+    let runs = tempfile::tempdir()?;
+    let runs = runs.path().display().to_string();
+    let run = ["run", "--release", "--quiet", "--", "ablate", "table7", "--row", "b", "--scale", "smoke"];
+    let set = ["--set", "losses.use=[\"alignment\"]", "--runs", &runs];
+    cargo(&crate_directory, &[&run[..], &set[..]].concat())?;
+    Ok(())
+}
+
+#[test]
+fn a_new_plugin_of_each_kind_compiles_passes_its_tests_and_runs() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let copied = directory.path().join("univip");
+    copy(&workspace(), &copied)?;
+    let kinds = [
+        ("loss", "new-loss", "losses.use=[\"new-loss\"]"),
+        ("proposals", "new-proposals", "proposals.use=new-proposals"),
+        ("views", "new-views", "views.use=new-views"),
+        ("dataset", "new-dataset", "data.use=new-dataset"),
+        ("evaluator", "new-evaluator", "evaluators.use=[\"new-evaluator\"]"),
+    ];
+    let mut tests = vec!["test".to_string(), "--release".into(), "--quiet".into()];
+    for (kind, name, _) in kinds {
+        cargo(&copied, &["xtask", "new-plugin", kind, name, "--workspace", "."])?;
+        tests.extend(["-p".into(), format!("univip-{name}")]);
+    }
+    cargo(&copied, &tests.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let runs = directory.path().join("runs").display().to_string();
+    for (_, _, set) in kinds {
+        let run = ["run", "--release", "--quiet", "-p", "univip-experiments", "--"];
+        let row = ["ablate", "table7", "--row", "e", "--scale", "smoke", "--set", set, "--runs", &runs];
+        cargo(&copied, &[&run[..], &row[..]].concat())?;
+    }
+    Ok(())
+}
