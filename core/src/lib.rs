@@ -24,6 +24,7 @@ pub mod registry;
 pub mod seed;
 pub mod similarity;
 pub mod step;
+pub mod target;
 pub mod transport;
 pub mod views;
 

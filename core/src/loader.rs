@@ -113,7 +113,7 @@ impl BatchMaker {
                 );
             }
             let augment = |view: u64| stream(self.seed, "augment", &[names[0], names[1], names[2], view]);
-            let mut draw = |crop, side: usize, kind, view, place: usize, out: &mut [f32]| {
+            let draw = |crop, side: usize, kind, view, place: usize, out: &mut [f32]| {
                 let pixels = side * side * 3;
                 let out = &mut out[place * pixels..(place + 1) * pixels];
                 self.renderer.view(&image, crop, side as u32, kind, &mut augment(view), out)

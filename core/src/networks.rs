@@ -8,6 +8,7 @@ use crate::recipe::{InstanceBatchNorm, NetworkSettings};
 use crate::target;
 use anyhow::Result;
 use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
 
 /// The two networks: the online one learns, the target one follows it (Eq. 1).
 pub struct Networks {
@@ -55,7 +56,7 @@ impl Networks {
             },
         };
         let online = |images: &Tensor, mode| self.predictor.forward(&self.online.forward(images, mode)?, mode);
-        let target = |images: &Tensor, mode| Ok(self.target.forward(images, mode)?.detach());
+        let target = |images: &Tensor, mode| -> Result<Tensor> { Ok(self.target.forward(images, mode)?.detach()) };
         let by_image = |features: Tensor| -> Result<Tensor> {
             let size = features.dim(1)?;
             Ok(features.reshape((batch.instances, batch.len(), size))?.transpose(0, 1)?.contiguous()?)
@@ -71,6 +72,13 @@ impl Networks {
             _ => None,
         };
         Ok(Features { online_scenes, target_scenes, online_instances, target_instances })
+    }
+
+    /// The online backbone's parameters and running statistics, by their names in the backbone.
+    pub fn backbone_tensors(&self) -> BTreeMap<String, Tensor> {
+        let tensors = self.online_parameters.tensors();
+        let inside = tensors.iter().filter_map(|(name, value)| Some((name.strip_prefix("backbone.")?, value)));
+        inside.map(|(name, value)| (name.to_string(), value.clone())).collect()
     }
 
     /// The online backbone, frozen, with its running statistics. It follows later changes of the values.
