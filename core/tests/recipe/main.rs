@@ -1,5 +1,6 @@
 //! What recipes mean, and what is refused.
 
+mod figment;
 mod folder;
 mod layers;
 mod plugins;

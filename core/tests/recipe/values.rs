@@ -1,7 +1,8 @@
 //! Resolved values, the fingerprint, and how recipes are shown.
 
 use crate::folder::{BASE, Folder, over_base};
-use univip_core::recipe::{Config, Sources, Table, diff};
+use proptest::prelude::*;
+use univip_core::recipe::{Config, Settings, Sources, Table, diff};
 use univip_core::registry::Kind;
 
 use crate::plugins::{Form, PullConfig};
@@ -121,6 +122,37 @@ fn show_is_a_recipe_with_the_same_fingerprint() {
     let again = Folder::new(&[("recipes/shown.toml", &shown)]).load("recipes/shown.toml");
     assert_eq!(diff(&recipe, &again), "");
     assert_eq!(again.fingerprint(), recipe.fingerprint());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_number_and_any_text_survive_being_shown(
+        lr in 1e-12f64..1e6, epsilon in 1e-12f32..1e6, mean in any::<[i16; 3]>(), note in ".*", root in ".*",
+    ) {
+        let mean: Vec<String> = mean.iter().map(|mean| format!("{:?}", f32::from(*mean) / 3.0)).collect();
+        let difference = format!(
+            "[optimizer]\nlr = {lr:?}\n[augment]\nmean = [{}]\n[loss.pull]\nepsilon = {epsilon:?}\nnote = {}\n\
+             [dataset.meadow]\nroot = {}",
+            mean.join(", "), toml::Value::from(note.as_str()), toml::Value::from(root.as_str()),
+        );
+        let folder = Folder::new(&[("recipes/a.toml", &over_base(&difference))]);
+        let recipe = folder.load("recipes/a.toml");
+        let again = Folder::new(&[("recipes/a.toml", &recipe.show())]).load("recipes/a.toml");
+        prop_assert_eq!(&again.settings, &recipe.settings);
+        prop_assert_eq!(again.resolved(), recipe.resolved());
+    }
+}
+
+/// The sections are listed by hand beside the struct.
+#[test]
+fn every_section_of_the_settings_can_be_written() {
+    let settings = serde_json::to_value(Settings::default()).expect("settings");
+    let headers: Vec<_> =
+        settings.as_object().expect("an object").keys().map(|key| format!("[{key}]\n")).collect();
+    let folder = Folder::new(&[("recipes/all.toml", &over_base(&headers.concat()))]);
+    assert_eq!(folder.load("recipes/all.toml").fingerprint(), folder.load("recipes/base.toml").fingerprint());
 }
 
 #[test]
