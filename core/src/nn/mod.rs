@@ -1,8 +1,18 @@
 //! Networks: parameters, layers, ResNet, heads. Activations are channels-last: `[B, H, W, C]`.
 
+pub mod batch_norm;
+pub mod conv;
+pub mod heads;
+pub mod layout;
+pub mod linear;
+pub mod ops;
 pub mod resnet;
 pub mod store;
 
+pub use batch_norm::BatchNorm;
+pub use conv::Conv2d;
+pub use heads::Mlp;
+pub use linear::Linear;
 pub use resnet::Backbone;
 pub use store::{Init, Parameters, Scope};
 

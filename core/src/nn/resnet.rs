@@ -1,26 +1,142 @@
-//! ResNet-18 and ResNet-50 (stub, being written).
-use super::Mode;
-use anyhow::Result;
+//! ResNet-18 and ResNet-50 (He et al. 2016), with torchvision's names, so that its files fit.
+
+use super::{BatchNorm, Conv2d, Mode, Scope, ops};
+use crate::recipe::{BackboneKind, NetworkSettings};
+use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 
-/// A backbone.
-pub struct Backbone;
+/// Pixels of the image a step in the last map.
+pub const STRIDE: usize = 32;
+
+/// A residual network without its classifier.
+pub struct Backbone {
+    stem: Conv2d,
+    stem_norm: BatchNorm,
+    stages: Vec<Vec<Block>>,
+    feature_size: usize,
+    device: Device,
+}
 
 impl Backbone {
-    /// Pooled features `[B, F]`.
-    pub fn forward(&self, _images: &Tensor, _mode: Mode) -> Result<Tensor> {
-        anyhow::bail!("stub")
+    /// The network of a recipe's `[network]`, with parameters `conv1.weight`, `bn1.weight`,
+    /// `layer1.0.conv1.weight`, ... inside `scope`.
+    pub fn new(settings: &NetworkSettings, scope: &Scope) -> Result<Self> {
+        let (depths, expansion) = match settings.backbone {
+            BackboneKind::ResNet18 => ([2, 2, 2, 2], 1),
+            BackboneKind::ResNet50 => ([3, 4, 6, 3], 4),
+        };
+        let width = settings.width;
+        let stem = Conv2d::new(3, width, 7, 2, &scope.enter("conv1"))?;
+        let stem_norm = BatchNorm::new(width, &scope.enter("bn1"))?;
+        let mut stages = Vec::new();
+        let mut inputs = width;
+        for (stage, depth) in depths.into_iter().enumerate() {
+            let scope = scope.enter(format_args!("layer{}", stage + 1));
+            let mut blocks = Vec::new();
+            for index in 0..depth {
+                let stride = if stage > 0 && index == 0 { 2 } else { 1 };
+                blocks.push(Block::new(settings, inputs, width << stage, stride, &scope.enter(index))?);
+                inputs = (width << stage) * expansion;
+            }
+            stages.push(blocks);
+        }
+        Ok(Self { stem, stem_norm, stages, feature_size: inputs, device: scope.device().clone() })
     }
-    /// Maps after each stage.
-    pub fn stages(&self, _images: &Tensor, _mode: Mode) -> Result<Vec<Tensor>> {
-        anyhow::bail!("stub")
+
+    /// Features averaged over all positions: `[B, H, W, 3]` to `[B, F]`.
+    pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
+        Ok(ops::mean_pool(&self.last_stage(images, mode, |_| ())?)?)
     }
-    /// F.
+
+    /// The maps after each of the four stages, `[B, H_i, W_i, C_i]`, at strides 4, 8, 16 and 32.
+    pub fn stages(&self, images: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
+        let mut maps = Vec::new();
+        self.last_stage(images, mode, |map| maps.push(map.clone()))?;
+        Ok(maps)
+    }
+
+    /// F, the size of the averaged features.
     pub fn feature_size(&self) -> usize {
-        0
+        self.feature_size
     }
-    /// The device of the parameters.
+
+    /// Where the parameters live.
     pub fn device(&self) -> &Device {
-        &Device::Cpu
+        &self.device
+    }
+
+    fn last_stage(&self, images: &Tensor, mode: Mode, mut visit: impl FnMut(&Tensor)) -> Result<Tensor> {
+        if !matches!(images.dims(), [_, _, _, 3]) {
+            bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
+        }
+        let x = self.stem_norm.relu(&self.stem.forward(images)?, mode)?;
+        let mut x = ops::max_pool(&x, 3, 2, 1)?;
+        for stage in &self.stages {
+            for block in stage {
+                x = block.forward(&x, mode)?;
+            }
+            visit(&x);
+        }
+        Ok(x)
+    }
+}
+
+/// A residual block: convolutions with batch norm, ReLU after each, the last after the sum with the input.
+struct Block {
+    layers: Vec<(Conv2d, BatchNorm)>,
+    shortcut: Option<(Conv2d, BatchNorm)>,
+}
+
+impl Block {
+    fn new(
+        settings: &NetworkSettings,
+        inputs: usize,
+        width: usize,
+        stride: usize,
+        scope: &Scope,
+    ) -> Result<Self> {
+        // Outputs, kernel and stride of each convolution. The bottleneck strides in its 3x3 convolution
+        // ("v1.5", as torchvision).
+        let plan = match settings.backbone {
+            BackboneKind::ResNet18 => vec![(width, 3, stride), (width, 3, 1)],
+            BackboneKind::ResNet50 => vec![(width, 1, 1), (width, 3, stride), (4 * width, 1, 1)],
+        };
+        let mut layers = Vec::new();
+        let mut channels = inputs;
+        for (index, &(outputs, kernel, stride)) in plan.iter().enumerate() {
+            let name = index + 1;
+            let is_last = name == plan.len();
+            let weight = if is_last && settings.zero_init_residual { 0.0 } else { 1.0 };
+            let conv =
+                Conv2d::new(channels, outputs, kernel, stride, &scope.enter(format_args!("conv{name}")))?;
+            let norm = BatchNorm::with_weight(outputs, weight, &scope.enter(format_args!("bn{name}")))?;
+            layers.push((conv, norm));
+            channels = outputs;
+        }
+        let shortcut = if stride != 1 || inputs != channels {
+            let scope = scope.enter("downsample");
+            let conv = Conv2d::new(inputs, channels, 1, stride, &scope.enter(0))?;
+            Some((conv, BatchNorm::new(channels, &scope.enter(1))?))
+        } else {
+            None
+        };
+        Ok(Self { layers, shortcut })
+    }
+
+    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let residual = match &self.shortcut {
+            Some((conv, norm)) => norm.forward(&conv.forward(x)?, mode)?,
+            None => x.clone(),
+        };
+        let mut y = x.clone();
+        for (index, (conv, norm)) in self.layers.iter().enumerate() {
+            let z = conv.forward(&y)?;
+            y = if index + 1 == self.layers.len() {
+                norm.add_relu(&z, &residual, mode)?
+            } else {
+                norm.relu(&z, mode)?
+            };
+        }
+        Ok(y)
     }
 }

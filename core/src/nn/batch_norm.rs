@@ -1,0 +1,87 @@
+//! The batch norm layer.
+
+use super::{Init, Mode, Scope, ops};
+use anyhow::{Result, bail};
+use candle_core::{Tensor, Var};
+
+/// Added to the variance.
+const EPSILON: f64 = 1e-5;
+/// The weight of a batch in the running statistics.
+const MOMENTUM: f64 = 0.1;
+
+/// Batch norm (Ioffe and Szegedy 2015), with the parameters `weight` and `bias` and the buffers
+/// `running_mean` and `running_var`.
+///
+/// As in PyTorch, outputs are normalised by the biased variance and running statistics take the unbiased one.
+pub struct BatchNorm {
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Var,
+    running_var: Var,
+}
+
+impl BatchNorm {
+    /// Starts as the identity.
+    pub fn new(channels: usize, scope: &Scope) -> Result<Self> {
+        Self::with_weight(channels, 1.0, scope)
+    }
+
+    /// Starts with all weights at `weight`: 0 makes a residual block start as the identity.
+    pub fn with_weight(channels: usize, weight: f32, scope: &Scope) -> Result<Self> {
+        Ok(Self {
+            weight: scope.parameter("weight", channels, Init::Constant(weight))?,
+            bias: scope.parameter("bias", channels, Init::Constant(0.0))?,
+            running_mean: scope.buffer("running_mean", channels, 0.0)?,
+            running_var: scope.buffer("running_var", channels, 1.0)?,
+        })
+    }
+
+    /// Normalises `[B, H, W, C]` or `[B, C]`.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.fused(x, None, false, mode)
+    }
+
+    /// Normalises and rectifies.
+    pub fn relu(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.fused(x, None, true, mode)
+    }
+
+    /// Normalises, adds the residual and rectifies: the end of a residual block.
+    pub fn add_relu(&self, x: &Tensor, residual: &Tensor, mode: Mode) -> Result<Tensor> {
+        self.fused(x, Some(residual), true, mode)
+    }
+
+    fn fused(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool, mode: Mode) -> Result<Tensor> {
+        match mode {
+            Mode::Train { groups } => self.train(x, residual, relu, groups),
+            Mode::Eval => {
+                let deviation = (self.running_var.as_detached_tensor() + EPSILON)?.sqrt()?;
+                let scale = (&self.weight / deviation)?;
+                let shift = (&self.bias - (self.running_mean.as_detached_tensor() * &scale)?)?;
+                Ok(ops::scale_shift(x, &scale, &shift, residual, relu)?)
+            }
+        }
+    }
+
+    fn train(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool, groups: usize) -> Result<Tensor> {
+        let count = x.elem_count() / self.weight.elem_count() / groups.max(1);
+        if count < 2 {
+            bail!(
+                "batch norm cannot train on {:?} in {groups} groups: each channel needs at least two values; \
+                 use a larger batch",
+                x.dims()
+            );
+        }
+        let (y, statistics) = ops::batch_norm(x, &self.weight, &self.bias, residual, relu, groups, EPSILON)?;
+        let unbiased = (statistics.variance * (count as f64 / (count - 1) as f64))?;
+        for group in 0..groups {
+            follow(&self.running_mean, &statistics.mean.get(group)?)?;
+            follow(&self.running_var, &unbiased.get(group)?)?;
+        }
+        Ok(y)
+    }
+}
+
+fn follow(running: &Var, batch: &Tensor) -> Result<()> {
+    Ok(ops::ema_step(running, batch, 1.0 - MOMENTUM)?)
+}

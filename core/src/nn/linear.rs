@@ -1,0 +1,37 @@
+//! The linear layer.
+
+use super::{Init, Scope, ops};
+use anyhow::Result;
+use candle_core::Tensor;
+
+/// A linear map with the parameter `weight` `[O, I]` and, if it has one, `bias` `[O]`.
+pub struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// With a bias. Initial values are PyTorch's: uniform within `1 / sqrt(inputs)` of 0.
+    pub fn new(inputs: usize, outputs: usize, scope: &Scope) -> Result<Self> {
+        let bias = scope.parameter("bias", outputs, initial(inputs))?;
+        Ok(Self { bias: Some(bias), ..Self::without_bias(inputs, outputs, scope)? })
+    }
+
+    /// Without a bias.
+    pub fn without_bias(inputs: usize, outputs: usize, scope: &Scope) -> Result<Self> {
+        Ok(Self { weight: scope.parameter("weight", (outputs, inputs), initial(inputs))?, bias: None })
+    }
+
+    /// `[B, I]` to `[B, O]`.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = ops::linear(x, &self.weight)?;
+        match &self.bias {
+            Some(bias) => Ok(y.broadcast_add(bias)?),
+            None => Ok(y),
+        }
+    }
+}
+
+fn initial(inputs: usize) -> Init {
+    Init::Uniform { bound: 1.0 / (inputs as f32).sqrt() }
+}
