@@ -17,6 +17,7 @@ pub mod recipe;
 pub mod registry;
 pub mod seed;
 pub mod similarity;
+pub mod target;
 pub mod transport;
 pub mod views;
 

@@ -1,1 +1,5 @@
 //! BYOL: the two-view loss and two independent random views. Table 7(a), 8(a).
+
+mod loss;
+
+pub use loss::{Byol, Config};
