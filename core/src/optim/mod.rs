@@ -1,1 +1,117 @@
 //! Optimisers and schedules.
+
+mod gradients;
+mod lars;
+mod schedule;
+mod sgd;
+
+pub use gradients::Gradients;
+pub use schedule::{Schedule, peak_lr, target_momentum};
+
+use crate::nn::Parameters;
+use crate::recipe::{OptimizerKind, OptimizerSettings};
+use anyhow::{Context, Result, bail};
+use candle_core::{Tensor, Var};
+use std::collections::BTreeMap;
+
+/// Moves parameters against their gradients; keeps one momentum buffer a parameter.
+pub struct Optimizer {
+    settings: OptimizerSettings,
+    slots: BTreeMap<String, Slot>,
+}
+
+/// A parameter and what the optimiser remembers of it.
+struct Slot {
+    parameter: Var,
+    /// The momentum, of the parameter's shape; zero at first.
+    buffer: Var,
+    /// Neither decays nor is scaled by LARS.
+    excluded: bool,
+}
+
+impl Optimizer {
+    /// An optimiser of everything in `parameters`, which must be complete: a parameter made later would
+    /// never be trained.
+    ///
+    /// # Errors
+    /// When there are no parameters, or no memory for the buffers.
+    pub fn new(settings: &OptimizerSettings, parameters: &Parameters) -> Result<Self> {
+        let slot = |name: &str, parameter: Var| -> Result<Slot> {
+            let buffer = Var::from_tensor(&parameter.zeros_like()?)?;
+            let bias_or_norm = parameter.rank() <= 1 || name.ends_with(".bias");
+            Ok(Slot { parameter, buffer, excluded: bias_or_norm && !settings.decay_bias_and_norm })
+        };
+        let slots = parameters.parameters().into_iter().map(|(name, parameter)| {
+            let slot = slot(&name, parameter).with_context(|| format!("optimiser state of {name}"))?;
+            Ok((name, slot))
+        });
+        let slots: BTreeMap<_, _> = slots.collect::<Result<_>>()?;
+        if slots.is_empty() {
+            bail!("no parameters to optimise: build the networks and the losses before the optimiser");
+        }
+        Ok(Self { settings: settings.clone(), slots })
+    }
+
+    /// One step at the learning rate `lr`.
+    ///
+    /// # Errors
+    /// When a parameter has no gradient, before anything has moved: it would stay at its initial value
+    /// unnoticed, which is how a projector made too late was never trained. A gradient of no parameter of
+    /// this optimiser is refused for the same reason.
+    pub fn step(&mut self, gradients: &Gradients, lr: f64) -> Result<()> {
+        gradients.check_names(self.slots.keys())?;
+        let OptimizerSettings { momentum, weight_decay, trust, .. } = self.settings;
+        for (name, gradient) in gradients.iter() {
+            let Some(Slot { parameter, buffer, excluded }) = self.slots.get(name) else { continue };
+            let decay = if *excluded { 0.0 } else { weight_decay };
+            let adapted = |factor| lars::adapt(parameter, gradient, decay, trust, *excluded, factor);
+            match self.settings.kind {
+                OptimizerKind::Sgd => sgd::step(parameter, gradient, buffer, lr, momentum, decay),
+                OptimizerKind::Lars => {
+                    adapted(1.0).and_then(|update| sgd::step(parameter, &update, buffer, lr, momentum, 0.0))
+                }
+                OptimizerKind::LarsLrInside => {
+                    adapted(lr).and_then(|update| sgd::step(parameter, &update, buffer, 1.0, momentum, 0.0))
+                }
+            }
+            .with_context(|| format!("optimiser step of {name}"))?;
+        }
+        Ok(())
+    }
+
+    /// The momentum buffers by parameter name, for a checkpoint. They share storage with the optimiser:
+    /// write them before the next step.
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        self.slots.iter().map(|(name, slot)| (name.clone(), slot.buffer.as_detached_tensor())).collect()
+    }
+
+    /// Sets every momentum buffer.
+    ///
+    /// # Errors
+    /// When a name is missing or left over, or a shape differs: all of them are listed, and nothing is set.
+    pub fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let mut problems = Vec::new();
+        for (name, slot) in &self.slots {
+            match state.get(name) {
+                None => problems.push(format!("missing {name}")),
+                Some(buffer) if buffer.dims() != slot.buffer.dims() => {
+                    problems.push(format!(
+                        "{name} is {:?}, expected {:?}",
+                        buffer.dims(),
+                        slot.buffer.dims()
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let surplus = state.keys().filter(|name| !self.slots.contains_key(*name));
+        problems.extend(surplus.map(|name| format!("unexpected {name}")));
+        if !problems.is_empty() {
+            bail!("the optimiser state does not fit the parameters: {}", problems.join("; "));
+        }
+        for (name, slot) in &self.slots {
+            slot.buffer.set(&state[name].to_device(slot.buffer.device())?.contiguous()?.copy()?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,1 +1,130 @@
 //! Loss instance: optimal transport between instances. Eq. 8-11.
+
+use anyhow::{Context, Result, ensure};
+use candle_core::{D, DType, Device, Tensor};
+use serde::{Deserialize, Serialize};
+use univip_core::features::{Features, Needs};
+use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::recipe::Invalid;
+use univip_core::register_loss;
+use univip_core::registry::LossPlugin;
+use univip_core::similarity::pairwise_cosine;
+use univip_core::transport::{Marginals, Sinkhorn};
+
+register_loss!(
+    "instance",
+    Instance,
+    "Instances matched between the networks by optimal transport (Eq. 8-11)"
+);
+
+/// The similarity of the online network's instances with the target's, weighted by the optimal plan.
+///
+/// The plan, and with it the marginals, carries no gradient. So the loss is at its least also when all
+/// instances of an image have equal features: watch the diagnostics `diagonal`, the part of the plan's mass
+/// that moves between the two features of the same instance (1/K when it tells nothing apart), and
+/// `similarity`, the mean cosine of o_m and o_n over different instances.
+pub struct Instance(Config);
+
+/// `[loss.instance]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Sinkhorn's entropy weight; the paper gives none, OTA (Ge et al. 2021) uses 0.1.
+    pub epsilon: f64,
+    /// Sinkhorn's iterations; the paper gives none, OTA uses 50.
+    pub iterations: usize,
+    /// How the weights of Eq. 9 and 10 come to the equal mass that Eq. 7 needs.
+    pub marginals: Marginals,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { epsilon: 0.1, iterations: 50, marginals: Marginals::default() }
+    }
+}
+
+impl univip_core::recipe::Config for Config {
+    fn check(&self) -> Result<(), Invalid> {
+        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
+            let problem = format!("{} is not a positive number; 0.1 is usual", self.epsilon);
+            return Err(Invalid { key: "epsilon", problem });
+        }
+        if self.iterations == 0 {
+            return Err(Invalid { key: "iterations", problem: "0 leaves no plan; 50 is usual".into() });
+        }
+        Ok(())
+    }
+}
+
+impl LossPlugin for Instance {
+    type Config = Config;
+
+    fn build(config: Config, context: LossContext) -> Result<Self> {
+        ensure!(
+            context.instances > 0,
+            "the loss instance matches an image's instances, and views.instances is 0: \
+             set it to 1 or more, or take the loss out of losses.use"
+        );
+        Ok(Self(config))
+    }
+}
+
+impl Loss for Instance {
+    fn needs(&self) -> Needs {
+        Needs { scenes: true, online_instances: true, target_instances: true }
+    }
+
+    fn compute(&self, features: &Features) -> Result<LossTerm> {
+        let online = features.online_instances.as_ref().context("the loss instance needs o_k")?;
+        let target = features.target_instances.as_ref().context("the loss instance needs t_k")?;
+        let similarity = pairwise_cosine(online, target)?;
+        let supplies = weights(online, &features.target_scenes)?;
+        let demands = weights(target, &features.online_scenes)?;
+        let plan = self.plan(&similarity, supplies, demands)?;
+        let value = (similarity * &plan)?.sum((1, 2))?.mean_all()?.neg()?;
+        Ok(LossTerm { value, diagnostics: diagnostics(online, &plan)? })
+    }
+}
+
+impl Instance {
+    /// The plans `[B, K, K]` of costs 1 - cos (Eq. 8), without a graph.
+    fn plan(&self, similarity: &Tensor, mut supplies: Vec<f64>, mut demands: Vec<f64>) -> Result<Tensor> {
+        let Config { epsilon, iterations, marginals } = self.0;
+        let k = similarity.dim(D::Minus1)?;
+        let costs: Vec<f64> = values(similarity)?.into_iter().map(|cosine| 1.0 - cosine).collect();
+        for set in supplies.chunks_mut(k).chain(demands.chunks_mut(k)) {
+            marginals.normalise(set);
+        }
+        let plans = Sinkhorn { epsilon, iterations }.plans(&costs, &supplies, &demands, k);
+        let plans = Tensor::from_vec(plans, similarity.shape(), &Device::Cpu)?;
+        Ok(plans.to_dtype(similarity.dtype())?.to_device(similarity.device())?)
+    }
+}
+
+/// max(instance . mean of the scenes, 0) for each instance (Eq. 9, 10), `[B, K]` row by row.
+fn weights(instances: &Tensor, scenes: &[Tensor; 2]) -> Result<Vec<f64>> {
+    let [scene1, scene2] = scenes;
+    let scene = ((scene1.detach() + scene2.detach())? * 0.5)?.unsqueeze(D::Minus1)?;
+    values(&instances.detach().contiguous()?.matmul(&scene.contiguous()?)?.relu()?)
+}
+
+fn values(tensor: &Tensor) -> Result<Vec<f64>> {
+    let flat = tensor.detach().to_dtype(DType::F64)?.flatten_all()?;
+    Ok(flat.to_device(&Device::Cpu)?.to_vec1()?)
+}
+
+fn diagnostics(online: &Tensor, plan: &Tensor) -> Result<Vec<(&'static str, f32)>> {
+    let (batch, k, _) = online.dims3()?;
+    let identity = Tensor::eye(k, plan.dtype(), plan.device())?;
+    let diagonal = plan.broadcast_mul(&identity)?.sum((1, 2))?;
+    let diagonal = (diagonal / plan.sum((1, 2))?)?.mean_all()?.to_dtype(DType::F32)?.to_scalar()?;
+    let mut diagnostics = vec![("diagonal", diagonal)];
+    if k > 1 {
+        let online = online.detach();
+        let others = (1.0 - identity)?;
+        let sum = pairwise_cosine(&online, &online)?.broadcast_mul(&others)?.sum_all()?;
+        let pairs = (batch * k * (k - 1)) as f64;
+        diagnostics.push(("similarity", (sum / pairs)?.to_dtype(DType::F32)?.to_scalar()?));
+    }
+    Ok(diagnostics)
+}

@@ -1,0 +1,59 @@
+//! How the learning rate and the target's momentum move over a run.
+
+use crate::recipe::{ScheduleSemantics, ScheduleSettings};
+use std::f64::consts::PI;
+
+/// The learning rate of each optimiser step: a linear warm-up to a peak and a cosine to 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    semantics: ScheduleSemantics,
+    peak: f64,
+    epochs: u64,
+    steps_per_epoch: u64,
+    /// The warm-up in steps.
+    warmup: u64,
+}
+
+impl Schedule {
+    /// The schedule of a run of `epochs * steps_per_epoch` optimiser steps whose largest learning rate is
+    /// `peak`; the warm-up is rounded to whole steps.
+    pub fn new(settings: &ScheduleSettings, peak: f64, epochs: u64, steps_per_epoch: u64) -> Self {
+        let warmup = (settings.warmup_epochs * steps_per_epoch as f64).round() as u64;
+        Self { semantics: settings.semantics, peak, epochs, steps_per_epoch, warmup }
+    }
+
+    /// The learning rate of a step, counted from 0.
+    pub fn lr(&self, step: u64) -> f64 {
+        let Self { peak, epochs, steps_per_epoch, warmup, .. } = *self;
+        let warm = step as f64 / warmup as f64;
+        match self.semantics {
+            ScheduleSemantics::Mmcv => {
+                let epoch = step / steps_per_epoch.max(1);
+                let ramp = if step < warmup { 1.0 - (1.0 - warm) * (1.0 - MMCV_WARMUP_RATIO) } else { 1.0 };
+                peak * cosine(epoch, epochs) * ramp
+            }
+            ScheduleSemantics::Byol if step < warmup => peak * warm,
+            ScheduleSemantics::Byol => {
+                peak * cosine(step - warmup, (epochs * steps_per_epoch).saturating_sub(warmup))
+            }
+        }
+    }
+}
+
+/// Where mmcv's warm-up starts, as a part of the learning rate; ORL's configuration sets it.
+const MMCV_WARMUP_RATIO: f64 = 1e-4;
+
+/// The peak learning rate of steps over `images`, from the one for 256 (the linear scaling rule).
+pub fn peak_lr(base: f64, images: usize) -> f64 {
+    base * images as f64 / 256.0
+}
+
+/// m of the optimiser step `step` of `steps` (Eq. 1): from `initial` along a cosine to 1.
+pub fn target_momentum(initial: f64, step: u64, steps: u64) -> f64 {
+    1.0 - (1.0 - initial) * cosine(step, steps)
+}
+
+/// From 1 at 0 to 0 at `end` along half a period; 0 after it.
+fn cosine(at: u64, end: u64) -> f64 {
+    if at >= end { 0.0 } else { ((PI * at as f64 / end as f64).cos() + 1.0) / 2.0 }
+}
