@@ -11,7 +11,7 @@ use crate::files::write_atomic;
 use crate::loader::{Batch, BatchMaker, Loader};
 use crate::loss::LossContext;
 use crate::networks::Networks;
-use crate::optim::{Optimizer, Schedule};
+use crate::optim::{Optimizer, Schedule, peak_lr, target_momentum};
 use crate::proposals::Proposals;
 use crate::recipe::{Recipe, Settings};
 use crate::registry::{Kind, Registry};
@@ -38,6 +38,7 @@ pub struct Engine {
     losses: Vec<WeightedLoss>,
     optimizer: Optimizer,
     schedule: Schedule,
+    steps_per_epoch: u64,
     maker: Arc<BatchMaker>,
 }
 
@@ -84,14 +85,8 @@ impl Engine {
             return Err(recipe.error("train.batch", problem).into());
         }
         let steps_per_epoch = (images / per_step) as u64;
-        let lr = settings.optimizer.lr * per_step as f64 / 256.0;
-        let schedule = Schedule::new(
-            &settings.schedule,
-            lr,
-            settings.target.momentum,
-            settings.train.epochs,
-            steps_per_epoch,
-        );
+        let peak = peak_lr(settings.optimizer.lr, per_step);
+        let schedule = Schedule::new(&settings.schedule, peak, settings.train.epochs, steps_per_epoch);
         let maker = Arc::new(BatchMaker {
             images,
             dataset,
@@ -108,7 +103,7 @@ impl Engine {
         let optimizer = Optimizer::new(&settings.optimizer, networks.online())?;
         let fingerprint = recipe.fingerprint();
         let device = device.clone();
-        Ok(Self { settings, fingerprint, seed, device, networks, losses, optimizer, schedule, maker })
+        Ok(Self { settings, fingerprint, seed, device, networks, losses, optimizer, schedule, steps_per_epoch, maker })
     }
 
     /// The networks as they are now.
@@ -118,7 +113,7 @@ impl Engine {
 
     /// The optimiser steps of the whole run.
     pub fn steps(&self) -> u64 {
-        self.schedule.steps()
+        self.settings.train.epochs * self.steps_per_epoch
     }
 
     /// Trains to the end, from the newest checkpoint if there is one.
@@ -128,7 +123,7 @@ impl Engine {
     /// a plugin, an observer or the disk refuses. What is on disk stays whole.
     pub fn train(&mut self, checkpoints: &Checkpoints, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<()> {
         let mut progress = self.resume(checkpoints, observer)?;
-        let steps_per_epoch = self.schedule.steps_per_epoch();
+        let steps_per_epoch = self.steps_per_epoch;
         observer.observe(&Event::Start {
             step: progress.step,
             steps: self.steps(),
@@ -150,7 +145,8 @@ impl Engine {
                 progress.epoch_skipped += 1;
                 observer.observe(&Event::Warning { message: format!("passed over: {reason}") })?;
             }
-            let rates = Rates { lr: self.schedule.lr(number), momentum: self.schedule.momentum(number) };
+            let momentum = target_momentum(self.settings.target.momentum, number, self.steps());
+            let rates = Rates { lr: self.schedule.lr(number), momentum };
             let batches = batches.into_iter().map(|batch| batch.to_device(&self.device)).collect::<Result<Vec<_>>>()?;
             let report = step(&self.networks, &self.losses, &mut self.optimizer, &batches, rates)
                 .map_err(|error| self.explain(error, number, &batches, checkpoints))?;

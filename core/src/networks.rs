@@ -32,7 +32,7 @@ impl Networks {
         let NetworkSettings { hidden, output, .. } = *settings;
         let predictor = Mlp::new(output, hidden, output, &online_scope.enter("predictor"))?;
         let target = Encoder::new(settings, &target_parameters.frozen())?;
-        target::copy(&target_parameters, &online_parameters)?;
+        target::copy_from(&target_parameters, &online_parameters)?;
         Ok(Self { online, predictor, target, online_parameters, target_parameters, settings: settings.clone() })
     }
 

@@ -71,7 +71,7 @@ pub fn step(
         let terms = compute(losses, &features)?;
         report.add(losses, &terms, pass, batches.len())?;
         let total = (weighted_sum(losses, &terms)? / batches.len() as f64)?;
-        gradients.add(&total.backward()?, networks.online())?;
+        gradients.add(Gradients::of(&mut total.backward()?, networks.online()))?;
         last = Some(features);
     }
     optimizer.step(&gradients, rates.lr)?;

@@ -1,6 +1,7 @@
 //! The target network's values: a copy of the online network's at first, then their moving average.
 
 use crate::nn::Parameters;
+use crate::nn::ops::ema_step;
 use anyhow::{Context, Result};
 use candle_core::{Tensor, Var};
 use std::collections::BTreeMap;
@@ -14,8 +15,7 @@ use std::collections::BTreeMap;
 /// When the online network lacks one of the target's parameters or has it in another shape.
 pub fn update(target: &Parameters, online: &Parameters, momentum: f64) -> Result<()> {
     for_each(&target.parameters(), &online.parameters(), |target, online| {
-        let kept = (target.as_detached_tensor() * momentum)?;
-        target.set(&(kept + (online * (1.0 - momentum))?)?)
+        ema_step(target, online, momentum)
     })
 }
 

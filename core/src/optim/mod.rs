@@ -3,12 +3,12 @@
 mod gradients;
 mod lars;
 mod schedule;
-mod sgd;
 
 pub use gradients::Gradients;
 pub use schedule::{Schedule, peak_lr, target_momentum};
 
 use crate::nn::Parameters;
+use crate::nn::ops::sgd_step;
 use crate::recipe::{OptimizerKind, OptimizerSettings};
 use anyhow::{Context, Result, bail};
 use candle_core::{Tensor, Var};
@@ -66,12 +66,12 @@ impl Optimizer {
             let decay = if *excluded { 0.0 } else { weight_decay };
             let adapted = |factor| lars::adapt(parameter, gradient, decay, trust, *excluded, factor);
             match self.settings.kind {
-                OptimizerKind::Sgd => sgd::step(parameter, gradient, buffer, lr, momentum, decay),
+                OptimizerKind::Sgd => sgd_step(parameter, gradient, buffer, lr, momentum, decay),
                 OptimizerKind::Lars => {
-                    adapted(1.0).and_then(|update| sgd::step(parameter, &update, buffer, lr, momentum, 0.0))
+                    adapted(1.0).and_then(|update| sgd_step(parameter, &update, buffer, lr, momentum, 0.0))
                 }
                 OptimizerKind::LarsLrInside => {
-                    adapted(lr).and_then(|update| sgd::step(parameter, &update, buffer, 1.0, momentum, 0.0))
+                    adapted(lr).and_then(|update| sgd_step(parameter, &update, buffer, 1.0, momentum, 0.0))
                 }
             }
             .with_context(|| format!("optimiser step of {name}"))?;
