@@ -3,23 +3,22 @@
 use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
 use crate::{device, machine};
-use anyhow::{Context, Result};
-use std::collections::BTreeMap;
+use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use univip_core::augment::Renderer;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Limited, Split};
 use univip_core::engine::Engine;
 use univip_core::error::Interrupted;
-use univip_core::evaluate::EvaluationContext;
+use univip_core::evaluate::{EvaluationContext, Metric};
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
-use univip_core::nn::to_torchvision;
-use univip_core::proposals::Proposals;
-use univip_core::recipe::Recipe;
+use univip_core::nn::layout::to_torchvision;
+use univip_core::proposals::{BuildOptions, Proposals, StoreKey};
+use univip_core::recipe::{ProbeDataChoice, Recipe};
 use univip_core::registry::{Kind, Registry};
 
 /// A recipe to run with a seed, and where.
@@ -106,7 +105,7 @@ fn phases(
     let dataset: Arc<dyn Dataset> = Arc::new(Limited::first(dataset, settings.data.limit));
     record.check_data(&dataset.digest())?;
 
-    let proposals = proposals(job, registry, &*dataset, settings.train.epochs > 0, observers, stop)?;
+    let proposals = proposals(job, registry, &*dataset, observers, stop)?;
     lap(record, "proposals");
 
     let mut engine = Engine::new(job.recipe, registry, job.seed, dataset, Arc::new(proposals), &device)?;
@@ -125,16 +124,40 @@ fn phases(
     evaluated
 }
 
-/// The proposals of the recipe, computed and stored as far as they are not yet.
+/// The proposals of the recipe, computed and stored as far as they are needed and not there yet.
 fn proposals(
     job: &Job<'_>,
     registry: &Registry,
     dataset: &dyn Dataset,
-    needed: bool,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<Proposals> {
-    todo!()
+    let settings = &job.recipe.settings;
+    let name = &settings.proposals.name;
+    let plugin = registry.get(Kind::Proposals, name, &job.recipe.origin("proposals.use"), "proposals.use")?;
+    let table = job.recipe.table(Kind::Proposals, name);
+    let key = StoreKey {
+        source: name.clone(),
+        parameters: (plugin.resolve)(&table)?,
+        dataset: dataset.digest(),
+        images: dataset.len(),
+    };
+    let root = job.runs.join("proposals");
+    let proposals = Proposals::open(plugin.proposals(&table)?, settings.proposals.limits, &root, &key)?;
+    // An untrained backbone needs no boxes, nor does a sampler without instances.
+    if settings.train.epochs > 0 && settings.views.instances > 0 {
+        let options = BuildOptions { broken: settings.loader.broken, ..BuildOptions::default() };
+        let mut progress = |done, total| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Interrupted { step: 0 }.into());
+            }
+            observers.observe(&Event::Progress { task: "proposals".into(), done, total })
+        };
+        for skipped in proposals.build(dataset, options, &mut progress)? {
+            observers.observe(&Event::Warning { message: format!("no boxes: {skipped}") })?;
+        }
+    }
+    Ok(proposals)
 }
 
 /// Runs the evaluators that have not been run; one that fails does not keep the others from running.
@@ -146,7 +169,53 @@ fn evaluate(
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<()> {
-    todo!()
+    let (recipe, settings) = (job.recipe, &job.recipe.settings);
+    let done: Vec<String> = directory.evaluations()?.into_iter().map(|each| each.evaluator).collect();
+    let missing: Vec<&String> = settings.evaluators.names.iter().filter(|name| !done.contains(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let ProbeDataChoice { name, train_limit, val_limit, image_size } = &settings.probe_data;
+    let split = |split, limit: usize| -> Result<Limited> {
+        Ok(Limited::spread(open(recipe, registry, "probe_data.use", name, split)?, limit))
+    };
+    let (train, val) = (split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?);
+    let backbone = engine.networks().frozen_backbone()?;
+    let renderer = Renderer::new(&settings.augment);
+    let mut failures = Vec::new();
+    for name in missing {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Interrupted { step: engine.steps() }.into());
+        }
+        let plugin = registry.get(Kind::Evaluator, name, &recipe.origin("evaluators.use"), "evaluators.use")?;
+        let evaluator = plugin.evaluator(&recipe.table(Kind::Evaluator, name))?;
+        let mut progress = |done, total, task: &str| {
+            // Drawing a bar cannot fail; the observers that write ignore progress.
+            let _ = observers.observe(&Event::Progress { task: task.into(), done, total });
+        };
+        let context = EvaluationContext {
+            backbone: &backbone,
+            train: &train,
+            val: &val,
+            seed: job.seed,
+            image_size: *image_size,
+            renderer: &renderer,
+            progress: &mut progress,
+        };
+        match evaluator.evaluate(context) {
+            Ok(metrics) => {
+                let entry = |metric: Metric| Evaluated { evaluator: name.clone(), metric };
+                let evaluated: Vec<Evaluated> = metrics.into_iter().map(entry).collect();
+                directory.append_evaluations(&evaluated)?;
+                for Evaluated { evaluator, metric } in evaluated {
+                    observers.observe(&Event::Evaluation { evaluator, metric })?;
+                }
+            }
+            Err(error) => failures.push(format!("evaluator `{name}`: {error:#}")),
+        }
+    }
+    ensure!(failures.is_empty(), "{}; the pre-training is kept, run again to repeat the evaluation", failures.join("; "));
+    Ok(())
 }
 
 /// Opens a split of the dataset that the recipe names at `key`.
