@@ -1,0 +1,139 @@
+//! The dataset `fashion-scenes`.
+
+use crate::data::{CLASSES, Items, digest};
+use crate::layout::{Layout, SceneType};
+use crate::texture::texture;
+use anyhow::{Context, Result};
+use image::{GrayImage, RgbImage};
+use serde::{Deserialize, Serialize};
+use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::geometry::Size;
+use univip_core::recipe::{Config, Invalid};
+use univip_core::registry::DatasetPlugin;
+use univip_core::seed::{Stream, stream};
+
+/// `[dataset.fashion-scenes]`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScenesConfig {
+    /// Pixels along a side of a scene, 32 to 1024. Items are 3/16 to 15/32 of it.
+    pub size: u32,
+    /// Scenes of the training split.
+    pub train: usize,
+    /// Scenes of the validation split; their items are in no training scene.
+    pub val: usize,
+}
+
+impl Default for ScenesConfig {
+    fn default() -> Self {
+        Self { size: 128, train: 8000, val: 1000 }
+    }
+}
+
+impl Config for ScenesConfig {
+    fn check(&self) -> Result<(), Invalid> {
+        check_size(self.size)?;
+        for (key, count) in [("train", self.train), ("val", self.val)] {
+            if count == 0 {
+                return Err(Invalid { key, problem: "0 scenes; expected at least 1".into() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses sizes at which items cannot be told apart or sums overflow.
+pub fn check_size(size: u32) -> Result<(), Invalid> {
+    if (32..=1024).contains(&size) {
+        return Ok(());
+    }
+    Err(Invalid { key: "size", problem: format!("{size} pixels; expected 32 to 1024") })
+}
+
+/// One split of the composed scenes. A scene depends on the split, the index and `size` alone; a split
+/// of more scenes starts with the same ones.
+pub struct FashionScenes {
+    split: Split,
+    size: u32,
+    len: usize,
+    items: &'static Items,
+    classes: Vec<String>,
+}
+
+impl FashionScenes {
+    /// The hidden type of a scene, for analysis: training must not see it.
+    pub fn scene_type(&self, index: usize) -> &'static SceneType {
+        self.layout(index).scene_type
+    }
+
+    /// The exact masks: each pixel holds the number, counted from 1, of the annotation it belongs to,
+    /// or 0.
+    ///
+    /// # Errors
+    /// Never for a scene that was made.
+    pub fn masks(&self, index: usize) -> Result<GrayImage> {
+        GrayImage::from_raw(self.size, self.size, self.layout(index).owners).context("a mask for each pixel")
+    }
+
+    fn layout(&self, index: usize) -> Layout {
+        Layout::draw(self.size as usize, self.items, self.stream("layout", index))
+    }
+
+    fn stream(&self, of: &str, index: usize) -> Stream {
+        stream(0, &format!("fashion-scenes {of}"), &[self.split as u64, index as u64])
+    }
+}
+
+impl Dataset for FashionScenes {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn id(&self, index: usize) -> String {
+        format!("scene-{}-{index:05}", self.split.name())
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        let texture = texture(self.size as usize, self.stream("texture", index));
+        grey_image(self.size, &self.layout(index).on(&texture))
+    }
+
+    fn size(&self, _index: usize) -> Result<Size> {
+        Ok(Size { width: self.size, height: self.size })
+    }
+
+    fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
+        let layout = self.layout(index);
+        let items = layout.items.iter().zip(layout.boxes());
+        Ok(items
+            .map(|(item, bounding_box)| Annotation { bounding_box, class: item.class, crowd: false })
+            .collect())
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn digest(&self) -> String {
+        digest("fashion-scenes 1", self.split, self.size, self.len)
+    }
+}
+
+impl DatasetPlugin for FashionScenes {
+    type Config = ScenesConfig;
+
+    fn build(config: ScenesConfig, split: Split) -> Result<Self> {
+        let len = match split {
+            Split::Train => config.train,
+            Split::Val => config.val,
+        };
+        let classes = CLASSES.map(String::from).to_vec();
+        Ok(Self { split, size: config.size, len, items: Items::of(split)?, classes })
+    }
+}
+
+/// A square image with three times the same channel.
+pub fn grey_image(side: u32, grey: &[u8]) -> Result<RgbImage> {
+    let pixels = grey.iter().flat_map(|&grey| [grey; 3]).collect();
+    RgbImage::from_raw(side, side, pixels).context("a grey value for each pixel")
+}

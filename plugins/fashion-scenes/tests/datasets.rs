@@ -1,0 +1,150 @@
+//! What the two datasets promise.
+
+use std::collections::HashSet;
+use univip_core::dataset::{Dataset, Split};
+use univip_core::geometry::{BoundingBox, Size};
+use univip_core::recipe::Table;
+use univip_core::registry::{DatasetPlugin, Kind, Registry};
+use univip_fashion_scenes::{FashionIcons, FashionScenes, IconsConfig, SceneType, ScenesConfig};
+
+fn scenes(split: Split) -> FashionScenes {
+    FashionScenes::build(ScenesConfig::default(), split).unwrap()
+}
+
+fn icons(split: Split) -> FashionIcons {
+    FashionIcons::build(IconsConfig::default(), split).unwrap()
+}
+
+#[test]
+fn recipes_find_both_and_refuse_bad_tables() {
+    let registry = Registry::linked().unwrap();
+    for (name, lens, size) in [("fashion-scenes", [8000, 1000], 128), ("fashion-icons", [12_000, 2000], 64)] {
+        let plugin = registry.get(Kind::Dataset, name, "test", "dataset").unwrap();
+        for (split, len) in [Split::Train, Split::Val].into_iter().zip(lens) {
+            let dataset = plugin.dataset(&Table::of(""), split).unwrap();
+            assert_eq!((dataset.len(), dataset.classes().len()), (len, 10));
+            assert_eq!(dataset.size(7).unwrap(), Size { width: size, height: size });
+            assert_eq!(dataset.image(7).unwrap().dimensions(), (size, size));
+        }
+        for (table, key) in
+            [("size = 31", "size"), ("train = 0", "train"), ("val = 0", "val"), ("sise = 64", "sise")]
+        {
+            let error = (plugin.resolve)(&Table::of(table)).unwrap_err().to_string();
+            assert!(error.contains(key), "{error}");
+        }
+    }
+    let icons = registry.get(Kind::Dataset, "fashion-icons", "test", "dataset").unwrap();
+    let error = (icons.resolve)(&Table::of("val = 2001")).unwrap_err().to_string();
+    assert!(error.contains("1 to 2000"), "{error}");
+}
+
+#[test]
+fn an_image_depends_on_its_split_and_index_alone() {
+    let (train, val) = (scenes(Split::Train), scenes(Split::Val));
+    let forwards: Vec<_> = (0..20).map(|index| train.image(index).unwrap()).collect();
+    let again = scenes(Split::Train);
+    for index in (0..20).rev() {
+        assert_eq!(again.image(index).unwrap(), forwards[index]);
+        assert_ne!(val.image(index).unwrap(), forwards[index]);
+    }
+    assert_eq!(icons(Split::Val).image(3).unwrap(), icons(Split::Val).image(3).unwrap());
+}
+
+#[test]
+fn digests_tell_splits_sizes_and_lengths_apart_and_stay() {
+    let of = |size, train, split| {
+        FashionScenes::build(ScenesConfig { size, train, ..Default::default() }, split).unwrap().digest()
+    };
+    let icons = [icons(Split::Train).digest(), icons(Split::Val).digest()];
+    let all = [
+        of(128, 8000, Split::Train),
+        of(128, 8000, Split::Val),
+        of(64, 8000, Split::Train),
+        of(128, 9, Split::Train),
+    ];
+    assert_eq!(all.iter().chain(&icons).collect::<HashSet<_>>().len(), 6);
+    assert!(all.iter().all(|digest| digest.len() == 16));
+    assert_eq!(of(128, 8000, Split::Train), all[0]);
+}
+
+#[test]
+fn every_scene_has_3_to_10_items_and_the_tight_boxes_of_their_masks() {
+    for split in [Split::Train, Split::Val] {
+        let scenes = scenes(split);
+        let whole = BoundingBox::new(0, 0, 128, 128);
+        for index in 0..500 {
+            let annotations = scenes.annotations(index).unwrap();
+            assert!((3..=10).contains(&annotations.len()), "{} items", annotations.len());
+            let masks = scenes.masks(index).unwrap();
+            for (number, annotation) in annotations.iter().enumerate() {
+                let own =
+                    || masks.enumerate_pixels().filter(|(_, _, owner)| usize::from(owner.0[0]) == number + 1);
+                let (left, right) = (own().map(|p| p.0).min().unwrap(), own().map(|p| p.0).max().unwrap());
+                let (top, bottom) = (own().map(|p| p.1).min().unwrap(), own().map(|p| p.1).max().unwrap());
+                let tight = BoundingBox::new(left, top, right + 1 - left, bottom + 1 - top);
+                assert_eq!(annotation.bounding_box, tight, "item {number} of {}", scenes.id(index));
+                assert!(whole.contains(&tight) && !annotation.crowd);
+            }
+        }
+    }
+}
+
+#[test]
+fn classes_occur_together_as_the_types_of_the_scenes_say() {
+    let scenes = scenes(Split::Train);
+    let mut counts = vec![[0.0_f64; 10]; SceneType::ALL.len()];
+    for index in 0..2000 {
+        let kind = SceneType::ALL.iter().position(|kind| kind == scenes.scene_type(index)).unwrap();
+        for annotation in scenes.annotations(index).unwrap() {
+            counts[kind][annotation.class] += 1.0;
+        }
+    }
+    let per_type: Vec<f64> = counts.iter().map(|row| row.iter().sum()).collect();
+    let total: f64 = per_type.iter().sum();
+    let per_class: Vec<f64> = (0..10).map(|class| counts.iter().map(|row| row[class]).sum()).collect();
+    for (kind, row) in counts.iter().enumerate() {
+        let main: f64 = SceneType::ALL[kind].classes.iter().map(|&class| row[class]).sum();
+        assert!((main / per_type[kind] - 36.0 / 43.0).abs() < 0.04, "{kind}: {}", main / per_type[kind]);
+    }
+    // No class is rare, and knowing the type tells much about the class (in nats; log 10 = 2.3 is all).
+    assert!(per_class.iter().all(|count| (0.06..0.15).contains(&(count / total))), "{per_class:?}");
+    let information: f64 = (0..counts.len())
+        .flat_map(|kind| (0..10).map(move |class| (kind, class)))
+        .filter(|&(kind, class)| counts[kind][class] > 0.0)
+        .map(|(kind, class)| {
+            let joint = counts[kind][class] / total;
+            joint * (joint * total * total / (per_type[kind] * per_class[class])).ln()
+        })
+        .sum();
+    assert!(information > 0.6, "{information} nats");
+}
+
+#[test]
+fn icons_take_turns_and_are_of_the_class_they_say() {
+    let (train, val) = (icons(Split::Train), icons(Split::Val));
+    for index in 0..100 {
+        assert_eq!(train.label(index), Some(index % 10));
+        let annotations = train.annotations(index).unwrap();
+        assert_eq!(annotations.len(), 1);
+        assert_eq!(annotations[0].class, index % 10);
+        let bounds = annotations[0].bounding_box;
+        assert!(bounds.width.max(bounds.height) > 32, "{bounds:?}");
+    }
+    // The nearest mean image, a classifier that has only pixels, finds the labels of unseen items.
+    let pixels = |dataset: &FashionIcons, index: usize| -> Vec<f64> {
+        dataset.image(index).unwrap().pixels().map(|pixel| f64::from(pixel.0[0])).collect()
+    };
+    let mut means = vec![vec![0.0; 64 * 64]; 10];
+    for index in 0..1000 {
+        let mean = &mut means[train.label(index).unwrap()];
+        mean.iter_mut().zip(pixels(&train, index)).for_each(|(mean, pixel)| *mean += pixel / 100.0);
+    }
+    let right = (0..500).filter(|&index| {
+        let image = pixels(&val, index);
+        let distance = |mean: &[f64]| mean.iter().zip(&image).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+        let nearest = (0..10).min_by(|&a, &b| distance(&means[a]).total_cmp(&distance(&means[b])));
+        nearest == val.label(index)
+    });
+    let right = right.count();
+    assert!(right > 200, "{right} of 500; 50 by chance");
+}
