@@ -50,33 +50,46 @@ impl Default for CropLimits {
 }
 
 impl CropLimits {
-    /// Draws a crop of an image, as torchvision's `RandomResizedCrop.get_params` does: area uniform,
-    /// aspect ratio log-uniform, place uniform; after ten draws that do not fit, the central crop
-    /// nearest to the allowed ratios.
+    /// A random resized crop of an image of `size`, by torchvision's rule (`RandomResizedCrop.get_params`).
+    ///
+    /// Area uniform in `scale`, logarithm of the aspect ratio uniform in `ratio`. After ten crops that do not
+    /// fit, the largest one in the centre whose aspect ratio is within `ratio`. Always inside the image.
     pub fn sample(&self, size: Size, stream: &mut Stream) -> BoundingBox {
         let area = f64::from(size.width) * f64::from(size.height);
-        let [low, high] = self.ratio.map(f64::ln);
+        let [narrowest, widest] = self.ratio;
         for _ in 0..10 {
-            let target = area * (self.scale[0] + (self.scale[1] - self.scale[0]) * stream.random::<f64>());
-            let ratio = (low + (high - low) * stream.random::<f64>()).exp();
-            let width = (target * ratio).sqrt().round_ties_even() as u32;
-            let height = (target / ratio).sqrt().round_ties_even() as u32;
+            let share = uniform(self.scale[0], self.scale[1], stream);
+            let ratio = uniform(narrowest.ln(), widest.ln(), stream).exp();
+            let width = (area * share * ratio).sqrt().round_ties_even() as u32;
+            let height = (area * share / ratio).sqrt().round_ties_even() as u32;
             if (1..=size.width).contains(&width) && (1..=size.height).contains(&height) {
                 let y = stream.random_range(0..=size.height - height);
                 let x = stream.random_range(0..=size.width - width);
                 return BoundingBox::new(x, y, width, height);
             }
         }
-        self.central(size)
+        self.centre(size)
     }
 
-    fn central(&self, size: Size) -> BoundingBox {
-        let (width, height) = (f64::from(size.width), f64::from(size.height));
-        let ratio = (width / height).clamp(self.ratio[0], self.ratio[1]);
-        let width = (height * ratio).round_ties_even().clamp(1.0, width) as u32;
-        let height = (f64::from(width) / ratio).round_ties_even().clamp(1.0, height) as u32;
+    /// The largest crop around the centre whose aspect ratio is within `ratio`, to the nearest pixel.
+    fn centre(&self, size: Size) -> BoundingBox {
+        let [narrowest, widest] = self.ratio;
+        let ratio = f64::from(size.width) / f64::from(size.height);
+        let side = |exact: f64, most: u32| (exact.round_ties_even() as u32).clamp(1, most);
+        let (width, height) = if ratio < narrowest {
+            (size.width, side(f64::from(size.width) / narrowest, size.height))
+        } else if ratio > widest {
+            (side(f64::from(size.height) * widest, size.width), size.height)
+        } else {
+            (size.width, size.height)
+        };
         BoundingBox::new((size.width - width) / 2, (size.height - height) / 2, width, height)
     }
+}
+
+/// A number between `from` and `to`.
+fn uniform(from: f64, to: f64, stream: &mut Stream) -> f64 {
+    from + (to - from) * stream.random::<f64>()
 }
 
 /// A way to choose the crops of an image.
