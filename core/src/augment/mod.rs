@@ -1,1 +1,160 @@
-//! Renders view plans to tensors.
+//! From the crops of an image to what a network sees: normalised floats, channels last.
+//!
+//! Order: crop and resize, flip, jitter, grey, blur, solarise, normalise. Each step agrees with the Pillow and
+//! torchvision code that UniVIP's reference implementations call, up to a grey level or two.
+
+mod blur;
+mod crop_resize;
+mod flip;
+mod grey;
+mod jitter;
+mod normalise;
+mod parameters;
+mod planes;
+mod solarize;
+
+pub use parameters::{Adjustment, Jitter, ViewParameters};
+
+use crate::geometry::{BoundingBox, Size};
+use crate::recipe::{AugmentSettings, Augmentation};
+use crate::seed::Stream;
+use crate::views::CropLimits;
+use anyhow::{Result, ensure};
+use crop_resize::CropResize;
+use image::RgbImage;
+use planes::Planes;
+use rand::Rng;
+use std::cell::RefCell;
+
+/// Which settings a view is augmented with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewKind {
+    /// `[augment.view1]`: scene view 1 and what the online network sees of an instance.
+    One,
+    /// `[augment.view2]`: scene view 2 and what the target network sees of an instance.
+    Two,
+}
+
+/// Renders crops to `[size, size, 3]` floats as `[augment]` says.
+#[derive(Debug, Clone)]
+pub struct Renderer {
+    settings: AugmentSettings,
+}
+
+impl Renderer {
+    /// A renderer for one recipe.
+    pub fn new(settings: &AugmentSettings) -> Self {
+        Self { settings: settings.clone() }
+    }
+
+    /// Renders an augmented view of `crop` to `out`, `[size, size, 3]`.
+    ///
+    /// # Errors
+    /// When the crop is not inside the image or `out` has another length.
+    pub fn view(
+        &self,
+        image: &RgbImage,
+        crop: &BoundingBox,
+        size: u32,
+        which: ViewKind,
+        stream: &mut Stream,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let parameters = ViewParameters::draw(self.augmentation(which), stream);
+        self.render(image, crop, size, &parameters, out)
+    }
+
+    /// Renders a view whose random choices are made.
+    ///
+    /// # Errors
+    /// As [`Renderer::view`].
+    pub fn render(
+        &self,
+        image: &RgbImage,
+        crop: &BoundingBox,
+        size: u32,
+        parameters: &ViewParameters,
+        out: &mut [f32],
+    ) -> Result<()> {
+        check_output(size, out)?;
+        with_scratch(|scratch| {
+            let pixels = scratch.resize.crop(image, crop, size, self.settings.interpolation)?;
+            if parameters.leaves_colours() {
+                if parameters.flip {
+                    flip::flip_pixels(pixels, size as usize);
+                }
+                normalise::pixels(pixels, &self.settings.mean, &self.settings.std, out);
+                return Ok(());
+            }
+            let planes = &mut scratch.planes;
+            planes.load(pixels, size as usize);
+            parameters.apply(planes);
+            normalise::planes(planes, &self.settings.mean, &self.settings.std, out);
+            Ok(())
+        })
+    }
+
+    /// Renders what evaluators see of an image: its short side resized to `size * 256 / 224` and the centre
+    /// of that cropped, as torchvision's `Resize(256)` and `CenterCrop(224)` do.
+    ///
+    /// # Errors
+    /// When the image is empty or `out` is not `[size, size, 3]`.
+    pub fn plain(&self, image: &RgbImage, size: u32, out: &mut [f32]) -> Result<()> {
+        check_output(size, out)?;
+        with_scratch(|scratch| {
+            let pixels = scratch.resize.centre(image, size, self.settings.interpolation)?;
+            normalise::pixels(pixels, &self.settings.mean, &self.settings.std, out);
+            Ok(())
+        })
+    }
+
+    /// Renders a random resized crop, flipped half of the time: how linear classifiers are trained.
+    ///
+    /// # Errors
+    /// As [`Renderer::plain`].
+    pub fn random_crop_flip(
+        &self,
+        image: &RgbImage,
+        size: u32,
+        stream: &mut Stream,
+        out: &mut [f32],
+    ) -> Result<()> {
+        let (width, height) = image.dimensions();
+        ensure!(width > 0 && height > 0, "an image of {width} x {height} pixels has nothing to crop");
+        let crop = CropLimits::default().sample(Size { width, height }, stream);
+        let parameters = ViewParameters { flip: stream.random_bool(0.5), ..ViewParameters::default() };
+        self.render(image, &crop, size, &parameters, out)
+    }
+
+    fn augmentation(&self, which: ViewKind) -> &Augmentation {
+        match which {
+            ViewKind::One => &self.settings.view1,
+            ViewKind::Two => &self.settings.view2,
+        }
+    }
+}
+
+fn check_output(size: u32, out: &[f32]) -> Result<()> {
+    let expected = 3 * (size as usize).pow(2);
+    ensure!(size > 0, "a view of 0 pixels cannot be rendered");
+    ensure!(
+        out.len() == expected,
+        "a view of {size} x {size} pixels needs {expected} floats, not {}",
+        out.len()
+    );
+    Ok(())
+}
+
+/// Buffers that a thread reuses: a view is rendered without allocating.
+#[derive(Default)]
+struct Scratch {
+    resize: CropResize,
+    planes: Planes,
+}
+
+fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    thread_local! {
+        static SCRATCH: RefCell<Scratch> = RefCell::default();
+    }
+    SCRATCH.with_borrow_mut(work)
+}

@@ -1,0 +1,88 @@
+//! Crop and resize with antialiasing, as torchvision does on Pillow images.
+
+use crate::geometry::{BoundingBox, Size};
+use crate::recipe::Interpolation;
+use anyhow::{Result, ensure};
+use fast_image_resize::images::{CroppedImage, Image, ImageRef};
+use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::RgbImage;
+
+/// Resizes into a buffer that it keeps.
+#[derive(Default)]
+pub(super) struct CropResize {
+    resizer: Resizer,
+    pixels: Vec<u8>,
+}
+
+impl CropResize {
+    /// The crop as `[size, size, 3]`. Pixels outside of the crop have no influence, as if it were cut out first.
+    pub fn crop(
+        &mut self,
+        image: &RgbImage,
+        crop: &BoundingBox,
+        size: u32,
+        interpolation: Interpolation,
+    ) -> Result<&mut [u8]> {
+        let (width, height) = image.dimensions();
+        let inside = |start: u32, extent: u32, limit: u32| {
+            extent > 0 && start.checked_add(extent).is_some_and(|end| end <= limit)
+        };
+        ensure!(
+            inside(crop.x, crop.width, width) && inside(crop.y, crop.height, height),
+            "the crop {crop:?} is not inside the image of {width} x {height} pixels"
+        );
+        let source = reference(image)?;
+        let source = CroppedImage::new(&source, crop.x, crop.y, crop.width, crop.height)?;
+        self.resize(&source, size, &options(interpolation))
+    }
+
+    /// The centre of the image as `[size, size, 3]` after its short side was resized to `size * 256 / 224`.
+    pub fn centre(&mut self, image: &RgbImage, size: u32, interpolation: Interpolation) -> Result<&mut [u8]> {
+        let (width, height) = image.dimensions();
+        ensure!(width > 0 && height > 0, "an image of {width} x {height} pixels has no centre");
+        let resized = resized(Size { width, height }, size);
+        // Only the pixels of the centre are computed: the resizer takes its box in fractions of a source pixel.
+        let across = |full: u32, resized: u32| {
+            let scale = f64::from(full) / f64::from(resized);
+            let start = (f64::from(resized - size) / 2.0).round_ties_even();
+            (start * scale, f64::from(size) * scale)
+        };
+        let (left, box_width) = across(width, resized.width);
+        let (top, box_height) = across(height, resized.height);
+        let options = options(interpolation).crop(left, top, box_width, box_height);
+        self.resize(&reference(image)?, size, &options)
+    }
+
+    fn resize(
+        &mut self,
+        source: &impl IntoImageView,
+        size: u32,
+        options: &ResizeOptions,
+    ) -> Result<&mut [u8]> {
+        self.pixels.resize(3 * (size as usize).pow(2), 0);
+        let mut target = Image::from_slice_u8(size, size, &mut self.pixels, PixelType::U8x3)?;
+        self.resizer.resize(source, &mut target, options)?;
+        Ok(&mut self.pixels)
+    }
+}
+
+fn reference(image: &RgbImage) -> Result<ImageRef<'_>> {
+    Ok(ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)?)
+}
+
+fn options(interpolation: Interpolation) -> ResizeOptions {
+    let filter = match interpolation {
+        Interpolation::Bilinear => FilterType::Bilinear,
+        Interpolation::Bicubic => FilterType::CatmullRom,
+    };
+    ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter))
+}
+
+/// The size after torchvision's `Resize(size * 256 / 224)`: the short side rounded, the long one truncated.
+fn resized(full: Size, size: u32) -> Size {
+    let short = (u64::from(size) * 256 + 112) / 224;
+    let along = |side: u32, other: u32| {
+        if side <= other { short as u32 } else { (short * u64::from(side) / u64::from(other)) as u32 }
+    };
+    Size { width: along(full.width, full.height), height: along(full.height, full.width) }
+}

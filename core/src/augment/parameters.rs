@@ -1,0 +1,110 @@
+//! The random choices of a view, made before a pixel is touched.
+
+use super::planes::Planes;
+use super::{blur, flip, grey, jitter, solarize};
+use crate::recipe::Augmentation;
+use crate::seed::Stream;
+use rand::Rng;
+use rand::seq::SliceRandom;
+
+/// What happens to the pixels of one view.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ViewParameters {
+    /// Whether left and right are exchanged.
+    pub flip: bool,
+    /// How the colours change.
+    pub jitter: Option<Jitter>,
+    /// Whether the view becomes grey.
+    pub grey: bool,
+    /// The blur's standard deviation, in pixels of a 224-pixel view.
+    pub blur: Option<f64>,
+    /// Whether light pixels are inverted.
+    pub solarize: bool,
+}
+
+/// A drawn colour jitter.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Jitter {
+    /// The order of the four adjustments.
+    pub order: [Adjustment; 4],
+    /// Factor of the brightness; 1 changes nothing.
+    pub brightness: f32,
+    /// Factor of the contrast; 1 changes nothing.
+    pub contrast: f32,
+    /// Factor of the saturation; 1 changes nothing.
+    pub saturation: f32,
+    /// Shift of the hue in turns; 0 changes nothing.
+    pub hue: f32,
+}
+
+/// One part of a colour jitter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Adjustment {
+    /// Blend with black.
+    Brightness,
+    /// Blend with the view's mean grey.
+    Contrast,
+    /// Blend with each pixel's grey.
+    Saturation,
+    /// Turn the hue.
+    Hue,
+}
+
+impl ViewParameters {
+    /// Draws the choices of one view.
+    ///
+    /// Every number is drawn whether it is used or not, so that another probability of one transformation
+    /// leaves the strengths of the others as they were.
+    pub fn draw(settings: &Augmentation, stream: &mut Stream) -> Self {
+        let mut happens = |probability: f64| stream.random::<f64>() < probability;
+        let flip = happens(settings.flip);
+        let jittered = happens(settings.jitter);
+        let grey = happens(settings.grey);
+        let blurred = happens(settings.blur);
+        let solarize = happens(settings.solarize);
+        let jitter = Jitter::draw(settings, stream);
+        let [least, most] = settings.blur_sigma;
+        let sigma = least + (most - least) * stream.random::<f64>();
+        Self { flip, jitter: jittered.then_some(jitter), grey, blur: blurred.then_some(sigma), solarize }
+    }
+
+    /// Whether nothing but the flip happens.
+    pub(super) fn leaves_colours(&self) -> bool {
+        *self == Self { flip: self.flip, ..Self::default() }
+    }
+
+    pub(super) fn apply(&self, planes: &mut Planes) {
+        if self.flip {
+            flip::flip(planes);
+        }
+        if let Some(jitter) = &self.jitter {
+            jitter::jitter(planes, jitter);
+        }
+        if self.grey {
+            grey::grey(planes);
+        }
+        if let Some(sigma) = self.blur {
+            blur::blur(planes, sigma * planes.side() as f64 / blur::REFERENCE_SIDE);
+        }
+        if self.solarize {
+            solarize::solarize(planes);
+        }
+    }
+}
+
+impl Jitter {
+    fn draw(settings: &Augmentation, stream: &mut Stream) -> Self {
+        let mut factor = |change: f64| {
+            let least = (1.0 - change).max(0.0);
+            (least + (1.0 + change - least) * stream.random::<f64>()) as f32
+        };
+        let brightness = factor(settings.brightness);
+        let contrast = factor(settings.contrast);
+        let saturation = factor(settings.saturation);
+        let hue = (settings.hue * (2.0 * stream.random::<f64>() - 1.0)) as f32;
+        let mut order =
+            [Adjustment::Brightness, Adjustment::Contrast, Adjustment::Saturation, Adjustment::Hue];
+        order.shuffle(stream);
+        Self { order, brightness, contrast, saturation, hue }
+    }
+}
