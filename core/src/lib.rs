@@ -8,6 +8,7 @@ pub mod error;
 pub mod evaluate;
 pub mod event;
 pub mod features;
+pub mod files;
 pub mod geometry;
 pub mod loss;
 pub mod nn;

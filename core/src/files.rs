@@ -1,0 +1,41 @@
+//! Files that are whole or not there: written to a temporary name, fsynced, renamed.
+
+use anyhow::{Context, Result};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Writes `bytes` to `path`; after a crash or on a full disk the old file is still whole.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = temporary_name(path);
+    let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // The temporary file is of no use; if it cannot be removed, the first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("writing {} (is the disk full or read-only?)", path.display()))?;
+    sync_parent(path)
+}
+
+/// Writes `bytes` and waits until the disk has them.
+fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes a rename in the directory of `path` durable.
+fn sync_parent(path: &Path) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        // Some filesystems refuse to open directories for syncing; the rename is atomic all the same.
+        if let Ok(directory) = File::open(parent) {
+            directory.sync_all().with_context(|| format!("syncing {}", parent.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn temporary_name(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+}
