@@ -1,8 +1,12 @@
 //! The trait of evaluators: they measure a frozen backbone and never change it.
 
+use crate::augment::Renderer;
 use crate::dataset::Dataset;
 use crate::nn::Backbone;
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{Device, Tensor};
+use image::RgbImage;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// One measured number, with what one must know to compare it.
@@ -28,12 +32,139 @@ pub struct EvaluationContext<'a> {
     pub train: &'a dyn Dataset,
     /// What is measured.
     pub val: &'a dyn Dataset,
+    /// Draws images as the backbone is used to see them.
+    pub renderer: &'a Renderer,
     /// The run's seed.
     pub seed: u64,
     /// The side of the images that the backbone sees, in pixels.
     pub image_size: u32,
     /// Reports progress: done, total, and what is being done.
     pub progress: &'a mut dyn FnMut(u64, u64, &str),
+}
+
+/// How an evaluator draws image `index` of a split to `[S, S, 3]` floats.
+pub type Draw<'a> = dyn Fn(&RgbImage, usize, &mut [f32]) -> Result<()> + Sync + 'a;
+
+impl EvaluationContext<'_> {
+    /// The images at `indices`, drawn by `draw` in parallel, on the backbone's device. `[B, S, S, 3]`.
+    pub fn images(&self, dataset: &dyn Dataset, indices: &[usize], draw: &Draw<'_>) -> Result<Tensor> {
+        let side = self.image_size as usize;
+        let mut pixels = vec![0f32; indices.len() * side * side * 3];
+        pixels.par_chunks_mut(side * side * 3).zip(indices).try_for_each(|(out, &index)| {
+            let named = || format!("image {}", dataset.id(index));
+            draw(&dataset.image(index)?, index, out).with_context(named)
+        })?;
+        let shape = (indices.len(), side, side, 3);
+        Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.to_device(self.backbone.device())?)
+    }
+
+    /// The pooled features of every image of a split, without augmentation: short side resized, centre
+    /// cropped. `[N, F]`.
+    ///
+    /// # Errors
+    /// When an image cannot be read or a feature is not finite.
+    pub fn features(&mut self, dataset: &dyn Dataset, task: &str) -> Result<Tensor> {
+        /// Images a forward pass: enough to keep every core busy, few enough for any memory.
+        const BATCH: usize = 64;
+        let (renderer, side, total) = (self.renderer, self.image_size, dataset.len() as u64);
+        let indices: Vec<usize> = (0..dataset.len()).collect();
+        let mut parts = Vec::new();
+        for batch in indices.chunks(BATCH) {
+            let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
+            let images = self.images(dataset, batch, &draw)?;
+            let features = self.backbone.features(&images)?;
+            let sum = features.sqr()?.sum_all()?.to_scalar::<f32>()?;
+            ensure!(sum.is_finite(), "the backbone's features are not finite: its training has diverged");
+            parts.push(features);
+            (self.progress)(parts.len() as u64 * BATCH as u64, total, task);
+        }
+        Ok(Tensor::cat(&parts, 0)?)
+    }
+
+    /// [`Metric::split`] of numbers measured here.
+    pub fn split(&self) -> String {
+        format!("{}-{}", self.train.digest(), self.val.digest())
+    }
+}
+
+/// The labels of a split whose classes are `classes`.
+///
+/// # Errors
+/// Naming what is missing: images, classes, a label.
+pub fn labels(dataset: &dyn Dataset, split: &str) -> Result<Vec<u32>> {
+    let classes = dataset.classes().len();
+    ensure!(!dataset.is_empty(), "the {split} split of the probe data has no image");
+    if classes < 2 {
+        bail!(
+            "the {split} split of the probe data ({} images, the first is {}) has {classes} classes, expected at \
+             least 2: set probe_data.use to a dataset with a class an image",
+            dataset.len(),
+            dataset.id(0)
+        );
+    }
+    let label = |index| match dataset.label(index) {
+        Some(label) if label < classes => Ok(label as u32),
+        Some(label) => {
+            bail!("image {} of the {split} split has class {label} of {classes}", dataset.id(index))
+        }
+        None => bail!(
+            "image {} of the {split} split of the probe data has no label: set probe_data.use to a dataset with \
+             a class an image",
+            dataset.id(index)
+        ),
+    };
+    (0..dataset.len()).map(label).collect()
+}
+
+/// Counts the images whose class is among those with the highest scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accuracy {
+    classes: usize,
+    images: usize,
+    /// Images whose class has the highest score, and is among the five highest.
+    hits: [usize; 2],
+}
+
+impl Accuracy {
+    /// Nothing counted yet.
+    pub fn new(classes: usize) -> Self {
+        Self { classes, images: 0, hits: [0; 2] }
+    }
+
+    /// Counts one image by the scores of the classes. Of equal scores the lower class comes first, so
+    /// that scores that are all the same never count for more than one class.
+    pub fn count(&mut self, scores: &[f32], label: u32) {
+        let label = label as usize;
+        let own = scores[label];
+        // A score that is not a number is no hit.
+        let before = |(class, score): (usize, &f32)| !(*score < own || (*score == own && class >= label));
+        let rank =
+            scores.iter().enumerate().filter(|(class, _)| *class != label).filter(|it| before(*it)).count();
+        self.images += 1;
+        self.hits[0] += usize::from(rank < 1);
+        self.hits[1] += usize::from(rank < 5);
+    }
+
+    /// The share of images whose class came first, in percent.
+    pub fn top1(&self) -> f64 {
+        100.0 * self.hits[0] as f64 / self.images.max(1) as f64
+    }
+
+    /// `top1`, and `top5` where there are more than five classes.
+    pub fn metrics(&self, protocol: &str, split: &str) -> Vec<Metric> {
+        let metric = |name: &str, hits: usize| Metric {
+            name: name.into(),
+            value: 100.0 * hits as f64 / self.images.max(1) as f64,
+            protocol: protocol.into(),
+            split: split.into(),
+            images: self.images,
+        };
+        let mut metrics = vec![metric("top1", self.hits[0])];
+        if self.classes > 5 {
+            metrics.push(metric("top5", self.hits[1]));
+        }
+        metrics
+    }
 }
 
 /// A way to measure a backbone.
@@ -70,5 +201,29 @@ impl FrozenBackbone {
     /// The device that images must be on.
     pub fn device(&self) -> &candle_core::Device {
         self.0.device()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accuracy_counts_ranks_and_gives_nothing_for_equal_scores() {
+        let mut accuracy = Accuracy::new(7);
+        let cases: [(&[f32], u32); 5] = [
+            (&[0.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0], 1), // first
+            (&[5.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0], 4), // fifth
+            (&[5.0, 9.0, 1.0, 2.0, 3.0, 4.0, 5.0], 3), // sixth
+            (&[1.0; 7], 6),                            // last of equals
+            (&[f32::NAN; 7], 0),
+        ];
+        for (scores, label) in cases {
+            accuracy.count(scores, label);
+        }
+        let metrics = accuracy.metrics("test", "a-b");
+        let found: Vec<_> = metrics.iter().map(|metric| (metric.name.as_str(), metric.value)).collect();
+        assert_eq!(found, [("top1", 20.0), ("top5", 40.0)]);
+        assert_eq!(Accuracy::new(5).metrics("test", "a-b").len(), 1);
     }
 }

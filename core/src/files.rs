@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes `bytes` to `path`; after a crash or on a full disk the old file is still whole.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -36,6 +37,9 @@ fn sync_parent(path: &Path) -> Result<()> {
 }
 
 fn temporary_name(path: &Path) -> PathBuf {
+    // Another name for each writer, in this process or another one.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.tmp", std::process::id()))
+    path.with_file_name(format!(".{name}.{}.{write}.tmp", std::process::id()))
 }

@@ -1,11 +1,16 @@
 //! Candidate instances: where their boxes come from (Section 3.2), which are kept (A.3), how they are
 //! stored, and the naive boxes that stand in for missing ones (A.2).
 
+mod filtered;
 mod limits;
 mod naive;
+mod shard;
+mod store;
 
+pub use filtered::Proposals;
 pub use limits::BoxLimits;
 pub use naive::fill_with_naive_boxes;
+pub use store::{BuildOptions, ProposalStore, StoreKey};
 
 use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;

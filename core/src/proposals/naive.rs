@@ -117,17 +117,18 @@ mod tests {
         let region = BoundingBox::new(10, 20, 8, 5);
         let limits = BoxLimits { min_side: 2, max_aspect: 2.0, max_iou: 1.0, cap: 0 };
         let mut drawn = BTreeMap::new();
-        let mut boxes = Vec::new();
         let draws = 40_000;
-        fill_with_naive_boxes(&mut boxes, draws, region, &limits, &mut stream(0, "naive", &[]));
-        for one in &boxes {
-            assert!(region.contains(one) && limits.allows(one), "{one:?}");
-            *drawn.entry((one.width, one.height)).or_insert(0u32) += 1;
+        let mut stream = stream(0, "naive", &[]);
+        for _ in 0..draws {
+            let mut boxes = Vec::new();
+            fill_with_naive_boxes(&mut boxes, 1, region, &limits, &mut stream);
+            assert!(region.contains(&boxes[0]) && limits.allows(&boxes[0]), "{boxes:?}");
+            *drawn.entry((boxes[0].width, boxes[0].height)).or_insert(0u32) += 1;
         }
         let all = |(width, height): &(u32, u32)| limits.allows(&BoundingBox::new(0, 0, *width, *height));
         let pairs = (1..=8).flat_map(|width| (1..=5).map(move |height| (width, height))).filter(all).count();
         assert_eq!(drawn.len(), pairs);
-        let expected = draws as f64 / pairs as f64;
+        let expected = f64::from(draws) / pairs as f64;
         let chi_squared: f64 = drawn.values().map(|n| (f64::from(*n) - expected).powi(2) / expected).sum();
         // 21 pairs: the 99.9th percentile of chi squared with 20 degrees of freedom is 45.3.
         assert_eq!(pairs, 21);

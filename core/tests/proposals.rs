@@ -1,0 +1,207 @@
+//! The store of proposals, as a run uses it.
+
+use anyhow::{Result, bail};
+use image::RgbImage;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
+use univip_core::geometry::BoundingBox;
+use univip_core::proposals::{BoxLimits, BuildOptions, ProposalSource, ProposalStore, Proposals, StoreKey};
+use univip_core::recipe::BrokenImage;
+
+/// Two shards, the last one not full.
+const IMAGES: usize = ProposalStore::SHARD + 10;
+const SKIP: BuildOptions = BuildOptions { threads: 2, broken: BrokenImage::Skip };
+
+struct Numbered;
+
+impl Dataset for Numbered {
+    fn len(&self) -> usize {
+        IMAGES
+    }
+    fn id(&self, index: usize) -> String {
+        format!("number {index}")
+    }
+    fn image(&self, _index: usize) -> Result<RgbImage> {
+        bail!("the source looks at no pixels")
+    }
+    fn digest(&self) -> String {
+        "0123456789abcdef".into()
+    }
+}
+
+/// Proposes boxes that name their image, counts its calls, and cannot read image `broken`.
+#[derive(Clone, Default)]
+struct Source {
+    asked: Arc<AtomicUsize>,
+    broken: Option<usize>,
+    direct: bool,
+}
+
+/// A box that the limits drop, and one that they keep.
+fn expected(index: usize) -> [BoundingBox; 2] {
+    [BoundingBox::new(0, 0, 3, 100), BoundingBox::new(index as u32, 1, 100, 90)]
+}
+
+impl ProposalSource for Source {
+    fn propose(&self, _dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.broken == Some(index) {
+            let path = PathBuf::from(format!("{index}.jpg"));
+            return Err(ImageError { path, problem: "truncated".into() }.into());
+        }
+        Ok(expected(index).to_vec())
+    }
+    fn stored(&self) -> bool {
+        !self.direct
+    }
+}
+
+fn key(parameters: serde_json::Value) -> StoreKey {
+    let dataset = Numbered.digest();
+    StoreKey { source: "numbered".into(), version: "1".into(), parameters, dataset, images: IMAGES }
+}
+
+fn open(root: &Path, source: &Source) -> Proposals {
+    let key = key(serde_json::json!({ "scale": 1 }));
+    Proposals::open(Box::new(source.clone()), BoxLimits::default(), root, &key).unwrap()
+}
+
+fn build(proposals: &Proposals, options: BuildOptions) -> Result<Vec<String>> {
+    proposals.build(&Numbered, options, &mut |_, _| Ok(()))
+}
+
+fn shards(root: &Path) -> Vec<PathBuf> {
+    let directory = fs::read_dir(root).unwrap().next().unwrap().unwrap().path();
+    let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut shards: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "boxes")).collect();
+    shards.sort();
+    shards
+}
+
+#[test]
+fn boxes_are_computed_once_stored_unfiltered_and_read_filtered() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Source::default();
+    let mut seen = Vec::new();
+    let proposals = open(root.path(), &source);
+    let note = &mut |done, all| {
+        seen.push((done, all));
+        Ok(())
+    };
+    assert!(proposals.build(&Numbered, SKIP, note).unwrap().is_empty());
+    assert_eq!(seen, (0..=IMAGES as u64).map(|done| (done, IMAGES as u64)).collect::<Vec<_>>());
+    for again in [proposals, open(root.path(), &source)] {
+        build(&again, SKIP).unwrap();
+        for index in [0, 7, ProposalStore::SHARD - 1, ProposalStore::SHARD, IMAGES - 1] {
+            assert_eq!(again.boxes(&Numbered, index).unwrap(), expected(index)[1..]);
+        }
+        assert!(again.boxes(&Numbered, IMAGES).unwrap_err().to_string().contains("none for image"));
+    }
+    assert_eq!(source.asked.load(Ordering::SeqCst), IMAGES);
+    let store = ProposalStore::open(root.path(), &key(serde_json::json!({ "scale": 1 }))).unwrap();
+    assert_eq!(store.read(1).unwrap()[3], expected(ProposalStore::SHARD + 3));
+}
+
+#[test]
+fn other_parameters_are_another_directory() {
+    let root = tempfile::tempdir().unwrap();
+    let base = key(serde_json::json!({ "scale": 1 }));
+    let keys = [
+        base.clone(),
+        key(serde_json::json!({ "scale": 2 })),
+        StoreKey { version: "2".into(), ..base.clone() },
+        StoreKey { dataset: "fedcba9876543210".into(), ..base.clone() },
+        StoreKey { images: 3, ..base.clone() },
+    ];
+    let open = |key: &StoreKey| ProposalStore::open(root.path(), key).unwrap().directory().to_path_buf();
+    let mut directories: Vec<_> = keys.iter().map(open).collect();
+    assert_eq!(open(&base), directories[0]);
+    directories.sort();
+    directories.dedup();
+    assert_eq!(directories.len(), keys.len());
+}
+
+#[test]
+fn a_stopped_build_goes_on_where_it_was_and_ends_with_the_same_bytes() {
+    let (root, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let source = Source::default();
+    let proposals = open(root.path(), &source);
+    let stop = &mut |done, _| if done > 0 { bail!("stop") } else { Ok(()) };
+    assert_eq!(proposals.build(&Numbered, SKIP, stop).unwrap_err().to_string(), "stop");
+    build(&proposals, SKIP).unwrap();
+
+    let [_, second] = shards(root.path()).try_into().unwrap();
+    fs::remove_file(&second).unwrap();
+    let reopened = open(root.path(), &source);
+    let error = format!("{:#}", reopened.boxes(&Numbered, IMAGES - 1).unwrap_err());
+    assert!(error.contains("000001.boxes"), "{error}");
+    let before = source.asked.load(Ordering::SeqCst);
+    build(&reopened, SKIP).unwrap();
+    assert_eq!(source.asked.load(Ordering::SeqCst) - before, IMAGES - ProposalStore::SHARD);
+
+    build(&open(whole.path(), &source), BuildOptions { threads: 1, ..SKIP }).unwrap();
+    let bytes = |root: &Path| -> Vec<_> { shards(root).iter().map(|path| fs::read(path).unwrap()).collect() };
+    assert_eq!(bytes(root.path()), bytes(whole.path()));
+}
+
+#[test]
+fn builders_at_once_leave_a_whole_store() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Source::default();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| build(&open(root.path(), &source), SKIP).unwrap());
+        }
+    });
+    let proposals = open(root.path(), &source);
+    assert!((0..IMAGES).all(|index| proposals.boxes(&Numbered, index).unwrap() == expected(index)[1..]));
+}
+
+#[test]
+fn a_damaged_file_is_named_with_what_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Source::default();
+    build(&open(root.path(), &source), SKIP).unwrap();
+    let [first, second] = shards(root.path()).try_into().unwrap();
+    let bytes = fs::read(&first).unwrap();
+    fs::write(&first, &bytes[..bytes.len() / 2]).unwrap();
+    fs::copy(&first, &second).unwrap();
+    let proposals = open(root.path(), &source);
+    for (index, name) in [(0, "000000.boxes"), (IMAGES - 1, "000001.boxes")] {
+        let error = format!("{:#}", proposals.boxes(&Numbered, index).unwrap_err());
+        for part in [name, "remove that file and run again", "truncated"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    fs::remove_file(&first).unwrap();
+    build(&proposals, SKIP).unwrap();
+    assert_eq!(fs::read(&first).unwrap(), bytes);
+}
+
+#[test]
+fn a_broken_image_is_skipped_by_name_or_stops_the_build() {
+    let root = tempfile::tempdir().unwrap();
+    let source = Source { broken: Some(5), ..Source::default() };
+    let fail = BuildOptions { broken: BrokenImage::Fail, ..SKIP };
+    let error = format!("{:#}", build(&open(root.path(), &source), fail).unwrap_err());
+    assert!(error.contains("number 5") && error.contains("5.jpg: truncated"), "{error}");
+    assert!(shards(root.path()).is_empty());
+
+    let proposals = open(root.path(), &source);
+    assert_eq!(build(&proposals, SKIP).unwrap(), ["image 5.jpg: truncated"]);
+    assert!(proposals.boxes(&Numbered, 5).unwrap().is_empty());
+    assert_eq!(proposals.boxes(&Numbered, 6).unwrap(), expected(6)[1..]);
+}
+
+#[test]
+fn a_source_that_is_not_stored_leaves_no_file() {
+    let root = tempfile::tempdir().unwrap();
+    let proposals = open(root.path(), &Source { direct: true, ..Source::default() });
+    build(&proposals, SKIP).unwrap();
+    assert_eq!(proposals.boxes(&Numbered, 9).unwrap(), expected(9)[1..]);
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+}
