@@ -127,7 +127,8 @@ impl LabTables {
         let root = (0..3072).map(|i| {
             let x = f64::from(i) / 2040.0;
             let y = if x < 0.008856 { x * 7.787 + 16.0 / 116.0 } else { x.cbrt() };
-            (32768.0 * y).round_ties_even() as i32
+            // Rounded to single precision first: as in OpenCV, that decides which way two entries go.
+            ((32768.0 * y) as f32).round_ties_even() as i32
         });
         Self { linear: linear.collect(), root: root.collect() }
     }
