@@ -1,0 +1,103 @@
+//! Agreement with OpenCV on the images of `fixtures/make.py`.
+
+use image::{DynamicImage, RgbImage};
+use serde::Deserialize;
+use std::path::PathBuf;
+use univip_core::geometry::BoundingBox;
+use univip_selective_search::{ColourSpace, Mode, Parameters, PixelGraph, Planes, selective_search};
+
+#[test]
+fn colours_convert_as_in_opencv() {
+    let colours = rgb("colours.png");
+    for (space, name) in [
+        (ColourSpace::Hsv, "hsv"),
+        (ColourSpace::Lab, "lab"),
+        (ColourSpace::Grey, "grey"),
+        (ColourSpace::Hue, "hue"),
+        (ColourSpace::Rgi, "rgi"),
+    ] {
+        let expected = open(&format!("colours.{name}.png"));
+        let channels = Planes::of(&colours, space).channels;
+        let stride = channels.len();
+        for (index, channel) in channels.iter().enumerate() {
+            let expected: Vec<u8> = expected.as_bytes().iter().skip(index).step_by(stride).copied().collect();
+            assert!(*channel == expected, "{name}, channel {index}");
+        }
+    }
+}
+
+#[test]
+fn every_region_of_the_segmentation_is_opencvs() {
+    for case in facts().segmentations {
+        let planes = Planes::of(&rgb(&format!("{}.png", case.image)), case.space);
+        let segmentation = PixelGraph::new(&planes, case.sigma).segment(case.k, case.min_size);
+        let expected: Vec<u32> =
+            open(&case.labels).to_luma8().iter().map(|&label| u32::from(label)).collect();
+        let count = expected.iter().max().map_or(0, |&last| last as usize + 1);
+        assert_eq!(segmentation.count, count, "{}", case.labels);
+        let differing = segmentation.labels.iter().zip(&expected).filter(|(ours, cv)| ours != cv).count();
+        assert_eq!(differing, 0, "pixels of {}", case.labels);
+    }
+}
+
+#[test]
+fn boxes_are_opencvs() {
+    // Of the boxes of either, how many the other must have at an IoU of 0.9 or more. Without colour and texture,
+    // as in half of the strategies of the quality mode, many similarities are equal, and OpenCV takes one of
+    // them by how its sort happens to leave the list.
+    for case in facts().boxes {
+        let (parameters, share) = match case.mode {
+            Mode::Fast => (Parameters::fast(), 0.97),
+            Mode::Quality => (Parameters::quality(), 0.95),
+        };
+        let ours = selective_search(&rgb(&format!("{}.png", case.image)), &parameters);
+        let theirs: Vec<BoundingBox> =
+            case.boxes.iter().map(|&[x, y, width, height]| BoundingBox::new(x, y, width, height)).collect();
+        for (found, wanted, direction) in [(&ours, &theirs, "of OpenCV's"), (&theirs, &ours, "of ours")] {
+            let matched = wanted.iter().filter(|one| found.iter().any(|other| other.iou(one) >= 0.9)).count();
+            let matched = matched as f64 / wanted.len() as f64;
+            println!("{} {:?}: {matched:.4} {direction} {}", case.image, case.mode, wanted.len());
+            assert!(matched >= share, "{} {:?}: {matched} {direction} boxes", case.image, case.mode);
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Facts {
+    segmentations: Vec<SegmentationCase>,
+    boxes: Vec<BoxCase>,
+}
+
+#[derive(Deserialize)]
+struct SegmentationCase {
+    image: String,
+    space: ColourSpace,
+    k: f32,
+    sigma: f32,
+    min_size: u32,
+    labels: String,
+}
+
+#[derive(Deserialize)]
+struct BoxCase {
+    image: String,
+    mode: Mode,
+    boxes: Vec<[u32; 4]>,
+}
+
+fn facts() -> Facts {
+    let text = std::fs::read_to_string(path("opencv.json")).expect("the fixture is there");
+    serde_json::from_str(&text).expect("the fixture is as make.py writes it")
+}
+
+fn rgb(name: &str) -> RgbImage {
+    open(name).to_rgb8()
+}
+
+fn open(name: &str) -> DynamicImage {
+    image::open(path(name)).expect("the fixture is there")
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
