@@ -79,7 +79,7 @@ fn caption<'a>(parts: &'a [Part<'_>]) -> &'a str {
 
 const STYLE: &str = "\
 :root { color-scheme: light; }
-body { max-width: 64rem; margin: 2.5rem auto; padding: 0 1.25rem; color: #1f2933; background: #fff;
+body { max-width: 76rem; margin: 2.5rem auto; padding: 0 1.25rem; color: #1f2933; background: #fff;
        font: 15px/1.5 system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1.5rem; }
 h2 { font-size: .95rem; font-weight: 500; color: #52606d; margin: 0 0 .75rem; overflow-wrap: anywhere; }
@@ -90,11 +90,11 @@ table { border-collapse: collapse; font-size: .8rem; width: 100%; font-variant-n
 th { text-align: left; font-weight: 600; border-bottom: 2px solid #1f2933; vertical-align: bottom; }
 th, td { padding: .4rem .5rem; }
 td { border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
-td:nth-child(3) { white-space: normal; min-width: 9rem; }
+td:nth-child(2), td:nth-child(3) { white-space: normal; min-width: 8.5rem; }
 tbody tr.baseline td { background: #f3f6f9; }
 .number { text-align: right; }
 ul { font-size: .85rem; padding-left: 1.2rem; }
 .legend { font-size: .8rem; color: #52606d; }
-figure { margin: 1.75rem 0 0; }
+figure { margin: 1.75rem 0 0; max-width: 60rem; }
 figure svg { width: 100%; height: auto; display: block; }
 ";

@@ -16,22 +16,26 @@ pub struct TextColumn {
     pub cells: Vec<String>,
     /// Whether it holds numbers, which stand at the right.
     pub number: bool,
-    /// What goes first when there is no room: the highest; 0 stays.
+    /// How well it can be spared where there is no room; 0 always stays.
     pub spare: u8,
 }
 
 impl TextTable {
-    /// At most `width` characters wide: the columns that can be spared most are left out, and said below.
+    /// At most `width` characters wide: columns are taken as long as they fit, the least to be spared
+    /// first; those left out are named below.
     pub fn terminal(&self, width: usize) -> String {
-        let mut shown: Vec<&TextColumn> = self.columns.iter().collect();
-        let mut left_out = Vec::new();
-        while total(&shown) > width {
-            let spare = shown.iter().map(|column| column.spare).max().unwrap_or(0);
-            let Some(index) = shown.iter().rposition(|column| column.spare == spare && spare > 0) else {
-                break;
-            };
-            left_out.push(shown.remove(index).head.as_str());
+        let mut order: Vec<usize> = (0..self.columns.len()).collect();
+        order.sort_by_key(|&index| self.columns[index].spare);
+        let mut chosen = vec![false; self.columns.len()];
+        let pick = |chosen: &[bool], wanted: bool| -> Vec<&TextColumn> {
+            let picked = self.columns.iter().zip(chosen).filter(|(_, chosen)| **chosen == wanted);
+            picked.map(|(column, _)| column).collect()
+        };
+        for index in order {
+            chosen[index] = true;
+            chosen[index] = self.columns[index].spare == 0 || total(&pick(&chosen, true)) <= width;
         }
+        let (shown, left_out) = (pick(&chosen, true), pick(&chosen, false));
         let heads: Vec<&str> = shown.iter().map(|column| column.head.as_str()).collect();
         let mut text = line(&shown, &heads);
         text += &format!("{}\n", "─".repeat(total(&shown)));
@@ -40,8 +44,9 @@ impl TextTable {
             text += &line(&shown, &cells);
         }
         if !left_out.is_empty() {
-            left_out.reverse();
-            text += &format!("not shown for want of width: {}\n", left_out.join(", "));
+            let heads: Vec<&str> = left_out.iter().map(|column| column.head.as_str()).collect();
+            text +=
+                &format!("{}\n", wrap(&format!("Not shown for want of width: {}.", heads.join(", ")), width));
         }
         text
     }

@@ -27,7 +27,7 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
 
     let title = heading(&section.plan.table, "training");
     let legend = legend(&rows);
-    let top = 92.0 + 20.0 * legend.len() as f64;
+    let top = 106.0 + 20.0 * legend.len() as f64;
     let mut svg = Svg::new(WIDTH, top + HEIGHT + 58.0);
     svg.text((24.0, 34.0), 17.0, Anchor::Start, INK, true, &title);
     let subtitle =

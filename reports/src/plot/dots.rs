@@ -103,7 +103,8 @@ fn our_row(svg: &mut Svg, axis: &Axis, row: &RowResult<'_>, y: f64, index: usize
         }
     }
     svg.dot((axis.at(mean), y), 5.5, colour(index), true);
-    svg.text((axis.at(mean), y - 9.0), 11.0, Anchor::Middle, INK, false, &format!("{mean:.1}"));
+    let label = deviation.map_or(format!("{mean:.1}"), |deviation| format!("{mean:.1} ± {deviation:.1}"));
+    svg.text((axis.at(mean), y - 9.0), 11.0, Anchor::Middle, INK, false, &label);
 }
 
 fn frame(svg: &mut Svg, axis: &Axis, (left, right): (f64, f64), (top, bottom): (f64, f64), head: &str) {
