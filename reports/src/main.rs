@@ -1,2 +1,68 @@
-//! reports
-fn main() {}
+//! `univip-reports`: the paper's tables beside what runs measured.
+
+use clap::{Parser, Subcommand};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Shows the paper's tables beside what the runs measured, and writes them as Markdown, CSV, SVG and HTML.
+#[derive(Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Only this table, such as `table7`
+    #[arg(long)]
+    table: Option<String>,
+    /// Where the pages are written
+    #[arg(long, default_value = "reports/out")]
+    out: PathBuf,
+    /// Directories of runs
+    #[arg(default_value = "runs")]
+    runs: Vec<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Shows in which recipe values and numbers runs differ
+    Compare {
+        /// Two or more run directories
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<PathBuf>,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  univip-reports                          every table that has a plan under runs/
+  univip-reports --table table7           one table
+  univip-reports --out pages runs more    runs of two places, pages in pages/
+  univip-reports compare runs/table7-a-* runs/table7-e-*
+
+Exit codes: 0 done, 1 failed, 2 wrong arguments.";
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        Some(Command::Compare { runs }) => univip_reports::compare::compare(&runs, width()),
+        None => univip_reports::report(&arguments.runs, arguments.table.as_deref(), &arguments.out, width())
+            .map(|report| {
+                let paths = report.paths.iter().map(|path| format!("{}\n", path.display()));
+                report.text + &paths.collect::<String>()
+            }),
+    };
+    match done {
+        // A reader that stops reading, such as `head`, is no failure.
+        Ok(text) => io::stdout().write_all(text.as_bytes()).map_or(ExitCode::SUCCESS, |()| ExitCode::SUCCESS),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The terminal's width as the shell states it, within what a table can use.
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(100).clamp(80, 120)
+}

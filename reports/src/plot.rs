@@ -1,0 +1,9 @@
+//! The pictures of a table, as SVG.
+
+mod axis;
+mod curves;
+mod dots;
+mod svg;
+
+pub use curves::curves;
+pub use dots::dots;

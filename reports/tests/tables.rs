@@ -1,0 +1,184 @@
+//! From made-up runs to tables: what stands together, and what does not.
+
+mod common;
+
+use common::{Runs, measured, row, run};
+use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
+use serde_json::json;
+use std::fs;
+
+fn csv(runs: &Runs, file: &str) -> DataFrame {
+    let reader = CsvReadOptions::default().try_into_reader_with_file_path(Some(runs.out(file))).unwrap();
+    reader.finish().unwrap()
+}
+
+fn number(frame: &DataFrame, name: &str, row: usize) -> Option<f64> {
+    frame.column(name).unwrap().get(row).unwrap().try_extract::<f64>().ok()
+}
+
+fn texts(frame: &DataFrame, name: &str) -> Vec<String> {
+    let column = frame.column(name).unwrap().str().unwrap();
+    column.iter().map(|text| text.unwrap_or_default().to_string()).collect()
+}
+
+fn close(value: Option<f64>, expected: f64) {
+    assert!(value.is_some_and(|value| (value - expected).abs() < 1e-9), "{value:?}, expected {expected}");
+}
+
+#[test]
+fn a_table_in_a_terminal() {
+    let runs = Runs::table7();
+    insta::assert_snapshot!("terminal-100", runs.report(100).unwrap());
+    insta::assert_snapshot!("terminal-80", runs.report(80).unwrap());
+}
+
+#[test]
+fn every_terminal_line_fits() {
+    let runs = Runs::table7();
+    for width in [80, 100, 120] {
+        for line in runs.report(width).unwrap().lines() {
+            assert!(line.chars().count() <= width, "more than {width}: {line}");
+        }
+    }
+}
+
+#[test]
+fn a_table_in_markdown_has_every_column() {
+    let runs = Runs::table7();
+    runs.report(100).unwrap();
+    insta::assert_snapshot!("markdown", runs.read("table7.md"));
+}
+
+#[test]
+fn differences_are_paired_by_seed() {
+    let runs = Runs::table7();
+    runs.report(100).unwrap();
+    let frame = csv(&runs, "table7.csv");
+    assert_eq!(texts(&frame, "row"), ["(a)", "(b)", "(e)", "random"]);
+    // (a): 50, 51, 52.
+    close(number(&frame, "top1", 0), 51.0);
+    close(number(&frame, "top1_sd", 0), 1.0);
+    assert_eq!(number(&frame, "difference", 0), None);
+    // (b) lacks seed 1: 51 - 50 = 1 and 55 - 52 = 3, not mean(b) - mean(a) = 2 over other seeds.
+    close(number(&frame, "top1", 1), 53.0);
+    close(number(&frame, "difference", 1), 2.0);
+    close(number(&frame, "difference_sd", 1), 2f64.sqrt());
+    close(number(&frame, "difference_n", 1), 2.0);
+    close(number(&frame, "paper_difference", 1), 57.7 - 57.3);
+    // (e) has seed 0 alone: 58 - 50 although the mean of (a) is 51; one number has no deviation.
+    close(number(&frame, "difference", 2), 8.0);
+    assert_eq!(number(&frame, "top1_sd", 2), None);
+    close(number(&frame, "top1", 3), 42.0);
+}
+
+#[test]
+fn every_run_is_a_line_of_the_csv_of_runs() {
+    let runs = Runs::table7();
+    runs.report(100).unwrap();
+    let frame = csv(&runs, "table7-runs.csv");
+    assert_eq!(frame.height(), 9);
+    let statuses = texts(&frame, "status");
+    assert_eq!(statuses[5..8], ["finished", "failed", "running"]);
+    assert_eq!(number(&frame, "top1", 6), None, "a failed run has no number");
+}
+
+#[test]
+fn numbers_of_different_kinds_are_never_in_one_table() {
+    type Change = fn(common::Made) -> common::Made;
+    let changes: [(&str, Change); 6] = [
+        ("scale", |made| made.set("scale", "smoke")),
+        ("data", |made| made.set("data", "coco")),
+        ("images", |made| made.set("data_digest", "999999999999")),
+        ("probe data", |made| made.set("probe_data", "imagenet")),
+        ("protocol", |mut made| {
+            made.evaluations[0] = measured("linear-probe", "linear-v2", Some(99.0));
+            made
+        }),
+        ("split", |mut made| {
+            made.evaluations[0]["metric"]["split"] = json!("aaaa-cccc");
+            made
+        }),
+    ];
+    for (what, change) in changes {
+        let runs = Runs::table7();
+        runs.add(change(run("table7-b", "bbbbbbbbbbbb", 1, 99.0)));
+        let text = runs.report(100).unwrap();
+        let frame = csv(&runs, "table7.csv");
+        assert_eq!(frame.height(), 8, "{what}: two tables of four rows");
+        let means: Vec<f64> = (0..8)
+            .filter(|&i| texts(&frame, "row")[i] == "(b)")
+            .filter_map(|i| number(&frame, "top1", i))
+            .collect();
+        assert!(means.contains(&53.0) && means.contains(&99.0), "{what}: {means:?}");
+        assert!(text.contains("(b) seed 1: other data, scale or protocol"), "{what}: {text}");
+        assert!(runs.out("table7-2.svg").exists());
+    }
+}
+
+#[test]
+fn a_shared_run_is_in_both_rows() {
+    let runs = Runs::new();
+    runs.plan(
+        "table8b",
+        json!([
+            row("none", "", &[], 57.7, 39.6, "bbbbbbbbbbbb", true),
+            row("same", "", &[], 57.7, 39.6, "bbbbbbbbbbbb", false),
+        ]),
+    );
+    // Lies under the name of a row of another table.
+    runs.add(run("table7-b", "bbbbbbbbbbbb", 0, 51.5));
+    runs.report(100).unwrap();
+    let frame = csv(&runs, "table8b.csv");
+    close(number(&frame, "top1", 0), 51.5);
+    close(number(&frame, "top1", 1), 51.5);
+    close(number(&frame, "difference", 1), 0.0);
+}
+
+#[test]
+fn a_plan_without_runs_is_shown_as_such() {
+    let runs = Runs::new();
+    runs.plan("table9", json!([row("20", "", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    let text = runs.report(100).unwrap();
+    assert!(text.contains("nothing measured yet"), "{text}");
+    assert!(text.contains("20: no run of seeds 0, 1, 2."), "{text}");
+    assert!(!runs.out("table9-curves.svg").exists());
+}
+
+#[test]
+fn only_the_table_asked_for() {
+    let runs = Runs::table7();
+    runs.plan("table9", json!([]));
+    let out = runs.path().join("out");
+    let report = univip_reports::report(&runs.roots(), Some("table9"), &out, 100).unwrap();
+    assert!(!report.text.contains("Table 7") && report.text.contains("Table 9"));
+    let error = univip_reports::report(&runs.roots(), Some("table8"), &out, 100).unwrap_err().to_string();
+    assert!(error.contains("`table8`") && error.contains("table7, table9"), "{error}");
+}
+
+#[test]
+fn the_warning_stands_over_all_but_the_papers_scale() {
+    const WARNING: &str = "not a reproduction of the paper's";
+    let runs = Runs::new();
+    runs.plan("table9", json!([row("20", "", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    let path = runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0));
+    assert!(runs.report(100).unwrap().contains(WARNING));
+    for page in ["table9.md", "table9.html", "table9.svg"] {
+        assert!(runs.read(page).replace("&#39;", "'").contains(WARNING), "{page}");
+    }
+    fs::remove_dir_all(path).unwrap();
+    runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0).set("scale", "paper"));
+    assert!(!runs.report(100).unwrap().contains(WARNING));
+}
+
+#[test]
+fn the_page_needs_no_other_file_and_escapes_text() {
+    let runs = Runs::new();
+    runs.plan("table9", json!([row("<20>", "a & b | c", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0));
+    runs.report(100).unwrap();
+    let html = runs.read("table9.html");
+    assert_eq!(html.matches("<svg ").count(), 2);
+    assert!(!html.contains("src=") && !html.contains("href="));
+    assert!(html.contains("&lt;20&gt;") && !html.contains("<20>"));
+    assert!(runs.read("table9.md").contains("a & b \\| c"));
+}
