@@ -5,7 +5,6 @@ use crate::checkpoint::{Checkpoint, Checkpoints, Progress};
 use crate::dataset::Dataset;
 use crate::diagnostics::effective_rank;
 use crate::error::{Interrupted, NonFinite};
-use crate::evaluate;
 use crate::event::{Event, Observer};
 use crate::files::write_atomic;
 use crate::loader::{Batch, BatchMaker, Loader};
@@ -184,14 +183,20 @@ impl Engine {
         Ok(())
     }
 
-    /// The effective rank of the online backbone's features on the first images, unaugmented.
+    /// The effective rank of the online backbone's features on the first readable images, unaugmented.
     fn effective_rank(&self) -> Result<f32> {
         let backbone = self.networks.frozen_backbone()?;
-        let images: Vec<usize> = (0..self.maker.images.min(RANK_IMAGES)).collect();
+        let BatchMaker { dataset, renderer, images, .. } = &*self.maker;
         let side = self.settings.views.scene_size;
-        let (dataset, renderer) = (&*self.maker.dataset, &self.maker.renderer);
-        let features = evaluate::features(&backbone, dataset, &images, renderer, side, &mut |_, _| {})?;
-        effective_rank(&features)
+        let mut features = Vec::new();
+        for index in 0..(*images).min(RANK_IMAGES) {
+            let Ok(image) = dataset.image(index) else { continue };
+            let mut pixels = vec![0f32; (side * side * 3) as usize];
+            renderer.plain(&image, side, &mut pixels)?;
+            let shape = (1, side as usize, side as usize, 3);
+            features.push(backbone.features(&Tensor::from_vec(pixels, shape, &self.device)?)?);
+        }
+        effective_rank(&Tensor::cat(&features, 0)?)
     }
 
     /// Loads the newest checkpoint, if there is one.

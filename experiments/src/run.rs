@@ -138,6 +138,7 @@ fn proposals(
     let table = job.recipe.table(Kind::Proposals, name);
     let key = StoreKey {
         source: name.clone(),
+        version: plugin.version.into(),
         parameters: (plugin.resolve)(&table)?,
         dataset: dataset.digest(),
         images: dataset.len(),
@@ -146,14 +147,15 @@ fn proposals(
     let proposals = Proposals::open(plugin.proposals(&table)?, settings.proposals.limits, &root, &key)?;
     // An untrained backbone needs no boxes, nor does a sampler without instances.
     if settings.train.epochs > 0 && settings.views.instances > 0 {
-        let options = BuildOptions { broken: settings.loader.broken, ..BuildOptions::default() };
-        let mut progress = |done, total| {
+        let options = BuildOptions { threads: 0, broken: settings.loader.broken };
+        let mut progress = |done, total| -> Result<()> {
             if stop.load(Ordering::Relaxed) {
                 return Err(Interrupted { step: 0 }.into());
             }
             observers.observe(&Event::Progress { task: "proposals".into(), done, total })
         };
-        for skipped in proposals.build(dataset, options, &mut progress)? {
+        let skipped = proposals.build(dataset, options, &mut progress)?;
+        for skipped in skipped {
             observers.observe(&Event::Warning { message: format!("no boxes: {skipped}") })?;
         }
     }
