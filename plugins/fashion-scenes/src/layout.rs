@@ -61,6 +61,8 @@ pub struct Placed {
     pub class: usize,
     /// Pixels that are its own before anything covers it.
     pub area: usize,
+    /// Those of them that nothing covers so far.
+    visible: usize,
 }
 
 /// Items on nothing: a texture shines through where they do not cover.
@@ -165,13 +167,10 @@ impl Layout {
         if covered.is_empty() {
             return false;
         }
-        let mut seen = vec![0; self.items.len() + 1];
-        self.owners.iter().for_each(|&owner| seen[usize::from(owner)] += 1);
         // How many more pixels each may lose; the background all.
-        let mut spare = vec![usize::MAX; seen.len()];
-        for (number, item) in self.items.iter().enumerate() {
-            spare[number + 1] = seen[number + 1] - ((item.area as f32 * VISIBLE).ceil() as usize);
-        }
+        let spare: Vec<usize> = std::iter::once(usize::MAX)
+            .chain(self.items.iter().map(|item| item.visible - (item.area as f32 * VISIBLE).ceil() as usize))
+            .collect();
         let room = (self.side - cutout.side) as u32;
         for _ in 0..TRIES {
             let (x, y) = (random.random_range(0..=room), random.random_range(0..=room));
@@ -204,12 +203,15 @@ impl Layout {
                 self.coverage[to] = cutout.coverage[from] + rest * self.coverage[to];
                 self.grey[to] = cutout.grey[from] + rest * self.grey[to];
                 if cutout.covers(from) {
-                    self.owners[to] = number;
+                    let before = std::mem::replace(&mut self.owners[to], number);
+                    if before > 0 {
+                        self.items[usize::from(before) - 1].visible -= 1;
+                    }
                     area += 1;
                 }
             }
         }
-        self.items.push(Placed { class, area });
+        self.items.push(Placed { class, area, visible: area });
     }
 }
 
@@ -240,7 +242,9 @@ mod tests {
                 assert!((3..=10).contains(&layout.items.len()), "{side} {index}");
                 for (number, item) in layout.items.iter().enumerate() {
                     let seen = layout.owners.iter().filter(|&&owner| usize::from(owner) == number + 1);
-                    let share = seen.count() as f32 / item.area as f32;
+                    let seen = seen.count();
+                    assert_eq!(seen, item.visible);
+                    let share = seen as f32 / item.area as f32;
                     assert!((VISIBLE..=1.0).contains(&share), "{side} {index}: {share}");
                 }
             }
