@@ -15,6 +15,8 @@ pub enum ColourSpace {
     Grey,
     /// The hue of [`ColourSpace::Hsv`] alone.
     Hue,
+    /// The blue channel alone.
+    Blue,
     /// Red, green and luma.
     Rgi,
 }
@@ -47,6 +49,7 @@ impl Planes {
                 let tables = HsvTables::new();
                 one(image, |rgb| tables.convert(rgb)[0])
             }
+            ColourSpace::Blue => one(image, |rgb| rgb[2]),
             ColourSpace::Rgi => three(image, |rgb| [rgb[0], rgb[1], luma(rgb)]),
         };
         Self { width: image.width() as usize, height: image.height() as usize, channels }
