@@ -61,7 +61,8 @@ fn one(image: &RgbImage, convert: impl Fn([u8; 3]) -> u8) -> Vec<Vec<u8>> {
 }
 
 fn three(image: &RgbImage, convert: impl Fn([u8; 3]) -> [u8; 3]) -> Vec<Vec<u8>> {
-    let mut channels = vec![Vec::with_capacity(image.pixels().len()); 3];
+    let mut channels = vec![Vec::new(); 3];
+    channels.iter_mut().for_each(|channel| channel.reserve_exact(image.pixels().len()));
     let (mut last, mut converted) = ([0; 3], convert([0; 3]));
     for pixel in image.pixels() {
         if pixel.0 != last {

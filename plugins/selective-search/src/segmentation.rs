@@ -5,7 +5,8 @@ use crate::colour::Planes;
 
 /// The pixels of a smoothed image with the edges between them, lightest first.
 ///
-/// One graph serves every scale `k`: only the order of its edges depends on the image.
+/// One graph serves every scale `k`: only the order of its edges depends on the image. An edge is numbered in 32
+/// bits, which limits an image to 2^31 pixels.
 pub struct PixelGraph {
     width: usize,
     height: usize,

@@ -94,9 +94,7 @@ struct Stretch {
 
 impl Scale {
     fn of(slopes: &[f32]) -> Self {
-        let (low, high) = slopes.iter().fold((0.0f32, 0.0f32), |(low, high), &slope| {
-            (if slope < low { slope } else { low }, if slope > high { slope } else { high })
-        });
+        let (low, high) = extremes(slopes);
         let bin = |value: usize| (value as f32 / (256.0 / BINS as f32)) as u8;
         Self {
             stretches: [Stretch::of(low, 0.0), Stretch::of(0.0, high)],
@@ -114,6 +112,19 @@ impl Scale {
     fn not_falling(&self) -> u8 {
         self.code(0.0) - BINS as u8
     }
+}
+
+/// The least and the greatest slope, at most and at least zero.
+fn extremes(slopes: &[f32]) -> (f32, f32) {
+    const LANES: usize = 8;
+    let (mut low, mut high) = ([0.0f32; LANES], [0.0f32; LANES]);
+    for chunk in slopes.chunks(LANES) {
+        for ((low, high), &slope) in low.iter_mut().zip(&mut high).zip(chunk) {
+            *low = if slope < *low { slope } else { *low };
+            *high = if slope > *high { slope } else { *high };
+        }
+    }
+    (low.into_iter().fold(0.0, f32::min), high.into_iter().fold(0.0, f32::max))
 }
 
 impl Stretch {
