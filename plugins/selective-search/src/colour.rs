@@ -15,6 +15,8 @@ pub enum ColourSpace {
     Grey,
     /// The hue of [`ColourSpace::Hsv`] alone.
     Hue,
+    /// The blue channel alone.
+    Blue,
     /// Red, green and luma.
     Rgi,
 }
@@ -47,6 +49,7 @@ impl Planes {
                 let tables = HsvTables::new();
                 one(image, |rgb| tables.convert(rgb)[0])
             }
+            ColourSpace::Blue => one(image, |rgb| rgb[2]),
             ColourSpace::Rgi => three(image, |rgb| [rgb[0], rgb[1], luma(rgb)]),
         };
         Self { width: image.width() as usize, height: image.height() as usize, channels }
@@ -58,7 +61,8 @@ fn one(image: &RgbImage, convert: impl Fn([u8; 3]) -> u8) -> Vec<Vec<u8>> {
 }
 
 fn three(image: &RgbImage, convert: impl Fn([u8; 3]) -> [u8; 3]) -> Vec<Vec<u8>> {
-    let mut channels = vec![Vec::with_capacity(image.pixels().len()); 3];
+    let mut channels = vec![Vec::new(); 3];
+    channels.iter_mut().for_each(|channel| channel.reserve_exact(image.pixels().len()));
     let (mut last, mut converted) = ([0; 3], convert([0; 3]));
     for pixel in image.pixels() {
         if pixel.0 != last {

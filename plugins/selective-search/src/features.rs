@@ -2,7 +2,7 @@
 
 use crate::colour::Planes;
 use crate::segmentation::Segmentation;
-use crate::texture::{BINS, CODES, LINES, Texture};
+use crate::texture::{BINS, CODES, Texture};
 
 const COLOUR_BINS: usize = 25;
 
@@ -45,13 +45,13 @@ impl Histograms {
             counts[0] += coded[BINS..].iter().sum::<u32>();
             counts[BINS + usize::from(not_falling)] += coded[..BINS].iter().sum::<u32>();
         }
-        Self::normalised(&counts, length, sizes, 2 * LINES * lines / LINES)
+        Self::normalised(&counts, length, sizes, 2 * lines)
     }
 
     fn normalised(counts: &[u32], length: usize, sizes: &[u32], votes: usize) -> Self {
         let mut values = Vec::with_capacity(counts.len());
         for (histogram, &size) in counts.chunks_exact(length).zip(sizes) {
-            let total = size as f32 * votes as f32;
+            let total = (u64::from(size) * votes as u64) as f32;
             values.extend(histogram.iter().map(|&count| count as f32 / total));
         }
         Self { values, length }

@@ -34,9 +34,10 @@ pub fn group(mut slots: Slots, neighbours: &[(u32, u32)], measures: &[Measure]) 
     }
     // The last region that met each one, to visit a neighbour of both halves once.
     let mut met = vec![u32::MAX; regions.len()];
-    while let Some((a, b)) = hierarchy.most_similar() {
+    while let Some(([a, b], [slot, other])) = hierarchy.most_similar() {
         let new = regions.len() as u32;
-        let (slot, other) = hierarchy.retire(a, b);
+        hierarchy.slots[a as usize] = None;
+        hierarchy.slots[b as usize] = None;
         slots.merge(measures, slot, other);
         regions.push(Grouped {
             bounding_box: slots.boxes[slot],
@@ -77,18 +78,13 @@ impl Hierarchy {
         self.found += 1;
     }
 
-    fn most_similar(&mut self) -> Option<(u32, u32)> {
+    /// The pair to merge, and where its features are.
+    fn most_similar(&mut self) -> Option<([u32; 2], [usize; 2])> {
         while let Some((_, a, b)) = self.queue.pop() {
-            if self.slots[a as usize].is_some() && self.slots[b as usize].is_some() {
-                return Some((a, b));
+            if let (Some(slot), Some(other)) = (self.slots[a as usize], self.slots[b as usize]) {
+                return Some(([a, b], [slot, other]));
             }
         }
         None
-    }
-
-    /// Marks both as merged; returns the slot of the region they become and the slot that is free now.
-    fn retire(&mut self, a: u32, b: u32) -> (usize, usize) {
-        let [a, b] = [a, b].map(|region| self.slots[region as usize].take().unwrap_or_default());
-        (a.min(b), a.max(b))
     }
 }

@@ -31,6 +31,9 @@ impl Parameters {
     }
 
     /// OpenCV's `switchToSelectiveSearchQuality`: 5 colour spaces, 5 scales, 4 strategies.
+    ///
+    /// One of the spaces is the blue channel. OpenCV means it to be the hue, as the paper has it, but writes the
+    /// blue channel into the same memory before the search begins. Set `spaces` for the hue.
     pub fn quality() -> Self {
         Settings { mode: Mode::Quality, ..Settings::default() }.parameters()
     }
@@ -89,7 +92,7 @@ impl Default for Settings {
 impl Settings {
     /// What they come to.
     pub fn parameters(&self) -> Parameters {
-        use ColourSpace::{Grey, Hsv, Hue, Lab, Rgi};
+        use ColourSpace::{Blue, Grey, Hsv, Lab, Rgi};
         use Measure::{Colour, Fill, Size, Texture};
         let (scales, spaces, strategies) = match self.mode {
             Mode::Fast => {
@@ -97,7 +100,7 @@ impl Settings {
             }
             Mode::Quality => (
                 5,
-                vec![Hsv, Lab, Grey, Hue, Rgi],
+                vec![Hsv, Lab, Grey, Blue, Rgi],
                 vec![vec![Colour, Fill, Texture, Size], vec![Fill, Texture, Size], vec![Fill], vec![Size]],
             ),
         };
@@ -132,7 +135,7 @@ impl Config for Settings {
             return refuse("scales", "0 scales find nothing: expected at least 1".into());
         }
         if self.spaces.as_ref().is_some_and(Vec::is_empty) {
-            return refuse("spaces", "empty: expected at least one of hsv, lab, grey, hue, rgi".into());
+            return refuse("spaces", "empty: expected at least one of hsv, lab, grey, hue, blue, rgi".into());
         }
         if self.strategies.as_ref().is_some_and(|all| all.is_empty() || all.iter().any(Vec::is_empty)) {
             let problem = "empty: expected lists of colour, texture, size, fill, each of at least one";

@@ -4,40 +4,38 @@
 //! thin image costs no more than a square one of the same area.
 
 /// An affine map of coordinates: `(a x + b y + c, d x + e y + f)`.
-#[derive(Debug, Clone, Copy)]
-pub struct Affine {
-    x: [f32; 3],
-    y: [f32; 3],
-}
+type Affine = [[f32; 3]; 2];
 
-impl Affine {
-    fn apply(&self, x: i32, y: i32) -> (f32, f32) {
-        let (column, row) = (x as f32, y as f32);
-        (
-            self.x[0] * column + (self.x[1] * row + self.x[2]),
-            self.y[0] * column + (self.y[1] * row + self.y[2]),
-        )
-    }
-}
-
-/// Where the pixels of an image lie when it is turned by 45 degrees about its centre.
+/// Where the pixels of an image lie when it is turned by 45 degrees about its centre, and back.
 pub struct Rotation {
-    /// From a rotated pixel to the image.
-    pub to_image: Affine,
-    /// From an image pixel to the rotated image.
-    pub to_rotated: Affine,
-    /// For each row of the rotated image: where its span starts in a [`Rotation::len`] long buffer, and the
-    /// first column and the one past the last.
+    width: usize,
+    height: usize,
+    /// For each row of the rotated image, the columns that are kept.
     spans: Vec<Span>,
-    len: usize,
+    /// For each kept pixel of the rotated image, where it is in the image with its black frame.
+    turn: Vec<Tap>,
+    /// For each pixel of the image, where it is among the kept ones, in two rows of them.
+    back: Vec<(Tap, u32)>,
 }
 
 #[derive(Clone, Copy)]
 struct Span {
+    /// The index of its first pixel among all that are kept.
     start: usize,
     left: i32,
     right: i32,
 }
+
+/// A place between four pixels: the index of the upper left one, and how far it is to the right and down.
+#[derive(Clone, Copy)]
+struct Tap {
+    first: u32,
+    right: f32,
+    down: f32,
+}
+
+/// Black pixels around an image: a place between pixels may be one outside, and its right neighbour two.
+const FRAME: usize = 2;
 
 impl Rotation {
     /// Lays out the rotation of a `width` x `height` image.
@@ -45,95 +43,80 @@ impl Rotation {
         let (columns, rows) = (width as f64, height as f64);
         let (left, top, right, bottom) = bounds(width as f32, height as f32);
         let (across, along) = (right - left, bottom - top);
-        let turn = std::f64::consts::FRAC_PI_4;
-        let mut there = about(columns / 2.0, rows / 2.0, turn);
+        let angle = std::f64::consts::FRAC_PI_4;
+        let mut there = about(columns / 2.0, rows / 2.0, angle);
         there[0][2] += f64::from(across) / 2.0 - columns / 2.0;
         there[1][2] += f64::from(along) / 2.0 - rows / 2.0;
-        let back = about(f64::from(across / 2), f64::from(along / 2), -turn);
-        let mut to_rotated = inverse(back);
+        let to_image = narrow(inverse(there));
+        let mut to_rotated = inverse(about(f64::from(across / 2), f64::from(along / 2), -angle));
         // The centre of what comes back is cut out: pixel (0, 0) of the image is this one of it.
         let crop = [f64::from((across - width as i32) / 2), f64::from((along - height as i32) / 2)];
         for row in &mut to_rotated {
             row[2] += row[0] * crop[0] + row[1] * crop[1];
         }
-        let to_image = narrow(inverse(there));
-        let mut len = 0;
-        let spans = (0..along)
-            .map(|y| {
-                let (left, right) = reach(&to_image, y, across, columns as f32, rows as f32);
-                let start = len;
-                len += (right - left) as usize;
-                Span { start, left, right }
-            })
-            .collect();
-        Self { to_image, to_rotated: narrow(to_rotated), spans, len }
-    }
-
-    /// Turns an 8-bit channel.
-    fn turn(&self, channel: &[u8], width: usize, height: usize) -> Vec<u8> {
-        let mut rotated = Vec::with_capacity(self.len);
-        let at = |x: i32, y: i32| {
-            if x >= 0 && y >= 0 && (x as usize) < width && (y as usize) < height {
-                f32::from(channel[y as usize * width + x as usize])
-            } else {
-                0.0
-            }
-        };
-        for (y, span) in self.spans.iter().enumerate() {
-            for x in span.left..span.right {
-                let (column, row) = self.to_image.apply(x, y as i32);
-                let (j, i) = (floor(column), floor(row));
-                let (right, down) = (column - j as f32, row - i as f32);
-                let corners = if j >= 0 && i >= 0 && (j as usize) + 1 < width && (i as usize) + 1 < height {
-                    let first = i as usize * width + j as usize;
-                    let (upper, lower) =
-                        (&channel[first..first + 2], &channel[first + width..first + width + 2]);
-                    [upper[0], upper[1], lower[0], lower[1]].map(f32::from)
-                } else {
-                    [at(j, i), at(j + 1, i), at(j, i + 1), at(j + 1, i + 1)]
-                };
-                rotated.push(round(bilinear(corners, right, down)) as u8);
-            }
+        let mut rotation = Self { width, height, spans: Vec::new(), turn: Vec::new(), back: Vec::new() };
+        for y in 0..along {
+            let (left, right) = reach(&to_image, y, across, columns as f32, rows as f32);
+            rotation.spans.push(Span { start: rotation.turn.len(), left, right });
+            rotation.turn.extend((left..right).map(|x| framed(place(&to_image, x, y), width, height)));
         }
-        rotated
+        let back = narrow(to_rotated);
+        for y in 0..height as i32 {
+            rotation.back.extend(
+                (0..width as i32).map(|x| among(&rotation.spans, place(&back, x, y), rotation.turn.len())),
+            );
+        }
+        rotation
     }
 
     /// The Scharr derivatives along both diagonals of the image: taken in the rotated image, then turned back.
-    pub fn diagonal_derivatives(&self, channel: &[u8], width: usize, height: usize) -> [Vec<f32>; 2] {
-        let slopes = self.scharr(&self.turn(channel, width, height));
-        let mut derivatives = [(); 2].map(|()| Vec::with_capacity(width * height));
-        for y in 0..height as i32 {
-            for x in 0..width as i32 {
-                let (column, row) = self.to_rotated.apply(x, y);
-                let (j, i) = (floor(column), floor(row));
-                let (right, down) = (column - j as f32, row - i as f32);
-                let [upper, lower] = [self.pair(&slopes, j, i), self.pair(&slopes, j, i + 1)];
-                for (direction, values) in derivatives.iter_mut().enumerate() {
-                    let corners =
-                        [upper[0], upper[1], lower[0], lower[1]].map(|slope| f32::from(slope[direction]));
-                    values.push(bilinear(corners, right, down));
-                }
+    pub fn diagonal_derivatives(&self, channel: &[u8]) -> [Vec<f32>; 2] {
+        let slopes = self.scharr(&self.turned(channel));
+        let mut derivatives = [(); 2].map(|()| Vec::with_capacity(self.back.len()));
+        for &(upper, lower) in &self.back {
+            let corners =
+                [upper.first, upper.first + 1, lower, lower + 1].map(|index| slopes[index as usize]);
+            for (direction, values) in derivatives.iter_mut().enumerate() {
+                values.push(bilinear(corners.map(|slope| slope[direction]), upper.right, upper.down));
             }
         }
         derivatives
     }
 
-    /// Scharr slopes `[along x, along y]` of a rotated channel.
-    fn scharr(&self, rotated: &[u8]) -> Vec<[i16; 2]> {
-        let mut slopes = Vec::with_capacity(self.len);
+    /// The kept pixels of a rotated channel.
+    fn turned(&self, channel: &[u8]) -> Vec<u8> {
+        let stride = self.width + 2 * FRAME;
+        let mut framed = vec![0.0f32; stride * (self.height + 2 * FRAME)];
+        let rows = framed.chunks_exact_mut(stride).skip(FRAME);
+        for (target, row) in rows.zip(channel.chunks_exact(self.width)) {
+            for (value, &pixel) in target[FRAME..].iter_mut().zip(row) {
+                *value = f32::from(pixel);
+            }
+        }
+        let sample = |tap: &Tap| {
+            let first = tap.first as usize;
+            let (upper, lower) = (&framed[first..first + 2], &framed[first + stride..first + stride + 2]);
+            round(bilinear([upper[0], upper[1], lower[0], lower[1]], tap.right, tap.down)) as u8
+        };
+        self.turn.iter().map(sample).collect()
+    }
+
+    /// Scharr slopes `[along x, along y]` of the kept pixels, and two that are zero for all others.
+    fn scharr(&self, rotated: &[u8]) -> Vec<[f32; 2]> {
+        let mut slopes = Vec::with_capacity(self.turn.len() + 2);
         let mut window = [Vec::new(), Vec::new(), Vec::new()];
         for (y, span) in self.spans.iter().enumerate() {
             for (row, values) in window.iter_mut().enumerate() {
                 self.row(rotated, y + row, span.left - 1, span.right + 1, values);
             }
             let [above, here, below] = &window;
-            let columns = (span.right - span.left) as usize;
-            for x in 0..columns {
-                let three = |row: &[i16]| [row[x], row[x + 1], row[x + 2]];
-                let (above, here, below) = (three(above), three(here), three(below));
-                slopes.push(slope(above, here, below));
-            }
+            let around = above.windows(3).zip(here.windows(3)).zip(below.windows(3));
+            slopes.extend(around.map(|((above, here), below)| {
+                let three = |row: &[i16]| [row[0], row[1], row[2]];
+                slope(three(above), three(here), three(below)).map(f32::from)
+            }));
         }
+        slopes.extend([[0.0; 2]; 2]);
         slopes
     }
 
@@ -150,19 +133,31 @@ impl Rotation {
             }
         }
     }
+}
 
-    fn pair(&self, slopes: &[[i16; 2]], x: i32, y: i32) -> [[i16; 2]; 2] {
-        let Some(span) = usize::try_from(y).ok().and_then(|y| self.spans.get(y)) else { return [[0; 2]; 2] };
-        if x >= span.left && x + 1 < span.right {
-            let first = span.start + (x - span.left) as usize;
-            [slopes[first], slopes[first + 1]]
-        } else {
-            [x, x + 1].map(|x| {
-                let inside = x >= span.left && x < span.right;
-                if inside { slopes[span.start + (x - span.left) as usize] } else { [0; 2] }
-            })
-        }
-    }
+/// Column, row, and how far to the right and down of it a pixel comes to lie.
+fn place(map: &Affine, x: i32, y: i32) -> (i32, i32, f32, f32) {
+    let (x, y) = (x as f32, y as f32);
+    let [column, row] = map.map(|row| row[0] * x + (row[1] * y + row[2]));
+    let (whole_column, whole_row) = (floor(column), floor(row));
+    (whole_column, whole_row, column - whole_column as f32, row - whole_row as f32)
+}
+
+/// A place in an image with a black frame around it; all that is farther outside is as black.
+fn framed((column, row, right, down): (i32, i32, f32, f32), width: usize, height: usize) -> Tap {
+    let inside = |at: i32, length: usize| (at + FRAME as i32).clamp(0, (length + FRAME) as i32) as u32;
+    Tap { first: inside(row, height) * (width + 2 * FRAME) as u32 + inside(column, width), right, down }
+}
+
+/// A place among kept pixels: between the one at the tap and its right neighbour, and the one at the index and
+/// its right neighbour below. Where none is kept they are at `nowhere`.
+fn among(spans: &[Span], (column, row, right, down): (i32, i32, f32, f32), nowhere: usize) -> (Tap, u32) {
+    let find = |y: i32| {
+        let span = usize::try_from(y).ok().and_then(|y| spans.get(y));
+        let kept = span.filter(|span| column >= span.left && column + 1 < span.right);
+        kept.map_or(nowhere, |span| span.start + (column - span.left) as usize) as u32
+    };
+    (Tap { first: find(row), right, down }, find(row + 1))
 }
 
 /// Scharr slopes `[along x, along y]` in the middle of three rows of three pixels.
@@ -218,8 +213,7 @@ fn inverse([[a, b, c], [d, e, f]]: [[f64; 3]; 2]) -> [[f64; 3]; 2] {
 }
 
 fn narrow(map: [[f64; 3]; 2]) -> Affine {
-    let [x, y] = map.map(|row| row.map(|value| value as f32));
-    Affine { x, y }
+    map.map(|row| row.map(|value| value as f32))
 }
 
 /// The columns of rotated row `y` whose samples touch the image, and three more on either side, so that the
@@ -227,7 +221,7 @@ fn narrow(map: [[f64; 3]; 2]) -> Affine {
 fn reach(map: &Affine, y: i32, across: i32, width: f32, height: f32) -> (i32, i32) {
     const MARGIN: f32 = 3.0;
     let (mut low, mut high) = (0.0f32, across as f32);
-    for (row, limit) in [(map.x, width), (map.y, height)] {
+    for (row, limit) in map.iter().zip([width, height]) {
         // -1 < row[0] x + rest < limit
         let rest = row[1] * y as f32 + row[2];
         let (one, other) = ((-1.0 - rest) / row[0], (limit - rest) / row[0]);

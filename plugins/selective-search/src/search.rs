@@ -5,6 +5,7 @@ use crate::features::Histograms;
 use crate::grouping::{Grouped, group};
 use crate::parameters::Parameters;
 use crate::regions::Regions;
+use crate::rotate::Rotation;
 use crate::segmentation::PixelGraph;
 use crate::similarity::Slots;
 use crate::texture::Texture;
@@ -23,8 +24,9 @@ pub fn selective_search(image: &RgbImage, parameters: &Parameters) -> Vec<Boundi
     if image.width() == 0 || image.height() == 0 {
         return Vec::new();
     }
-    let found: Vec<Vec<Grouped>> =
-        parameters.spaces.par_iter().map(|&space| search_space(image, space, parameters)).collect();
+    let rotation = Rotation::new(image.width() as usize, image.height() as usize);
+    let search = |&space: &ColourSpace| search_space(image, space, &rotation, parameters);
+    let found: Vec<Vec<Grouped>> = parameters.spaces.par_iter().map(search).collect();
     let mut regions: Vec<Grouped> = found.into_iter().flatten().collect();
     match parameters.seed {
         None => regions.sort_by_key(|region| std::cmp::Reverse(region.level)),
@@ -44,10 +46,15 @@ pub fn selective_search(image: &RgbImage, parameters: &Parameters) -> Vec<Boundi
         .collect()
 }
 
-fn search_space(image: &RgbImage, space: ColourSpace, parameters: &Parameters) -> Vec<Grouped> {
+fn search_space(
+    image: &RgbImage,
+    space: ColourSpace,
+    rotation: &Rotation,
+    parameters: &Parameters,
+) -> Vec<Grouped> {
     let planes = Planes::of(image, space);
     let graph = PixelGraph::new(&planes, parameters.sigma);
-    let texture = Texture::of(&planes);
+    let texture = Texture::of(&planes, rotation);
     let hierarchies: Vec<Vec<Grouped>> = parameters
         .scales
         .par_iter()

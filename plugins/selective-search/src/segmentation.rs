@@ -5,7 +5,8 @@ use crate::colour::Planes;
 
 /// The pixels of a smoothed image with the edges between them, lightest first.
 ///
-/// One graph serves every scale `k`: only the order of its edges depends on the image.
+/// One graph serves every scale `k`: only the order of its edges depends on the image. An edge is numbered in 32
+/// bits, which limits an image to 2^31 pixels.
 pub struct PixelGraph {
     width: usize,
     height: usize,
@@ -60,22 +61,28 @@ impl PixelGraph {
     pub fn segment(&self, k: f32, min_size: u32) -> Segmentation {
         let mut forest = Forest::new(self.width * self.height, k);
         let mut refused = Vec::new();
-        for &edge in &self.edges {
-            let (a, b) = self.ends(edge, &mut forest);
-            if a == b {
-                continue;
+        for batch in self.edges.chunks(BATCH) {
+            let mut near = [[0; 2]; BATCH];
+            for (near, &edge) in near.iter_mut().zip(batch) {
+                *near = self.ends(edge).map(|pixel| forest.step(pixel));
             }
-            let weight = f32::from_bits((edge >> 32) as u32);
-            if weight <= forest.roots[a].threshold && weight <= forest.roots[b].threshold {
-                let root = forest.join(a, b);
-                let merged = &mut forest.roots[root];
-                merged.threshold = weight + k / merged.size as f32;
-            } else {
-                refused.push(edge);
+            for (&edge, near) in batch.iter().zip(near) {
+                let [a, b] = near.map(|pixel| forest.root(pixel));
+                if a == b {
+                    continue;
+                }
+                let weight = f32::from_bits((edge >> 32) as u32);
+                if weight <= forest.roots[a].threshold && weight <= forest.roots[b].threshold {
+                    let root = forest.join(a, b);
+                    let merged = &mut forest.roots[root];
+                    merged.threshold = weight + k / merged.size as f32;
+                } else {
+                    refused.push(edge);
+                }
             }
         }
         for edge in refused {
-            let (a, b) = self.ends(edge, &mut forest);
+            let [a, b] = self.ends(edge).map(|pixel| forest.root(pixel));
             if a != b && (forest.roots[a].size < min_size || forest.roots[b].size < min_size) {
                 forest.join(a, b);
             }
@@ -83,13 +90,16 @@ impl PixelGraph {
         forest.number()
     }
 
-    fn ends(&self, edge: u64, forest: &mut Forest) -> (usize, usize) {
+    /// The pixels that an edge connects.
+    fn ends(&self, edge: u64) -> [usize; 2] {
         let index = edge as u32 as usize;
-        let from = index / 2;
-        let to = from + if index.is_multiple_of(2) { 1 } else { self.width };
-        (forest.root(from), forest.root(to))
+        let step = if index & 1 == 0 { 1 } else { self.width };
+        [index / 2, index / 2 + step]
     }
 }
+
+/// Edges whose ends are looked up together: the processor waits for memory once and not at every edge.
+const BATCH: usize = 32;
 
 fn add_squares(sums: &mut [f32], row: &[f32], other: &[f32]) {
     for (sum, (value, other)) in sums.iter_mut().zip(row.iter().zip(other)) {
@@ -145,15 +155,20 @@ impl Forest {
         Self { parents: (0..pixels as u32).collect(), roots: vec![Root { size: 1, threshold: k }; pixels] }
     }
 
+    /// Moves a pixel one step nearer to its root, and returns where it is now.
+    fn step(&mut self, pixel: usize) -> usize {
+        let nearer = self.parents[self.parents[pixel] as usize];
+        self.parents[pixel] = nearer;
+        nearer as usize
+    }
+
     fn root(&mut self, mut pixel: usize) -> usize {
         loop {
             let parent = self.parents[pixel] as usize;
             if parent == pixel {
                 return pixel;
             }
-            let grandparent = self.parents[parent];
-            self.parents[pixel] = grandparent;
-            pixel = grandparent as usize;
+            pixel = self.step(pixel);
         }
     }
 

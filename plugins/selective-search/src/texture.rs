@@ -22,22 +22,22 @@ pub struct Texture {
 }
 
 impl Texture {
-    /// Codes every pixel of an image.
-    pub fn of(planes: &Planes) -> Self {
+    /// Codes every pixel of an image, of which `rotation` knows the size.
+    pub fn of(planes: &Planes, rotation: &Rotation) -> Self {
         let (width, height) = (planes.width, planes.height);
         let stride = planes.channels.len() * LINES;
-        let rotation = Rotation::new(width, height);
         let mut texture = Self { codes: vec![0; width * height * stride], not_falling: Vec::new() };
         for (index, channel) in planes.channels.iter().enumerate() {
-            let mut lines = straight_derivatives(channel, width, height).into_iter();
-            let diagonal = rotation.diagonal_derivatives(channel, width, height);
-            for (line, slopes) in lines.by_ref().chain(diagonal).enumerate() {
-                let scale = Scale::of(&slopes);
-                let codes = texture.codes[index * LINES + line..].iter_mut().step_by(stride);
-                for (code, slope) in codes.zip(slopes) {
-                    *code = scale.code(slope);
+            let straight = straight_derivatives(channel, width, height);
+            let diagonal = rotation.diagonal_derivatives(channel);
+            let lines: [&[f32]; LINES] = [&straight[0], &straight[1], &diagonal[0], &diagonal[1]];
+            let scales = lines.map(Scale::of);
+            texture.not_falling.extend(scales.iter().map(Scale::not_falling));
+            let pixels = texture.codes.chunks_exact_mut(stride);
+            for (pixel, codes) in pixels.map(|codes| &mut codes[index * LINES..][..LINES]).enumerate() {
+                for ((code, scale), slopes) in codes.iter_mut().zip(&scales).zip(lines) {
+                    *code = scale.code(slopes[pixel]);
                 }
-                texture.not_falling.push(scale.falling_bin(0.0));
             }
         }
         texture
@@ -80,14 +80,13 @@ fn straight_derivatives(channel: &[u8], width: usize, height: usize) -> [Vec<f32
     derivatives
 }
 
-/// How the slopes along a line stretch to 0..=255: the rising ones, and the falling ones.
+/// How the slopes along a line become codes: falling ones and zero, then rising ones.
 struct Scale {
-    rising: Stretch,
-    falling: Stretch,
-    bins: [u8; 256],
+    stretches: [Stretch; 2],
+    codes: [[u8; 256]; 2],
 }
 
-#[derive(Clone, Copy)]
+/// A linear map that takes the slopes of one sign to 0..=255.
 struct Stretch {
     factor: f32,
     shift: f32,
@@ -95,24 +94,37 @@ struct Stretch {
 
 impl Scale {
     fn of(slopes: &[f32]) -> Self {
-        let (low, high) = slopes
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-        let bins = std::array::from_fn(|value| (value as f32 / (256.0 / BINS as f32)) as u8);
+        let (low, high) = extremes(slopes);
+        let bin = |value: usize| (value as f32 / (256.0 / BINS as f32)) as u8;
         Self {
-            rising: Stretch::of(low.max(0.0), high.max(0.0)),
-            falling: Stretch::of(low.min(0.0), high.min(0.0)),
-            bins,
+            stretches: [Stretch::of(low, 0.0), Stretch::of(0.0, high)],
+            codes: [std::array::from_fn(|value| BINS as u8 + bin(value)), std::array::from_fn(bin)],
         }
     }
 
     fn code(&self, slope: f32) -> u8 {
-        if slope > 0.0 { self.bins[self.rising.value(slope)] } else { BINS as u8 + self.falling_bin(slope) }
+        // Indexed by the sign, which no branch could predict.
+        let sign = usize::from(slope > 0.0);
+        self.codes[sign][self.stretches[sign].value(slope)]
     }
 
-    fn falling_bin(&self, slope: f32) -> u8 {
-        self.bins[self.falling.value(slope)]
+    /// The bin of the falling direction for a slope that does not fall.
+    fn not_falling(&self) -> u8 {
+        self.code(0.0) - BINS as u8
     }
+}
+
+/// The least and the greatest slope, at most and at least zero.
+fn extremes(slopes: &[f32]) -> (f32, f32) {
+    const LANES: usize = 8;
+    let (mut low, mut high) = ([0.0f32; LANES], [0.0f32; LANES]);
+    for chunk in slopes.chunks(LANES) {
+        for ((low, high), &slope) in low.iter_mut().zip(&mut high).zip(chunk) {
+            *low = if slope < *low { slope } else { *low };
+            *high = if slope > *high { slope } else { *high };
+        }
+    }
+    (low.into_iter().fold(0.0, f32::min), high.into_iter().fold(0.0, f32::max))
 }
 
 impl Stretch {
@@ -124,7 +136,8 @@ impl Stretch {
         Self { factor: factor as f32, shift: (-f64::from(low) * factor) as f32 }
     }
 
-    fn value(self, slope: f32) -> usize {
-        round((slope * self.factor + self.shift).clamp(0.0, 255.0)) as usize
+    fn value(&self, slope: f32) -> usize {
+        // At most 255: the low byte is all of it, and spares the lookup a check.
+        (round(slope * self.factor + self.shift) & 0xff) as usize
     }
 }

@@ -88,6 +88,7 @@ fn presets_are_opencvs() {
     assert_eq!(fast.scales, [150.0, 300.0, 450.0]);
     assert_eq!(fast.spaces, [ColourSpace::Hsv, ColourSpace::Lab]);
     assert_eq!(quality.scales, [150.0, 300.0, 450.0, 600.0, 750.0]);
+    assert!(quality.spaces.contains(&ColourSpace::Blue) && !quality.spaces.contains(&ColourSpace::Hue));
     assert_eq!((quality.spaces.len(), quality.strategies.len()), (5, 4));
     assert_eq!((fast.sigma, fast.min_size, fast.seed), (0.8, 100, None));
 }
