@@ -14,6 +14,7 @@ const HEIGHT: f64 = 270.0;
 const PARTS: u64 = 120;
 
 type Line = Vec<(f64, f64)>;
+type Curve<'a> = &'a dyn Fn(&Run) -> Line;
 
 /// A panel of losses and one of effective ranks; none if no run of the table has trained.
 pub fn curves(section: &Section<'_>) -> Option<String> {
@@ -41,7 +42,7 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
         }
     }
     let half = (WIDTH - 64.0 - 64.0 - 32.0) / 2.0;
-    let panels: [(f64, &str, &dyn Fn(&Run) -> Line); 2] =
+    let panels: [(f64, &str, Curve<'_>); 2] =
         [(64.0, "Total loss", &|run| loss(run, steps)), (128.0 + half, "Effective rank", &rank)];
     for (left, head, curve) in panels {
         let lines: Vec<(usize, Vec<Line>)> = rows

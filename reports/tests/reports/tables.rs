@@ -1,8 +1,6 @@
 //! From made-up runs to tables: what stands together, and what does not.
 
-mod common;
-
-use common::{Runs, measured, row, run};
+use crate::common::{Made, Runs, measured, row, run};
 use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
 use serde_json::json;
 use std::fs;
@@ -84,7 +82,7 @@ fn every_run_is_a_line_of_the_csv_of_runs() {
 
 #[test]
 fn numbers_of_different_kinds_are_never_in_one_table() {
-    type Change = fn(common::Made) -> common::Made;
+    type Change = fn(Made) -> Made;
     let changes: [(&str, Change); 6] = [
         ("scale", |made| made.set("scale", "smoke")),
         ("data", |made| made.set("data", "coco")),

@@ -1,8 +1,6 @@
 //! Run directories as a killed, resumed or damaged run leaves them.
 
-mod common;
-
-use common::{Runs, epoch, measured, row, run, step};
+use crate::common::{Runs, epoch, measured, row, run, step};
 use serde_json::json;
 use std::fs;
 use univip_reports::run::Run;
