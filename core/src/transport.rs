@@ -80,7 +80,7 @@ impl Marginals {
         if sum == 0.0 {
             weights.fill(mass / count);
         } else if self != Self::Literal {
-            weights.iter_mut().for_each(|weight| *weight *= mass / sum);
+            weights.iter_mut().for_each(|weight| *weight = *weight / sum * mass);
         }
     }
 }
