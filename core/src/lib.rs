@@ -9,6 +9,7 @@ pub mod evaluate;
 pub mod event;
 pub mod features;
 pub mod geometry;
+pub mod image_file;
 pub mod loss;
 pub mod nn;
 pub mod optim;
