@@ -99,7 +99,7 @@ fn jitters_as_torchvision_on_pillow_images() {
 fn blurs_as_pillow() {
     // Pillow rounds after each of its six passes, here nothing is rounded. And Pillow repeats the edge pixel before
     // each pass; mirrored once, which is the same up to sigma 1.4, the outermost pixels of wider blurs differ.
-    for (sigma, most) in [(0.1, 3.0), (0.5, 3.0), (1.0, 3.0), (1.4, 3.0), (1.7, 10.0), (4.0, 40.0)] {
+    for (sigma, most) in [(0.1, 3.0), (0.5, 3.0), (1.0, 3.0), (1.4, 3.0), (1.7, 10.0)] {
         // Recipes state sigma for a view of 224 pixels.
         let blur = Some(sigma * 224.0 / f64::from(SIDE));
         let name = format!("blur-{sigma:?}");
