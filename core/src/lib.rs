@@ -14,6 +14,7 @@ pub mod features;
 pub mod files;
 pub mod geometry;
 pub mod loader;
+pub mod image_file;
 pub mod loss;
 pub mod networks;
 pub mod nn;

@@ -2,7 +2,9 @@
 //!
 //! ORL, whose code the paper builds on, calls that filter; BYOL samples a true Gaussian. Pillow convolves three
 //! extended box filters whose variances add up to exactly sigma^2. That is a kernel of 7 pixels where a sampled
-//! Gaussian of sigma 1.4 needs 11, so it is also the cheaper one.
+//! Gaussian of sigma 1.4 needs 11, so it is also the cheaper one. The three are applied as one kernel, the view
+//! mirrored at its edges: up to sigma 1.4 that is Pillow's result but for its rounding after each pass, and for
+//! wider blurs the outermost pixels differ, since Pillow repeats the edge pixel before each pass.
 
 use super::planes::Planes;
 
@@ -48,10 +50,10 @@ fn convolve<'a>(kernel: &[f32], tap: impl Fn(isize) -> &'a [f32], out: &mut [f32
         add(kernel, &tap, start, &mut sums);
         out[start..start + LANES].copy_from_slice(&sums);
     }
-    for x in whole..out.len() {
+    for (x, blurred) in out.iter_mut().enumerate().skip(whole) {
         let mut sum = [0.0];
         add(kernel, &tap, x, &mut sum);
-        out[x] = sum[0];
+        [*blurred] = sum;
     }
 }
 

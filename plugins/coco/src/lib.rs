@@ -1,1 +1,269 @@
-//! Dataset coco: a COCO root on disk.
+//! Dataset `coco`: a COCO root on disk, as downloaded from cocodataset.org.
+//!
+//! ```text
+//! root/train2017/*.jpg    root/annotations/instances_train2017.json
+//! root/val2017/*.jpg      root/annotations/instances_val2017.json
+//! ```
+//!
+//! A directory with an annotation file has the images that the file lists, in its order, also those without an
+//! object; one without (`unlabeled2017`) has the JPEG and PNG files in it, sorted by name. So COCO+ is
+//! `train = [{ images = "train2017", annotations = "annotations/instances_train2017.json" },
+//! { images = "unlabeled2017" }]`.
+
+mod annotations;
+mod boxes;
+
+use annotations::AnnotationFile;
+use anyhow::{Context, Result, bail, ensure};
+use boxes::Degenerate;
+use image::RgbImage;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::geometry::Size;
+use univip_core::image_file;
+use univip_core::recipe::{Config as _, Invalid};
+use univip_core::register_dataset;
+use univip_core::registry::DatasetPlugin;
+
+register_dataset!("coco", Coco, "MS COCO from a directory, with its boxes");
+
+/// `[dataset.coco]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The directory that holds all others. Required.
+    pub root: PathBuf,
+    /// What to learn from.
+    pub train: Vec<Part>,
+    /// What to measure on.
+    pub val: Vec<Part>,
+}
+
+/// A directory of images with, or without, annotations.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The directory below `root`.
+    pub images: PathBuf,
+    /// The annotation file below `root`; none means that every image of the directory is unlabelled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let part = |name: &str| {
+            let annotations = Some(format!("annotations/instances_{name}.json").into());
+            vec![Part { images: name.into(), annotations }]
+        };
+        Self { root: PathBuf::new(), train: part("train2017"), val: part("val2017") }
+    }
+}
+
+impl univip_core::recipe::Config for Config {
+    fn check(&self) -> Result<(), Invalid> {
+        if self.root.as_os_str().is_empty() {
+            let problem = "is not set; give the directory that holds train2017, val2017 and annotations";
+            return Err(Invalid { key: "root", problem: problem.into() });
+        }
+        for (key, parts) in [("train", &self.train), ("val", &self.val)] {
+            if parts.is_empty() {
+                return Err(Invalid { key, problem: "names no directory; expected at least one".into() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One split of a COCO root.
+#[derive(Debug)]
+pub struct Coco {
+    images: Vec<Image>,
+    classes: Vec<String>,
+    degenerate: Degenerate,
+    digest: String,
+}
+
+#[derive(Debug)]
+struct Image {
+    path: PathBuf,
+    id: String,
+    /// As the annotation file has it.
+    size: Option<Size>,
+    annotations: Vec<Annotation>,
+}
+
+impl Coco {
+    /// Opens a split.
+    ///
+    /// # Errors
+    /// When a directory or an annotation file is missing, broken or contradicts itself.
+    pub fn open(config: &Config, split: Split) -> Result<Self> {
+        config.check().map_err(|invalid| anyhow::anyhow!("{}: {}", invalid.key, invalid.problem))?;
+        let parts = match split {
+            Split::Train => &config.train,
+            Split::Val => &config.val,
+        };
+        ensure!(config.root.is_dir(), "coco: root `{}` is not a directory", config.root.display());
+        let files: Vec<Option<AnnotationFile>> =
+            parts.iter().map(|part| read_annotations(&config.root, part)).collect::<Result<_>>()?;
+        let categories = categories(files.iter().flatten())?;
+        let dense: BTreeMap<u64, usize> =
+            categories.keys().enumerate().map(|(class, category)| (*category, class)).collect();
+        let mut images = Vec::new();
+        let mut degenerate = Degenerate::default();
+        for (part, file) in parts.iter().zip(files) {
+            let directory = config.root.join(&part.images);
+            ensure!(directory.is_dir(), "coco: `{}` is not a directory", directory.display());
+            match file {
+                Some(file) => {
+                    let path = config.root.join(part.annotations.as_deref().unwrap_or(Path::new("")));
+                    let listed = annotated(&directory, file, &dense, &mut degenerate);
+                    images.extend(listed.with_context(|| format!("coco: {}", path.display()))?);
+                }
+                None => images.extend(unlabelled(&directory)?),
+            }
+        }
+        ensure!(!images.is_empty(), "coco: the {} split of {} is empty", split.name(), config.root.display());
+        let classes: Vec<String> = categories.into_values().collect();
+        let digest = digest(&images, &classes);
+        Ok(Self { images, classes, degenerate, digest })
+    }
+
+    /// The boxes of the annotation files that could not be used as they are.
+    pub fn degenerate(&self) -> &Degenerate {
+        &self.degenerate
+    }
+}
+
+impl DatasetPlugin for Coco {
+    type Config = Config;
+
+    fn build(config: Config, split: Split) -> Result<Self> {
+        Self::open(&config, split)
+    }
+}
+
+impl Dataset for Coco {
+    fn len(&self) -> usize {
+        self.images.len()
+    }
+
+    fn id(&self, index: usize) -> String {
+        self.images[index].id.clone()
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        image_file::read(&self.images[index].path)
+    }
+
+    fn size(&self, index: usize) -> Result<Size> {
+        let image = &self.images[index];
+        image.size.map_or_else(|| image_file::size(&image.path), Ok)
+    }
+
+    fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
+        Ok(self.images[index].annotations.clone())
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn digest(&self) -> String {
+        self.digest.clone()
+    }
+}
+
+fn read_annotations(root: &Path, part: &Part) -> Result<Option<AnnotationFile>> {
+    part.annotations.as_ref().map(|path| AnnotationFile::read(&root.join(path))).transpose()
+}
+
+/// Category id to name over all files, which must agree.
+fn categories<'a>(files: impl Iterator<Item = &'a AnnotationFile>) -> Result<BTreeMap<u64, String>> {
+    let mut all: BTreeMap<u64, String> = BTreeMap::new();
+    for category in files.flat_map(|file| &file.categories) {
+        let known = all.entry(category.id).or_insert_with(|| category.name.clone());
+        if *known != category.name {
+            let (id, name) = (category.id, &category.name);
+            bail!(
+                "coco: category {id} is called both `{known}` and `{name}`; use annotation files of one kind"
+            );
+        }
+    }
+    Ok(all)
+}
+
+/// The images that an annotation file lists.
+fn annotated(
+    directory: &Path,
+    file: AnnotationFile,
+    dense: &BTreeMap<u64, usize>,
+    degenerate: &mut Degenerate,
+) -> Result<Vec<Image>> {
+    let mut images = Vec::with_capacity(file.images.len());
+    let mut by_id = BTreeMap::new();
+    for listed in file.images {
+        let (id, size) = (listed.id, Size { width: listed.width, height: listed.height });
+        ensure!(
+            size.width > 0 && size.height > 0,
+            "image {id} has no size: {} x {}",
+            size.width,
+            size.height
+        );
+        ensure!(by_id.insert(id, images.len()).is_none(), "image {id} is listed twice");
+        let path = directory.join(&listed.file_name);
+        images.push(Image { path, id: id.to_string(), size: Some(size), annotations: Vec::new() });
+    }
+    for object in file.annotations {
+        let (id, image_id, category) = (object.id, object.image_id, object.category_id);
+        let index = by_id.get(&image_id);
+        let index =
+            *index.with_context(|| format!("annotation {id} is of image {image_id}, which is not listed"))?;
+        let class = dense.get(&category);
+        let class = *class
+            .with_context(|| format!("annotation {id} is of category {category}, which is not listed"))?;
+        let image = &mut images[index];
+        let Some(size) = image.size else { continue };
+        if let Some(bounding_box) = degenerate.clip(object.bbox, size, id, &image.path) {
+            image.annotations.push(Annotation { bounding_box, class, crowd: object.iscrowd != 0 });
+        }
+    }
+    Ok(images)
+}
+
+/// The JPEG and PNG files of a directory, sorted by name.
+fn unlabelled(directory: &Path) -> Result<Vec<Image>> {
+    let context = || format!("coco: cannot list {}", directory.display());
+    let mut images = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(context)? {
+        let path = entry.with_context(context)?.path();
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        if !matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png")) {
+            continue;
+        }
+        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        images.push(Image { path, id, size: None, annotations: Vec::new() });
+    }
+    images.sort_by(|one, other| one.path.cmp(&other.path));
+    ensure!(!images.is_empty(), "coco: no .jpg, .jpeg or .png file in {}", directory.display());
+    Ok(images)
+}
+
+fn digest(images: &[Image], classes: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for class in classes {
+        hash.update(format!("class {class}\n"));
+    }
+    for Image { path, id, size, annotations } in images {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        hash.update(format!("image {id} {name} {size:?}\n"));
+        for annotation in annotations {
+            hash.update(format!("{annotation:?}\n"));
+        }
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

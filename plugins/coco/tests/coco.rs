@@ -1,0 +1,154 @@
+//! COCO roots made on the spot.
+
+use image::{Rgb, RgbImage};
+use serde_json::{Value, json};
+use std::path::Path;
+use tempfile::TempDir;
+use univip_coco::{Coco, Config, Part};
+use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::error::ImageError;
+use univip_core::geometry::{BoundingBox, Size};
+use univip_core::recipe::Table;
+
+/// Two annotated images of 30 x 20, and `categories` that skip ids as COCO's do.
+fn annotations() -> Value {
+    json!({
+        "info": { "year": 2017 },
+        "images": [
+            { "id": 9, "file_name": "b.png", "width": 30, "height": 20, "license": 4 },
+            { "id": 4, "file_name": "a.png", "width": 30, "height": 20 },
+        ],
+        "annotations": [
+            { "id": 1, "image_id": 9, "category_id": 90, "bbox": [1.0, 2.0, 3.0, 4.0], "iscrowd": 0,
+              "segmentation": [[1.0, 2.0, 4.0, 2.0, 4.0, 6.0]], "area": 6.0 },
+            { "id": 2, "image_id": 9, "category_id": 3, "bbox": [20.0, 10.0, 50.0, 5.0], "iscrowd": 1,
+              "segmentation": { "counts": [1, 2, 3], "size": [20, 30] } },
+            { "id": 3, "image_id": 9, "category_id": 3, "bbox": [40.0, 10.0, 5.0, 5.0] },
+        ],
+        "categories": [{ "id": 90, "name": "toothbrush" }, { "id": 3, "name": "car" }],
+    })
+}
+
+fn root(annotations: &Value) -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for directory in ["train2017", "unlabeled2017", "annotations"] {
+        std::fs::create_dir(root.path().join(directory)).unwrap();
+    }
+    let save = |path: &str, red: u8| {
+        RgbImage::from_pixel(30, 20, Rgb([red, 0, 0])).save(root.path().join(path)).unwrap();
+    };
+    save("train2017/a.png", 1);
+    save("train2017/b.png", 2);
+    save("unlabeled2017/d.png", 4);
+    save("unlabeled2017/c.png", 3);
+    std::fs::write(root.path().join("unlabeled2017/notes.txt"), "not an image").unwrap();
+    let path = root.path().join("annotations/instances_train2017.json");
+    std::fs::write(path, annotations.to_string()).unwrap();
+    root
+}
+
+fn config(root: &Path) -> Config {
+    Config { root: root.into(), ..Config::default() }
+}
+
+fn open_error(annotations: &Value) -> String {
+    let root = root(annotations);
+    format!("{:#}", Coco::open(&config(root.path()), Split::Train).unwrap_err())
+}
+
+#[test]
+fn images_come_in_the_files_order_with_their_boxes_and_dense_classes() {
+    let root = root(&annotations());
+    let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
+    assert_eq!(coco.len(), 2);
+    assert_eq!([coco.id(0), coco.id(1)], ["9", "4"]);
+    assert_eq!(coco.classes(), ["car", "toothbrush"]);
+    assert_eq!(coco.image(0).unwrap().get_pixel(0, 0), &Rgb([2, 0, 0]));
+    let expected = [
+        Annotation { bounding_box: BoundingBox::new(1, 2, 3, 4), class: 1, crowd: false },
+        Annotation { bounding_box: BoundingBox::new(20, 10, 10, 5), class: 0, crowd: true },
+    ];
+    assert_eq!(coco.annotations(0).unwrap(), expected);
+    assert_eq!(coco.annotations(1).unwrap(), []);
+    assert_eq!(coco.label(0), None);
+    let degenerate = coco.degenerate();
+    assert_eq!((degenerate.clipped, degenerate.dropped), (1, 1));
+    assert!(degenerate.examples[0].contains("annotation 3") && degenerate.examples[0].contains("b.png"));
+}
+
+#[test]
+fn sizes_of_annotated_images_need_no_file_and_a_missing_one_is_named() {
+    let root = root(&annotations());
+    let missing = root.path().join("train2017/b.png");
+    std::fs::remove_file(&missing).unwrap();
+    let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
+    assert_eq!(coco.size(0).unwrap(), Size { width: 30, height: 20 });
+    assert_eq!(coco.image(0).unwrap_err().downcast::<ImageError>().unwrap().path, missing);
+}
+
+#[test]
+fn coco_plus_adds_a_directory_without_annotations() {
+    let root = root(&annotations());
+    let mut config = config(root.path());
+    config.train.push(Part { images: "unlabeled2017".into(), annotations: None });
+    let coco = Coco::open(&config, Split::Train).unwrap();
+    let ids: Vec<String> = (0..coco.len()).map(|index| coco.id(index)).collect();
+    assert_eq!(ids, ["9", "4", "c.png", "d.png"]);
+    assert_eq!(coco.size(2).unwrap(), Size { width: 30, height: 20 });
+    assert_eq!(coco.annotations(2).unwrap(), []);
+}
+
+#[test]
+fn the_digest_tells_splits_apart_and_roots_not() {
+    let digest = |annotations: &Value| {
+        let root = root(annotations);
+        Coco::open(&config(root.path()), Split::Train).unwrap().digest()
+    };
+    let same = digest(&annotations());
+    assert_eq!(same.len(), 16);
+    assert_eq!(same, digest(&annotations()));
+    for (pointer, value) in [
+        ("/annotations/0/bbox/0", json!(2.0)),
+        ("/annotations/0/category_id", json!(3)),
+        ("/images/1/id", json!(5)),
+        ("/images/1/width", json!(31)),
+        ("/categories/0/name", json!("brush")),
+    ] {
+        let mut other = annotations();
+        *other.pointer_mut(pointer).unwrap() = value;
+        assert_ne!(same, digest(&other), "{pointer}");
+    }
+}
+
+#[test]
+fn a_contradictory_file_is_refused_with_what_is_wrong() {
+    for (pointer, value, expected) in [
+        ("/annotations/0/image_id", json!(77), "annotation 1 is of image 77, which is not listed"),
+        ("/annotations/0/category_id", json!(77), "annotation 1 is of category 77, which is not listed"),
+        ("/images/1/id", json!(9), "image 9 is listed twice"),
+        ("/images/1/width", json!(0), "image 4 has no size: 0 x 20"),
+        ("/images", json!([]), "which is not listed"),
+        ("/images", json!("none"), "is not a COCO annotation file"),
+    ] {
+        let mut broken = annotations();
+        *broken.pointer_mut(pointer).unwrap() = value;
+        let error = open_error(&broken);
+        assert!(error.contains(expected) && error.contains("instances_train2017.json"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let root = root(&annotations());
+    let error = |config: &Config, split| format!("{:#}", Coco::open(config, split).unwrap_err());
+    assert!(error(&config(root.path()), Split::Val).contains("instances_val2017.json; check `root`"));
+    assert!(
+        error(&config(Path::new("/nowhere")), Split::Train).contains("root `/nowhere` is not a directory")
+    );
+    let unset = Table::of("").read::<Config>().unwrap_err().to_string();
+    assert!(unset.contains("root") && unset.contains("is not set"), "{unset}");
+    assert!(Table::of("rot = '/data'").read::<Config>().is_err());
+    let plus = Table::of("root = '/data'\ntrain = [{ images = 'unlabeled2017' }]").read::<Config>().unwrap();
+    assert_eq!(plus.train, [Part { images: "unlabeled2017".into(), annotations: None }]);
+    assert_eq!(plus.val, Config::default().val);
+}
