@@ -18,7 +18,7 @@ use univip_core::views::CropLimits;
 
 /// Trains as `recipe` says and measures. Of several classifiers `top1` and `top5` are the last stage's
 /// (res5), and `top1-res2`, ... those of the others: the best of them would be chosen on val.
-pub fn evaluate(mut context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe) -> Result<Vec<Metric>> {
+pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe) -> Result<Vec<Metric>> {
     let (train, val) = (context.train, context.val);
     let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
     let classes = train.classes().len().max(val.classes().len());

@@ -143,7 +143,7 @@ mod tests {
         let value = |at: usize, stream: &mut univip_core::seed::Stream| {
             let corner = f32::from(at % 64 == labels[at / 64] as usize);
             // Features of very different scales: standardising must make up for them.
-            (corner + noise * (stream.random::<f32>() - 0.5)) * 10f32.powi((at % 7) as i32 - 3) + 5.0
+            (corner + noise * (stream.random::<f32>() - 0.5)) * 10f32.powi((at % 64 % 7) as i32 - 3) + 5.0
         };
         let values: Vec<f32> = (0..count * 64).map(|at| value(at, &mut stream)).collect();
         Ok((Tensor::from_vec(values, (count, 64), &Device::Cpu)?, labels))
