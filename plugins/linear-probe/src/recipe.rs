@@ -1,4 +1,5 @@
-//! The published ways to train a linear classifier.
+//! The published ways to train a linear classifier. All are measured after the last epoch; MoCo's code
+//! reports the best epoch on val.
 
 use crate::classifier::Sgd;
 
@@ -25,8 +26,8 @@ pub enum LearningRate {
     Cosine(f64),
 }
 
-/// ORL, `configs/benchmarks/linear_classification/imagenet/r50_multihead_28ep.py` as OpenSelfSup has it.
-/// Of its five stages the stem's is left out.
+/// ORL, `configs/benchmarks/linear_classification/imagenet/r50_multihead_28ep.py`. Of its five classifiers
+/// the stem's is left out.
 pub const ORL: Recipe = Recipe {
     epochs: 28,
     batch: 256,
@@ -46,7 +47,8 @@ pub const MOCO: Recipe = Recipe {
     colours: false,
 };
 
-/// BYOL, `configs/eval.py`.
+/// BYOL, `configs/eval.py` and the README's single learning rate. The code leaves the batch to a flag; 1,024
+/// is the article's.
 pub const BYOL: Recipe = Recipe {
     epochs: 80,
     batch: 1024,
