@@ -76,7 +76,7 @@ impl EvaluationContext<'_> {
             let sum = features.sqr()?.sum_all()?.to_scalar::<f32>()?;
             ensure!(sum.is_finite(), "the backbone's features are not finite: its training has diverged");
             parts.push(features);
-            (self.progress)(parts.len() as u64 * BATCH as u64, total, task);
+            (self.progress)(total.min((parts.len() * BATCH) as u64), total, task);
         }
         Ok(Tensor::cat(&parts, 0)?)
     }

@@ -47,6 +47,11 @@ impl Renderer {
         Self { settings: settings.clone() }
     }
 
+    /// What it renders with.
+    pub fn settings(&self) -> &AugmentSettings {
+        &self.settings
+    }
+
     /// Renders an augmented view of `crop` to `out`, `[size, size, 3]`.
     ///
     /// # Errors

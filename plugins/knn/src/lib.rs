@@ -127,6 +127,10 @@ mod tests {
         Knn { config: Config { k, temperature } }
     }
 
+    fn rows(values: &[[f32; 2]]) -> Result<Tensor> {
+        Ok(Tensor::from_vec(values.concat(), (values.len(), 2), &Device::Cpu)?)
+    }
+
     #[test]
     fn votes_are_exponentials_of_the_nearest_similarities() {
         let (similarities, labels) = ([0.9, 0.1, 0.8, 0.8, -1.0], [0, 0, 1, 1, 2]);
@@ -147,7 +151,6 @@ mod tests {
 
     #[test]
     fn the_scale_of_a_feature_does_not_matter() -> Result<()> {
-        let rows = |values: &[[f32; 2]]| Tensor::new(values, &Device::Cpu);
         let train = rows(&[[1.0, 0.0], [0.0, 50.0], [0.0, 0.0]])?;
         let val = rows(&[[3.0, 0.1], [1e-3, 2e-3]])?;
         let votes = knn(1, 0.07).votes(&train, &[0, 1, 2], &val, 3)?;
@@ -159,8 +162,8 @@ mod tests {
     #[test]
     fn more_rows_than_a_product_holds_get_the_votes_of_their_own() -> Result<()> {
         let angles: Vec<f32> = (0..600).map(|row| row as f32 * 0.01).collect();
-        let rows: Vec<[f32; 2]> = angles.iter().map(|angle| [angle.cos(), angle.sin()]).collect();
-        let features = Tensor::new(rows.as_slice(), &Device::Cpu)?;
+        let points: Vec<[f32; 2]> = angles.iter().map(|angle| [angle.cos(), angle.sin()]).collect();
+        let features = rows(&points)?;
         let labels: Vec<u32> = (0..600).collect();
         for (row, votes) in knn(1, 0.07).votes(&features, &labels, &features, 600)?.iter().enumerate() {
             let best = votes.iter().position(|vote| *vote > 0.0);

@@ -1,0 +1,217 @@
+//! The protocols that draw augmented images anew each epoch.
+
+use crate::batch_norm::BatchNorm;
+use crate::classifier::{Classifier, Training, one_hot};
+use crate::lighting::light;
+use crate::pooling::pool;
+use crate::recipe::Recipe;
+use anyhow::Result;
+use candle_core::{DType, Tensor};
+use image::RgbImage;
+use rand::seq::SliceRandom;
+use univip_core::augment::{Renderer, ViewParameters};
+use univip_core::evaluate::{Accuracy, EvaluationContext, FrozenBackbone, Metric, labels};
+use univip_core::geometry::Size;
+use univip_core::recipe::Augmentation;
+use univip_core::seed::{Stream, stream};
+use univip_core::views::CropLimits;
+
+/// Trains as `recipe` says and measures. Of several classifiers `top1` and `top5` are the last stage's
+/// (res5), and `top1-res2`, ... those of the others: the best of them would be chosen on val.
+pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe) -> Result<Vec<Metric>> {
+    let (train, val) = (context.train, context.val);
+    let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
+    let classes = train.classes().len().max(val.classes().len());
+    let batch = recipe.batch.min(train.len());
+    let steps_per_epoch = train.len().div_ceil(batch) as u64;
+    let (renderer, seed, backbone) = (context.renderer, context.seed, context.backbone);
+    let (side, steps) = (context.image_size, recipe.epochs * steps_per_epoch);
+    let mut heads: Vec<Head> = Vec::new();
+    let mut step = 0;
+    for epoch in 0..recipe.epochs {
+        let mut order: Vec<usize> = (0..train.len()).collect();
+        order.shuffle(&mut stream(seed, "linear-probe order", &[epoch]));
+        for chosen in order.chunks(batch) {
+            let draw = |image: &RgbImage, index: usize, out: &mut [f32]| {
+                let mut stream = stream(seed, "linear-probe augment", &[epoch, index as u64]);
+                augmented(renderer, image, side, recipe.colours, &mut stream, out)
+            };
+            let images = context.images(train, chosen, &draw)?;
+            let inputs = inputs(backbone, &images, recipe.stages)?;
+            if heads.is_empty() {
+                let made = inputs.iter().map(|input| Head::new(input, classes, recipe));
+                heads = made.collect::<Result<_>>()?;
+            }
+            let chosen: Vec<u32> = chosen.iter().map(|index| train_labels[*index]).collect();
+            let targets = one_hot(&chosen, classes, DType::F32, backbone.device())?;
+            let lr = recipe.lr(step, steps_per_epoch, batch);
+            for (head, input) in heads.iter_mut().zip(&inputs) {
+                head.step(input, &targets, lr)?;
+            }
+            step += 1;
+            (context.progress)(step, steps, "linear-probe: training");
+        }
+    }
+    let mut accuracies = vec![Accuracy::new(classes); heads.len()];
+    let indices: Vec<usize> = (0..val.len()).collect();
+    for chosen in indices.chunks(recipe.batch) {
+        let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
+        let images = context.images(val, chosen, &draw)?;
+        let inputs = inputs(backbone, &images, recipe.stages)?;
+        for ((head, input), accuracy) in heads.iter().zip(&inputs).zip(&mut accuracies) {
+            let scores: Vec<Vec<f32>> = head.scores(input)?.to_vec2()?;
+            let labels = chosen.iter().map(|index| val_labels[*index]);
+            scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, label));
+        }
+    }
+    Ok(metrics(&accuracies, protocol, &context.split()))
+}
+
+/// A random resized crop, flipped half of the time, with ORL's colours where `colours` says so.
+fn augmented(
+    renderer: &Renderer,
+    image: &RgbImage,
+    side: u32,
+    colours: bool,
+    stream: &mut Stream,
+    out: &mut [f32],
+) -> Result<()> {
+    if !colours {
+        return renderer.random_crop_flip(image, side, stream, out);
+    }
+    const COLOURS: Augmentation = Augmentation {
+        flip: 0.5,
+        jitter: 1.0,
+        brightness: 0.4,
+        contrast: 0.4,
+        saturation: 0.4,
+        hue: 0.0,
+        grey: 0.0,
+        blur: 0.0,
+        blur_sigma: [0.1, 2.0],
+        solarize: 0.0,
+    };
+    let (width, height) = image.dimensions();
+    let crop = CropLimits::default().sample(Size { width, height }, stream);
+    renderer.render(image, &crop, side, &ViewParameters::draw(&COLOURS, stream), out)?;
+    light(out, &renderer.settings().std, stream);
+    Ok(())
+}
+
+/// What each classifier sees: the last features `[B, F]`, or the pooled maps `[B, P, P, C]` of each stage.
+fn inputs(backbone: &FrozenBackbone, images: &Tensor, stages: bool) -> Result<Vec<Tensor>> {
+    if !stages {
+        return Ok(vec![backbone.features(images)?]);
+    }
+    backbone.stages(images)?.iter().enumerate().map(|(stage, maps)| pool(maps, stage)).collect()
+}
+
+/// A classifier, behind a batch norm where it sees maps.
+struct Head {
+    norm: Option<BatchNorm>,
+    training: Training,
+}
+
+impl Head {
+    fn new(input: &Tensor, classes: usize, recipe: &Recipe) -> Result<Self> {
+        let features = input.dims()[1..].iter().product();
+        let classifier = Classifier::new(features, classes, DType::F32, input.device())?;
+        Ok(Self {
+            norm: recipe.stages.then(BatchNorm::default),
+            training: Training::new(classifier, recipe.sgd),
+        })
+    }
+
+    fn step(&mut self, input: &Tensor, targets: &Tensor, lr: f64) -> Result<f64> {
+        let input = match &mut self.norm {
+            Some(norm) => norm.train(input)?,
+            None => input.clone(),
+        };
+        self.training.step(&input.flatten_from(1)?, targets, lr)
+    }
+
+    fn scores(&self, input: &Tensor) -> Result<Tensor> {
+        let input = match &self.norm {
+            Some(norm) => norm.eval(input)?,
+            None => input.clone(),
+        };
+        self.training.classifier.scores(&input.flatten_from(1)?)
+    }
+}
+
+fn metrics(accuracies: &[Accuracy], protocol: &str, split: &str) -> Vec<Metric> {
+    let Some((last, earlier)) = accuracies.split_last() else { return Vec::new() };
+    let mut metrics = last.metrics(protocol, split);
+    for (stage, accuracy) in earlier.iter().enumerate() {
+        let top1 = accuracy.metrics(protocol, split).into_iter().take(1);
+        metrics.extend(top1.map(|metric| Metric { name: format!("top1-res{}", stage + 2), ..metric }));
+    }
+    metrics
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::{BYOL, MOCO, ORL};
+    use candle_core::Device;
+    use rand::Rng;
+    use univip_core::recipe::AugmentSettings;
+
+    /// Maps of two channels whose first is bright for class 1.
+    fn maps(count: usize, seed: u64) -> Result<(Tensor, Vec<u32>)> {
+        let mut stream = stream(seed, "maps", &[]);
+        let labels: Vec<u32> = (0..count as u32).map(|row| row % 2).collect();
+        let values: Vec<f32> = (0..count * 8)
+            .map(|at| stream.random::<f32>() + if at % 2 == 0 { labels[at / 8] as f32 } else { 0.0 })
+            .collect();
+        Ok((Tensor::from_vec(values, (count, 2, 2, 2), &Device::Cpu)?, labels))
+    }
+
+    #[test]
+    fn each_recipe_learns_to_tell_two_kinds_of_maps_apart() -> Result<()> {
+        let (train, train_labels) = maps(256, 1)?;
+        let (val, val_labels) = maps(200, 2)?;
+        for recipe in [&ORL, &MOCO, &BYOL] {
+            let mut head = Head::new(&train, 2, recipe)?;
+            let targets = one_hot(&train_labels, 2, DType::F32, &Device::Cpu)?;
+            for step in 0..recipe.epochs * 4 {
+                head.step(&train, &targets, recipe.lr(step, 4, 256))?;
+            }
+            let mut accuracy = Accuracy::new(2);
+            let scores: Vec<Vec<f32>> = head.scores(&val)?.to_vec2()?;
+            scores.iter().zip(&val_labels).for_each(|(scores, label)| accuracy.count(scores, *label));
+            assert!(accuracy.top1() > 97.0, "{recipe:?}: {}", accuracy.top1());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_stage_is_the_result_and_the_others_are_named() {
+        let count = |hit: u32| {
+            let mut accuracy = Accuracy::new(2);
+            accuracy.count(&[1.0, 0.0], hit);
+            accuracy
+        };
+        let found: Vec<_> = metrics(&[count(0), count(1), count(1), count(0)], "orl-linear-28ep", "a-b")
+            .into_iter()
+            .map(|metric| (metric.name, metric.value))
+            .collect();
+        let expected = [("top1", 100.0), ("top1-res2", 100.0), ("top1-res3", 0.0), ("top1-res4", 0.0)];
+        assert_eq!(found, expected.map(|(name, value)| (name.to_string(), value)));
+    }
+
+    #[test]
+    fn colours_change_only_where_the_protocol_says_so() -> Result<()> {
+        let renderer = Renderer::new(&AugmentSettings::default());
+        let image = RgbImage::from_pixel(40, 30, image::Rgb([200, 100, 50]));
+        let draw = |colours, seed| -> Result<Vec<f32>> {
+            let mut out = vec![0f32; 8 * 8 * 3];
+            augmented(&renderer, &image, 8, colours, &mut stream(seed, "draw", &[]), &mut out)?;
+            Ok(out)
+        };
+        assert_eq!(draw(false, 1)?, draw(false, 2)?, "crops and flips of one colour are alike");
+        assert_ne!(draw(true, 1)?, draw(true, 2)?);
+        assert_eq!(draw(true, 1)?, draw(true, 1)?);
+        Ok(())
+    }
+}
