@@ -137,7 +137,7 @@ fn batch_norm_refuses_what_does_not_fit() {
         let residual = residual.map(|shape| noise(shape, 1));
         let (weight, bias) = (one(channels), one(channels));
         let norm = ops::batch_norm(&noise(x, 2), &weight, &bias, residual.as_ref(), true, groups, 1e-5);
-        let error = norm.err().expect("an error").to_string();
+        let error = norm.expect_err("an error").to_string();
         assert!(error.contains(problem), "{error}");
     };
     refuse(&[4, 2, 2, 3], 4, None, 1, "3 channels");

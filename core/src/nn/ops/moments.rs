@@ -218,7 +218,7 @@ mod tests {
     fn moments_keep_their_digits_where_the_mean_is_large() {
         // Deviations of 1 around 10,000: a sum of squares in f32 would lose the variance altogether.
         let rows = Rows { channels: 3, groups: 2, group: 10_000 };
-        let value = |index: usize| 1e4 + if index / 3 % 2 == 0 { 1.0 } else { -1.0 };
+        let value = |index: usize| 1e4 + if (index / 3).is_multiple_of(2) { 1.0 } else { -1.0 };
         let values: Vec<f32> = (0..rows.groups * rows.group_values()).map(value).collect();
         let found = moments(rows, &values, 0.0);
         for at in 0..6 {

@@ -75,7 +75,7 @@ impl CustomOp1 for MaxPool {
                 vectorised(|| {
                     for ((y, winner), x) in y.iter_mut().zip(winners).zip(&x[source]) {
                         // A NaN wins and stays.
-                        let wins = !(*x <= *y) && !y.is_nan();
+                        let wins = *x > *y || x.is_nan();
                         *y = if wins { *x } else { *y };
                         *winner = if wins { place } else { *winner };
                     }
