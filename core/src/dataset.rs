@@ -1,6 +1,7 @@
 //! Where images come from.
 
 use crate::geometry::{BoundingBox, Size};
+use crate::seed::stream;
 use anyhow::Result;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -96,10 +97,16 @@ impl Limited {
         Self { dataset, chosen }
     }
 
-    /// `limit` images spread evenly over the dataset, which may be sorted by class; 0 is all of them.
-    pub fn spread(dataset: Box<dyn Dataset>, limit: usize) -> Self {
+    /// `limit` images drawn from the whole dataset, which may be sorted by class or cycle through the classes;
+    /// 0 is all of them. The same ones for every run.
+    pub fn drawn(dataset: Box<dyn Dataset>, limit: usize) -> Self {
         let len = dataset.len();
-        let chosen = (limit > 0 && limit < len).then(|| (0..limit).map(|place| place * len / limit).collect());
+        let draw = || {
+            let mut chosen = rand::seq::index::sample(&mut stream(0, "limit", &[len as u64]), len, limit).into_vec();
+            chosen.sort_unstable();
+            chosen
+        };
+        let chosen = (limit > 0 && limit < len).then(draw);
         Self { dataset, chosen }
     }
 

@@ -98,7 +98,10 @@ impl BatchMaker {
         for (slot, &wanted) in order[start..start + batch].iter().enumerate() {
             let (index, image) = self.readable(wanted, &mut skipped)?;
             let size = Size { width: image.width(), height: image.height() };
-            let boxes = self.proposals.boxes(&*self.dataset, index)?;
+            let boxes = match instances {
+                0 => Vec::new(),
+                _ => self.proposals.boxes(&*self.dataset, index)?,
+            };
             let names = [epoch, index as u64, slot as u64 + start as u64];
             let plan = self
                 .sampler

@@ -145,7 +145,7 @@ fn proposals(
     };
     let root = job.runs.join("proposals");
     let proposals = Proposals::open(plugin.proposals(&table)?, settings.proposals.limits, &root, &key)?;
-    // An untrained backbone needs no boxes, nor does a sampler without instances.
+    // An untrained backbone needs no boxes, nor does a run without instances.
     if settings.train.epochs > 0 && settings.views.instances > 0 {
         let options = BuildOptions { threads: 0, broken: settings.loader.broken };
         let mut progress = |done, total| -> Result<()> {
@@ -179,7 +179,7 @@ fn evaluate(
     }
     let ProbeDataChoice { name, train_limit, val_limit, image_size } = &settings.probe_data;
     let split = |split, limit: usize| -> Result<Limited> {
-        Ok(Limited::spread(open(recipe, registry, "probe_data.use", name, split)?, limit))
+        Ok(Limited::drawn(open(recipe, registry, "probe_data.use", name, split)?, limit))
     };
     let (train, val) = (split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?);
     let backbone = engine.networks().frozen_backbone()?;

@@ -55,9 +55,9 @@ pub struct ProbeDataChoice {
     /// A dataset with labels; its parameters are in `[dataset.<name>]`.
     #[serde(rename = "use")]
     pub name: String,
-    /// Only so many train images, spread evenly over the split; 0 is all of them.
+    /// Only so many train images, drawn from the whole split; 0 is all of them.
     pub train_limit: usize,
-    /// Only so many val images, spread evenly over the split; 0 is all of them.
+    /// Only so many val images, drawn from the whole split; 0 is all of them.
     pub val_limit: usize,
     /// The side of the images that evaluators show the backbone, in pixels.
     pub image_size: u32,
