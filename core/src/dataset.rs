@@ -102,7 +102,8 @@ impl Limited {
     pub fn drawn(dataset: Box<dyn Dataset>, limit: usize) -> Self {
         let len = dataset.len();
         let draw = || {
-            let mut chosen = rand::seq::index::sample(&mut stream(0, "limit", &[len as u64]), len, limit).into_vec();
+            let mut chosen =
+                rand::seq::index::sample(&mut stream(0, "limit", &[len as u64]), len, limit).into_vec();
             chosen.sort_unstable();
             chosen
         };

@@ -61,10 +61,12 @@ impl Engine {
         if needs.instances() && settings.views.instances == 0 {
             let named = losses.iter().filter(|each| each.loss.needs().instances());
             let named: Vec<_> = named.map(|each| format!("`{}`", each.name)).collect();
-            let problem = format!("K = 0, but the loss {} looks at instances: set it to 1 or more", named.join(", "));
+            let problem =
+                format!("K = 0, but the loss {} looks at instances: set it to 1 or more", named.join(", "));
             return Err(recipe.error("views.instances", problem).into());
         }
-        let sampler = registry.get(Kind::Views, &settings.views.name, &recipe.origin("views.use"), "views.use")?;
+        let sampler =
+            registry.get(Kind::Views, &settings.views.name, &recipe.origin("views.use"), "views.use")?;
         let context = ViewContext {
             instances: settings.views.instances,
             crop: settings.views.crop,
@@ -102,7 +104,18 @@ impl Engine {
         let optimizer = Optimizer::new(&settings.optimizer, networks.online())?;
         let fingerprint = recipe.fingerprint();
         let device = device.clone();
-        Ok(Self { settings, fingerprint, seed, device, networks, losses, optimizer, schedule, steps_per_epoch, maker })
+        Ok(Self {
+            settings,
+            fingerprint,
+            seed,
+            device,
+            networks,
+            losses,
+            optimizer,
+            schedule,
+            steps_per_epoch,
+            maker,
+        })
     }
 
     /// The networks as they are now.
@@ -120,7 +133,12 @@ impl Engine {
     /// # Errors
     /// [`Interrupted`] after `stop` was set and a checkpoint written; [`NonFinite`]; anything that the data,
     /// a plugin, an observer or the disk refuses. What is on disk stays whole.
-    pub fn train(&mut self, checkpoints: &Checkpoints, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<()> {
+    pub fn train(
+        &mut self,
+        checkpoints: &Checkpoints,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<()> {
         let mut progress = self.resume(checkpoints, observer)?;
         let steps_per_epoch = self.steps_per_epoch;
         observer.observe(&Event::Start {
@@ -146,7 +164,8 @@ impl Engine {
             }
             let momentum = target_momentum(self.settings.target.momentum, number, self.steps());
             let rates = Rates { lr: self.schedule.lr(number), momentum };
-            let batches = batches.into_iter().map(|batch| batch.to_device(&self.device)).collect::<Result<Vec<_>>>()?;
+            let batches =
+                batches.into_iter().map(|batch| batch.to_device(&self.device)).collect::<Result<Vec<_>>>()?;
             let report = step(&self.networks, &self.losses, &mut self.optimizer, &batches, rates)
                 .map_err(|error| self.explain(error, number, &batches, checkpoints))?;
             progress.step += 1;
@@ -226,7 +245,12 @@ impl Engine {
         Ok(progress)
     }
 
-    fn save(&self, checkpoints: &Checkpoints, progress: &Progress, observer: &mut dyn Observer) -> Result<()> {
+    fn save(
+        &self,
+        checkpoints: &Checkpoints,
+        progress: &Progress,
+        observer: &mut dyn Observer,
+    ) -> Result<()> {
         let parts = [
             ("online", self.networks.online().tensors()),
             ("target", self.networks.target().tensors()),
@@ -240,18 +264,25 @@ impl Engine {
     }
 
     /// Saves the batch that made a loss infinite and says where.
-    fn explain(&self, error: anyhow::Error, step: u64, batches: &[Batch], checkpoints: &Checkpoints) -> anyhow::Error {
+    fn explain(
+        &self,
+        error: anyhow::Error,
+        step: u64,
+        batches: &[Batch],
+        checkpoints: &Checkpoints,
+    ) -> anyhow::Error {
         let (term, value, pass) = match error.downcast::<NotFinite>() {
             Ok(NotFinite { term, value, pass }) => (term, value, pass),
             Err(error) => return error.context(format!("step {step}")),
         };
-        let Some(batch) = batches.get(pass) else { return anyhow::anyhow!("step {step}: loss `{term}` is {value}") };
+        let Some(batch) = batches.get(pass) else {
+            return anyhow::anyhow!("step {step}: loss `{term}` is {value}");
+        };
         let path = checkpoints.directory().join(format!("not-finite-step-{step:08}.safetensors"));
         match save_batch(batch, &path) {
             Ok(()) => NonFinite { step, term, value, images: batch.ids.clone(), batch: path }.into(),
-            Err(problem) => {
-                problem.context(format!("step {step}: loss `{term}` is {value}, and its batch could not be saved"))
-            }
+            Err(problem) => problem
+                .context(format!("step {step}: loss `{term}` is {value}, and its batch could not be saved")),
         }
     }
 }

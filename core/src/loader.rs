@@ -203,7 +203,11 @@ struct State {
 
 impl Loader {
     /// Makes the batches `numbers`, in order.
-    pub fn new(maker: Arc<BatchMaker>, numbers: std::ops::Range<u64>, settings: &LoaderSettings) -> Result<Self> {
+    pub fn new(
+        maker: Arc<BatchMaker>,
+        numbers: std::ops::Range<u64>,
+        settings: &LoaderSettings,
+    ) -> Result<Self> {
         let state =
             State { begin: numbers.start, hand_out: numbers.start, end: numbers.end, ready: BTreeMap::new() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
@@ -217,7 +221,8 @@ impl Loader {
             let name = format!("loader {worker}");
             std::thread::Builder::new().name(name).spawn(move || work(&maker, &shared, ahead))
         };
-        let workers = (0..count).map(spawn).collect::<std::io::Result<_>>().context("starting loader threads")?;
+        let workers =
+            (0..count).map(spawn).collect::<std::io::Result<_>>().context("starting loader threads")?;
         Ok(Self { shared, workers })
     }
 }
@@ -276,7 +281,8 @@ fn work(maker: &BatchMaker, shared: &Shared, ahead: u64) {
         drop(state);
         // A plugin that panics must stop the run with its message, not leave the trainer waiting.
         let made = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| maker.make(number)));
-        let batch = made.unwrap_or_else(|_| Err(anyhow!("batch {number}: a data plugin panicked (see above)")));
+        let batch =
+            made.unwrap_or_else(|_| Err(anyhow!("batch {number}: a data plugin panicked (see above)")));
         state = shared.lock();
         state.ready.insert(number, batch);
         shared.changed.notify_all();

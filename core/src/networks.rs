@@ -33,7 +33,14 @@ impl Networks {
         let predictor = Mlp::new(output, hidden, output, &online_scope.enter("predictor"))?;
         let target = Encoder::new(settings, &target_parameters.frozen())?;
         target::copy_from(&target_parameters, &online_parameters)?;
-        Ok(Self { online, predictor, target, online_parameters, target_parameters, settings: settings.clone() })
+        Ok(Self {
+            online,
+            predictor,
+            target,
+            online_parameters,
+            target_parameters,
+            settings: settings.clone(),
+        })
     }
 
     /// The parameters of the online network; losses make theirs here too, under `loss.`.
@@ -55,8 +62,10 @@ impl Networks {
                 InstanceBatchNorm::Together => 1,
             },
         };
-        let online = |images: &Tensor, mode| self.predictor.forward(&self.online.forward(images, mode)?, mode);
-        let target = |images: &Tensor, mode| -> Result<Tensor> { Ok(self.target.forward(images, mode)?.detach()) };
+        let online =
+            |images: &Tensor, mode| self.predictor.forward(&self.online.forward(images, mode)?, mode);
+        let target =
+            |images: &Tensor, mode| -> Result<Tensor> { Ok(self.target.forward(images, mode)?.detach()) };
         let by_image = |features: Tensor| -> Result<Tensor> {
             let size = features.dim(1)?;
             Ok(features.reshape((batch.instances, batch.len(), size))?.transpose(0, 1)?.contiguous()?)
@@ -77,7 +86,8 @@ impl Networks {
     /// The online backbone's parameters and running statistics, by their names in the backbone.
     pub fn backbone_tensors(&self) -> BTreeMap<String, Tensor> {
         let tensors = self.online_parameters.tensors();
-        let inside = tensors.iter().filter_map(|(name, value)| Some((name.strip_prefix("backbone.")?, value)));
+        let inside =
+            tensors.iter().filter_map(|(name, value)| Some((name.strip_prefix("backbone.")?, value)));
         inside.map(|(name, value)| (name.to_string(), value.clone())).collect()
     }
 

@@ -78,7 +78,9 @@ pub fn step(
     target::update(networks.target(), networks.online(), rates.momentum)?;
     if let Some(features) = last {
         for each in losses {
-            each.loss.after_step(&features).with_context(|| format!("loss `{}` after the step", each.name))?;
+            each.loss
+                .after_step(&features)
+                .with_context(|| format!("loss `{}` after the step", each.name))?;
         }
     }
     Ok(report)
@@ -90,9 +92,8 @@ pub fn needs(losses: &[WeightedLoss]) -> Needs {
 }
 
 fn compute(losses: &[WeightedLoss], features: &Features) -> Result<Vec<LossTerm>> {
-    let compute = |each: &WeightedLoss| {
-        each.loss.compute(features).with_context(|| format!("loss `{}`", each.name))
-    };
+    let compute =
+        |each: &WeightedLoss| each.loss.compute(features).with_context(|| format!("loss `{}`", each.name));
     losses.iter().map(compute).collect()
 }
 

@@ -14,9 +14,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// When the online network lacks one of the target's parameters or has it in another shape.
 pub fn update(target: &Parameters, online: &Parameters, momentum: f64) -> Result<()> {
-    for_each(&target.parameters(), &online.parameters(), |target, online| {
-        ema_step(target, online, momentum)
-    })
+    for_each(&target.parameters(), &online.parameters(), |target, online| ema_step(target, online, momentum))
 }
 
 /// Sets every parameter and buffer of the target to the online network's.

@@ -37,7 +37,8 @@ pub fn ablate(
     for &seed in &plan.seeds {
         for planned in plan.runs() {
             let name = format!("{} seed {seed}", planned.name);
-            let job = Job { recipe: &planned.recipe, name: &planned.name, scale: &plan.scale, seed, runs, force };
+            let job =
+                Job { recipe: &planned.recipe, name: &planned.name, scale: &plan.scale, seed, runs, force };
             let attempt = || run::run(&job, registry, bars.run(&name), stop);
             // A plugin that panics costs its own run, not the table.
             let outcome = catch_unwind(AssertUnwindSafe(attempt))

@@ -54,7 +54,12 @@ fn command(command: Command) -> Result<u8> {
     let registry = Registry::linked()?;
     match command {
         Command::Ablate(ablate) => {
-            let plan = Plan::new(&library(&ablate.layers)?, &ablate.table, ablate.row.as_deref(), &ablate.running.seeds)?;
+            let plan = Plan::new(
+                &library(&ablate.layers)?,
+                &ablate.table,
+                ablate.row.as_deref(),
+                &ablate.running.seeds,
+            )?;
             if ablate.dry_run {
                 let images = |recipe: &Recipe| images(recipe, &registry);
                 print!("{}", plan.describe(&ablate.running.runs, &images)?);

@@ -28,12 +28,12 @@ const RANDOM: &str = "random";
 
 /// What an ablation will run.
 pub struct Plan {
-    /// The rows, in the paper's order.
-    pub rows: Vec<PlannedRow>,
+    /// All rows of the tables, in the paper's order.
+    rows: Vec<PlannedRow>,
     /// The distinct trainings, in the order of their first row.
-    pub runs: Vec<PlannedRun>,
+    trainings: Vec<PlannedRun>,
     /// The untrained backbone.
-    pub random: PlannedRun,
+    random: PlannedRun,
     /// The seeds of each run.
     pub seeds: Vec<u64>,
     /// The scale's name.
@@ -46,8 +46,10 @@ pub struct PlannedRow {
     pub name: String,
     /// `[row]`.
     pub row: Row,
-    /// Which of [`Plan::runs`] makes its number.
-    pub run: usize,
+    /// Which of the plan's trainings makes its number.
+    run: usize,
+    /// Whether it is asked for; the other rows only stand in the report.
+    wanted: bool,
 }
 
 /// A recipe that is run once for each seed, for one row or several.
@@ -92,7 +94,8 @@ impl Library {
         let mut names = Vec::new();
         for entry in fs::read_dir(&directory).with_context(listing)? {
             let path = entry.with_context(listing)?.path();
-            if let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|end| end == "toml")) {
+            if let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|end| end == "toml"))
+            {
                 names.push(format!("{table}/{}", stem.to_string_lossy()));
             }
         }
@@ -112,32 +115,30 @@ impl Plan {
         };
         let mut plan = Self {
             rows: Vec::new(),
-            runs: Vec::new(),
+            trainings: Vec::new(),
             random: PlannedRun { name: RANDOM.into(), recipe: library.load(RANDOM)? },
             seeds: seeds.to_vec(),
             scale: library.scale.clone(),
         };
-        let mut ends = Vec::new();
         for table in *tables {
             let mut found = Vec::new();
             for name in library.names(table)? {
                 let recipe = library.load(&name)?;
                 let Some(described) = recipe.row.clone() else {
-                    return Err(recipe.error("row", format!("{name} has no [row] and stands in no table")).into());
+                    return Err(recipe
+                        .error("row", format!("{name} has no [row] and stands in no table"))
+                        .into());
                 };
                 found.push((described.order, name, described, recipe));
             }
             found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
             for (_, name, described, recipe) in found {
-                let end = name.rsplit('/').next().unwrap_or(&name).to_string();
-                if row.is_none_or(|wanted| wanted == end) {
-                    plan.add(name, described, recipe);
-                }
-                ends.push(end);
+                let wanted = row.is_none_or(|row| row == end(&name));
+                plan.add(name, described, recipe, wanted);
             }
         }
-        if let (Some(row), true) = (row, plan.rows.is_empty()) {
-            let known: Vec<&str> = ends.iter().map(String::as_str).collect();
+        if let (Some(row), true) = (row, plan.wanted().next().is_none()) {
+            let known: Vec<&str> = plan.rows.iter().map(|row| end(&row.name)).collect();
             return Err(usage("--row", format!("{table} has no row `{row}`; {}", suggest(row, &known))));
         }
         Ok(plan)
@@ -150,24 +151,36 @@ impl Plan {
         let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
         let random = PlannedRun { name: RANDOM.into(), recipe: library.load(RANDOM)? };
         let scale = library.scale.clone();
-        let mut plan = Self { rows: Vec::new(), runs: Vec::new(), random, seeds: seeds.to_vec(), scale };
+        let mut plan = Self { rows: Vec::new(), trainings: Vec::new(), random, seeds: seeds.to_vec(), scale };
         let row = Row { table: "run".into(), label: name.clone(), ..Row::default() };
-        plan.add(name, recipe.row.clone().unwrap_or(row), recipe);
+        plan.add(name, recipe.row.clone().unwrap_or(row), recipe, true);
         Ok(plan)
     }
 
-    fn add(&mut self, name: String, row: Row, recipe: Recipe) {
+    fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) {
         let fingerprint = recipe.fingerprint();
-        let run = self.runs.iter().position(|run| run.recipe.fingerprint() == fingerprint).unwrap_or_else(|| {
-            self.runs.push(PlannedRun { name: name.replace('/', "-"), recipe });
-            self.runs.len() - 1
+        let same = |run: &PlannedRun| run.recipe.fingerprint() == fingerprint;
+        let run = self.trainings.iter().position(same).unwrap_or_else(|| {
+            self.trainings.push(PlannedRun { name: name.replace('/', "-"), recipe });
+            self.trainings.len() - 1
         });
-        self.rows.push(PlannedRow { name, row, run });
+        self.rows.push(PlannedRow { name, row, run, wanted });
+    }
+
+    /// The rows that are asked for.
+    fn wanted(&self) -> impl Iterator<Item = &PlannedRow> {
+        self.rows.iter().filter(|row| row.wanted)
+    }
+
+    /// The trainings that they need.
+    fn needed(&self) -> impl Iterator<Item = &PlannedRun> {
+        let needed = |run: usize| self.wanted().any(|row| row.run == run);
+        self.trainings.iter().enumerate().filter(move |(run, _)| needed(*run)).map(|(_, planned)| planned)
     }
 
     /// Every run, the untrained backbone first: it takes seconds, and shows at once that evaluation works.
     pub fn runs(&self) -> impl Iterator<Item = &PlannedRun> {
-        std::iter::once(&self.random).chain(&self.runs)
+        std::iter::once(&self.random).chain(self.needed())
     }
 
     /// The plan for people, closing with its counts. `images` tells how many images a recipe learns from.
@@ -175,9 +188,9 @@ impl Plan {
         let estimate = Estimate::new()?;
         let mut text = String::new();
         let mut left = Duration::ZERO;
-        for (place, row) in self.rows.iter().enumerate() {
-            let planned = &self.runs[row.run];
-            let shared = self.rows[..place].iter().find(|earlier| earlier.run == row.run);
+        for (place, row) in self.wanted().enumerate() {
+            let planned = &self.trainings[row.run];
+            let shared = self.wanted().take(place).find(|earlier| earlier.run == row.run);
             let state = match shared {
                 Some(earlier) => format!("the run of {}", earlier.name),
                 None => {
@@ -201,7 +214,10 @@ impl Plan {
             seeds.join(", "),
             human(left)
         );
-        text += &format!("{} rows, {} runs\n", self.rows.len(), self.runs.len());
+        let count =
+            |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        text +=
+            &format!("{}, {}\n", count(self.wanted().count(), "row"), count(self.needed().count(), "run"));
         Ok(text)
     }
 
@@ -227,9 +243,9 @@ impl Plan {
             let row = |row: &PlannedRow| RowEntry {
                 label: row.row.label.clone(),
                 title: row.row.title.clone(),
-                components: self.runs[row.run].recipe.settings.losses.names.clone(),
+                components: self.trainings[row.run].recipe.settings.losses.names.clone(),
                 paper: row.row.paper.clone(),
-                fingerprint: self.runs[row.run].recipe.fingerprint(),
+                fingerprint: self.trainings[row.run].recipe.fingerprint(),
                 baseline: row.name == rows[0].name,
             };
             let entry = PlanEntry {
@@ -274,6 +290,11 @@ struct RowEntry {
 struct RandomEntry {
     fingerprint: String,
     paper: BTreeMap<String, f64>,
+}
+
+/// `d` of `table7/d`.
+fn end(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
 }
 
 fn usage(key: &str, problem: String) -> anyhow::Error {

@@ -173,7 +173,8 @@ fn evaluate(
 ) -> Result<()> {
     let (recipe, settings) = (job.recipe, &job.recipe.settings);
     let done: Vec<String> = directory.evaluations()?.into_iter().map(|each| each.evaluator).collect();
-    let missing: Vec<&String> = settings.evaluators.names.iter().filter(|name| !done.contains(name)).collect();
+    let missing: Vec<&String> =
+        settings.evaluators.names.iter().filter(|name| !done.contains(name)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -189,7 +190,8 @@ fn evaluate(
         if stop.load(Ordering::Relaxed) {
             return Err(Interrupted { step: engine.steps() }.into());
         }
-        let plugin = registry.get(Kind::Evaluator, name, &recipe.origin("evaluators.use"), "evaluators.use")?;
+        let plugin =
+            registry.get(Kind::Evaluator, name, &recipe.origin("evaluators.use"), "evaluators.use")?;
         let evaluator = plugin.evaluator(&recipe.table(Kind::Evaluator, name))?;
         let mut progress = |done, total, task: &str| {
             // Drawing a bar cannot fail; the observers that write ignore progress.
@@ -216,12 +218,22 @@ fn evaluate(
             Err(error) => failures.push(format!("evaluator `{name}`: {error:#}")),
         }
     }
-    ensure!(failures.is_empty(), "{}; the pre-training is kept, run again to repeat the evaluation", failures.join("; "));
+    ensure!(
+        failures.is_empty(),
+        "{}; the pre-training is kept, run again to repeat the evaluation",
+        failures.join("; ")
+    );
     Ok(())
 }
 
 /// Opens a split of the dataset that the recipe names at `key`.
-pub fn open(recipe: &Recipe, registry: &Registry, key: &str, name: &str, split: Split) -> Result<Box<dyn Dataset>> {
+pub fn open(
+    recipe: &Recipe,
+    registry: &Registry,
+    key: &str,
+    name: &str,
+    split: Split,
+) -> Result<Box<dyn Dataset>> {
     let plugin = registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
     let dataset = plugin.dataset(&recipe.table(Kind::Dataset, name), split);
     dataset.with_context(|| format!("dataset `{name}`, split {}", split.name()))

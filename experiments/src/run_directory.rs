@@ -116,7 +116,9 @@ impl RunDirectory {
             Err(fs::TryLockError::WouldBlock) => {
                 bail!("another process is working in {}: wait for it or stop it", path.display())
             }
-            Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| format!("locking {}", name.display())),
+            Err(fs::TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("locking {}", name.display()))
+            }
         }
     }
 
@@ -198,7 +200,14 @@ pub fn read_record(directory: &Path) -> Result<Option<RunRecord>> {
 
 impl RunRecord {
     /// A record of a run that begins now.
-    pub fn begin(name: &str, seed: u64, fingerprint: &str, scale: &str, data: &str, probe_data: &str) -> Result<Self> {
+    pub fn begin(
+        name: &str,
+        seed: u64,
+        fingerprint: &str,
+        scale: &str,
+        data: &str,
+        probe_data: &str,
+    ) -> Result<Self> {
         Ok(Self {
             status: Status::Running,
             error: None,

@@ -48,7 +48,10 @@ fn every_plugin_directory_is_linked() -> Result<()> {
     assert!(directories.len() >= 13);
     for directory in directories {
         let name = format!("univip-{}", directory.file_name().unwrap().to_string_lossy());
-        assert!(linked.contains(name.as_str()), "{name} registers nothing in this binary: see plugins/linked.rs");
+        assert!(
+            linked.contains(name.as_str()),
+            "{name} registers nothing in this binary: see plugins/linked.rs"
+        );
     }
     Ok(())
 }
@@ -110,7 +113,8 @@ fn core_names_no_plugin_and_prints_nothing() -> Result<()> {
             assert!(!code.contains(macro_name), "{} uses {macro_name}", file.display());
         }
         for directory in plugin_directories()? {
-            let name = format!("univip_{}", directory.file_name().unwrap().to_string_lossy().replace('-', "_"));
+            let name =
+                format!("univip_{}", directory.file_name().unwrap().to_string_lossy().replace('-', "_"));
             assert!(!code.contains(&name), "{} names {name}", file.display());
         }
     }

@@ -82,9 +82,12 @@ fn ablate(arguments: &[String]) -> Result<ExitCode> {
     if code == spawn::USAGE || arguments.iter().any(asks_only) {
         return Ok(code.into());
     }
-    let runs = option(arguments, "--runs").unwrap_or_else(|| "runs".into());
-    let mut report = vec!["--latest".to_string()];
-    report.push(runs);
+    let mut report = vec![option(arguments, "--runs").unwrap_or_else(|| "runs".into())];
+    // `table8` and `all` are several tables: show every one that has a plan.
+    let one_table = |table: &&String| table.starts_with("table") && table.as_str() != "table8";
+    if let Some(table) = arguments.first().filter(one_table) {
+        report.extend(["--table".to_string(), table.clone()]);
+    }
     let reported = spawn::cargo_run("univip-reports", &report)?;
     Ok(if code == 0 { reported.into() } else { code.into() })
 }

@@ -84,7 +84,9 @@ fn check_name(name: &str) -> Result<()> {
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
     if !name.split('-').all(word) {
-        bail!("`{name}` cannot be a plugin's name: use lower-case words joined by hyphens, such as `my-loss`");
+        bail!(
+            "`{name}` cannot be a plugin's name: use lower-case words joined by hyphens, such as `my-loss`"
+        );
     }
     Ok(())
 }
@@ -102,7 +104,8 @@ fn manifest(kind: Kind, name: &str) -> String {
 /// The umbrella's manifest with the new dependency, sorted.
 fn umbrella_with(text: &str, name: &str) -> Result<String> {
     let mut document: DocumentMut = text.parse().context("plugins/Cargo.toml")?;
-    let dependencies = document["dependencies"].as_table_mut().context("plugins/Cargo.toml has no [dependencies]")?;
+    let dependencies =
+        document["dependencies"].as_table_mut().context("plugins/Cargo.toml has no [dependencies]")?;
     let mut path = InlineTable::new();
     path.insert("path", name.into());
     dependencies.insert(&format!("univip-{name}"), value(path));
@@ -113,7 +116,8 @@ fn umbrella_with(text: &str, name: &str) -> Result<String> {
 /// The umbrella's source with the new line, sorted.
 fn linked_with(text: &str, name: &str) -> String {
     let new = format!("use univip_{} as _;", name.replace('-', "_"));
-    let (mut links, rest): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("use univip_"));
+    let (mut links, rest): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("use univip_"));
     links.push(&new);
     links.sort_unstable();
     format!("{}\n\n{}\n", rest.join("\n").trim_end(), links.join("\n"))

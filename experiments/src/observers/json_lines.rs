@@ -87,7 +87,9 @@ mod tests {
         let start = |step| Event::Start { step, steps: 4, steps_per_epoch: 2, batch: 8 };
         let epoch = |epoch| Event::Epoch { epoch, effective_rank: 2.0, total: 1.0, skipped: 0 };
         let mut first = JsonLines::new(&path);
-        for event in [start(0), step(0), step(1), epoch(0), Event::Checkpoint { step: 2 }, step(2), step(3), epoch(1)] {
+        for event in
+            [start(0), step(0), step(1), epoch(0), Event::Checkpoint { step: 2 }, step(2), step(3), epoch(1)]
+        {
             first.observe(&event)?;
         }
         drop(first);
@@ -98,9 +100,11 @@ mod tests {
         }
         let text = std::fs::read_to_string(&path)?;
         let tags: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-        let steps: Vec<_> = tags.iter().filter(|e| e["event"] == "step").map(|e| e["step"].as_u64()).collect();
+        let steps: Vec<_> =
+            tags.iter().filter(|e| e["event"] == "step").map(|e| e["step"].as_u64()).collect();
         assert_eq!(steps, [Some(0), Some(1), Some(2), Some(3)]);
-        let epochs: Vec<_> = tags.iter().filter(|e| e["event"] == "epoch").map(|e| e["epoch"].as_u64()).collect();
+        let epochs: Vec<_> =
+            tags.iter().filter(|e| e["event"] == "epoch").map(|e| e["epoch"].as_u64()).collect();
         assert_eq!(epochs, [Some(0), Some(1)]);
         Ok(())
     }

@@ -26,7 +26,13 @@ impl Bars {
     /// An observer that draws one run.
     pub fn run(&self, name: &str) -> Progress {
         self.runs.set_message(name.to_string());
-        Progress { bars: self.clone(), name: name.to_string(), training: None, task: None, recent: VecDeque::new() }
+        Progress {
+            bars: self.clone(),
+            name: name.to_string(),
+            training: None,
+            task: None,
+            recent: VecDeque::new(),
+        }
     }
 
     /// One more run is done.

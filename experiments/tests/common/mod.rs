@@ -46,9 +46,8 @@ pub fn run_directory(runs: &Path, name: &str) -> Result<PathBuf> {
 
 /// The bytes of the newest checkpoint: parameters, running statistics, target, optimiser, progress.
 pub fn last_checkpoint(run: &Path) -> Result<Vec<u8>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(run.join("checkpoints"))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(run.join("checkpoints"))?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|end| end == "safetensors"));
     files.sort();
     let newest = files.last().context("no checkpoint")?;
