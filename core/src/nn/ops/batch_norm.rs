@@ -194,7 +194,6 @@ impl Normalise {
             let (x, gradient) = (&x[range.clone()], &gradient[range.clone()]);
             match output {
                 Some(output) => vectorised(|| combine(dx, gradient, &output[range], x, own, slope, offset)),
-                // Any positive numbers will do for an output that nothing cut off.
                 None => vectorised(|| combine_all(dx, gradient, x, own, slope, offset)),
             }
         });
