@@ -1,6 +1,7 @@
 //! Batch norm, fused with the residual sum and the ReLU that follow it in a residual block.
 
 use super::moments::{Moments, Rows, gradient_sums, moments};
+use super::scaling::{add, combine, combine_all, keep, rectify, scale_rows};
 use super::{composed, values, vectorised, with_values};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Device, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -194,7 +195,6 @@ impl Normalise {
             let (x, gradient) = (&x[range.clone()], &gradient[range.clone()]);
             match output {
                 Some(output) => vectorised(|| combine(dx, gradient, &output[range], x, own, slope, offset)),
-                // Any positive numbers will do for an output that nothing cut off.
                 None => vectorised(|| combine_all(dx, gradient, x, own, slope, offset)),
             }
         });
@@ -318,79 +318,4 @@ fn each_chunk(
 
 fn of_group(values: &[f32], rows: Rows, group: usize) -> &[f32] {
     &values[group * rows.channels..(group + 1) * rows.channels]
-}
-
-#[inline(always)]
-fn rectify(value: f32) -> f32 {
-    // Unlike `max`, this lets NaN through.
-    if value < 0.0 { 0.0 } else { value }
-}
-
-#[inline(always)]
-fn keep(value: f32) -> f32 {
-    value
-}
-
-#[inline(always)]
-fn scale_rows(y: &mut [f32], x: &[f32], scale: &[f32], shift: &[f32], finish: impl Fn(f32) -> f32) {
-    let channels = scale.len();
-    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-        for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-            *y = finish(x * scale + shift);
-        }
-    }
-}
-
-#[inline(always)]
-fn add(
-    y: &mut [f32],
-    x: &[f32],
-    scale: &[f32],
-    shift: &[f32],
-    residual: &[f32],
-    finish: impl Fn(f32) -> f32,
-) {
-    let channels = scale.len();
-    let rows =
-        y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(residual.chunks_exact(channels));
-    for ((y, x), residual) in rows {
-        for ((((y, x), scale), shift), residual) in y.iter_mut().zip(x).zip(scale).zip(shift).zip(residual) {
-            *y = finish(x * scale + shift + residual);
-        }
-    }
-}
-
-#[inline(always)]
-fn combine(
-    dx: &mut [f32],
-    gradient: &[f32],
-    y: &[f32],
-    x: &[f32],
-    own: &[f32],
-    slope: &[f32],
-    offset: &[f32],
-) {
-    let channels = own.len();
-    for (index, dx) in dx.chunks_exact_mut(channels).enumerate() {
-        let row = index * channels..(index + 1) * channels;
-        let (gradient, y, x) = (&gradient[row.clone()], &y[row.clone()], &x[row]);
-        let (own, slope, offset) = (&own[..channels], &slope[..channels], &offset[..channels]);
-        for at in 0..channels {
-            let passed = if y[at] > 0.0 { gradient[at] } else { 0.0 };
-            dx[at] = passed * own[at] + x[at] * slope[at] + offset[at];
-        }
-    }
-}
-
-#[inline(always)]
-fn combine_all(dx: &mut [f32], gradient: &[f32], x: &[f32], own: &[f32], slope: &[f32], offset: &[f32]) {
-    let channels = own.len();
-    for (index, dx) in dx.chunks_exact_mut(channels).enumerate() {
-        let row = index * channels..(index + 1) * channels;
-        let (gradient, x) = (&gradient[row.clone()], &x[row]);
-        let (own, slope, offset) = (&own[..channels], &slope[..channels], &offset[..channels]);
-        for at in 0..channels {
-            dx[at] = gradient[at] * own[at] + x[at] * slope[at] + offset[at];
-        }
-    }
 }

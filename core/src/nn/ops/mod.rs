@@ -14,6 +14,7 @@ mod moments;
 mod patches;
 mod pool;
 mod product;
+mod scaling;
 mod update;
 
 pub use batch_norm::{BatchStatistics, batch_norm, scale_shift};
