@@ -97,7 +97,8 @@ impl Parameters {
             bail!("the tensors do not fit the network: {}", problems.join("; "));
         }
         for (name, var) in own {
-            var.set(&values[name].to_device(&self.device)?.contiguous()?)?;
+            // Copied, since the values may be views of this very store.
+            var.set(&values[name].to_device(&self.device)?.copy()?)?;
         }
         Ok(())
     }

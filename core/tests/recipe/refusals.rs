@@ -111,7 +111,7 @@ fn mistakes_in_a_file() {
         ("[row]\ntable = \"table7\"", "`row`: `label` is missing and has no default".into()),
         (
             "[row]\ntable = \"table7\"\nlabel = \"a\"\npapre = {}",
-            "`row.papre`: unknown key; did you mean `paper`? Known: table, label, title, paper".into(),
+            "`row.papre`: unknown key; did you mean `paper`? Known: table, label, order, title, paper".into(),
         ),
     ] {
         let folder = Folder::new(&[("recipes/bad.toml", &over_base(difference))]);
