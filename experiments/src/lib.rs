@@ -40,6 +40,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
+    rest_idle_threads();
     let cli = Cli::parse();
     match command(cli.command) {
         Ok(code) => ExitCode::from(code),
@@ -47,6 +48,15 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+/// candle keeps a pool of its own whose idle threads spin, and would take the cores from the kernels.
+fn rest_idle_threads() {
+    const LIMIT: &str = "CANDLE_BARRIER_POOL_SPIN_LIMIT";
+    if std::env::var_os(LIMIT).is_none() {
+        // SAFETY: nothing has started a thread yet that could read the environment meanwhile.
+        unsafe { std::env::set_var(LIMIT, "1") };
     }
 }
 

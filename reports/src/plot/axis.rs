@@ -37,6 +37,9 @@ impl Axis {
 
     /// Round values, about `count` of them, with as many digits as tell them apart.
     pub fn ticks(&self, count: usize) -> Vec<(f64, String)> {
+        if self.high - self.low < 1e-9 {
+            return vec![(self.low, self.low.to_string())];
+        }
         let raw = (self.high - self.low) / count as f64;
         let power = 10_f64.powf(raw.log10().floor());
         let step =
