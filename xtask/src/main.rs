@@ -63,7 +63,10 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<ExitCode> {
     match chore {
         Chore::Ablate { arguments } => ablate(&arguments),
-        Chore::Report { arguments } => Ok(spawn::cargo_run("univip-reports", &arguments)?.into()),
+        Chore::Report { arguments } => {
+            spawn::build()?;
+            Ok(spawn::run("univip-reports", &arguments)?.into())
+        }
         Chore::NewPlugin { kind, name, workspace } => {
             for line in new_plugin::write(&workspace, kind, &name)? {
                 println!("{line}");
@@ -77,7 +80,8 @@ fn run(chore: Chore) -> Result<ExitCode> {
 fn ablate(arguments: &[String]) -> Result<ExitCode> {
     let mut forwarded = vec!["ablate".to_string()];
     forwarded.extend_from_slice(arguments);
-    let code = spawn::cargo_run("univip-experiments", &forwarded)?;
+    spawn::build()?;
+    let code = spawn::run("univip", &forwarded)?;
     let asks_only = |argument: &String| ["--dry-run", "--help", "-h"].contains(&argument.as_str());
     if code == spawn::USAGE || arguments.iter().any(asks_only) {
         return Ok(code.into());
@@ -88,7 +92,7 @@ fn ablate(arguments: &[String]) -> Result<ExitCode> {
     if let Some(table) = arguments.first().filter(one_table) {
         report.extend(["--table".to_string(), table.clone()]);
     }
-    let reported = spawn::cargo_run("univip-reports", &report)?;
+    let reported = spawn::run("univip-reports", &report)?;
     Ok(if code == 0 { reported.into() } else { code.into() })
 }
 
