@@ -1,5 +1,7 @@
 //! Runs the real `univip` command in directories of its own.
 
+#![allow(dead_code, reason = "each test binary uses some of it")]
+
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};

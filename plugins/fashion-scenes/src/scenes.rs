@@ -115,7 +115,7 @@ impl Dataset for FashionScenes {
     }
 
     fn digest(&self) -> String {
-        digest("fashion-scenes 2", self.split, self.size, self.len)
+        digest("fashion-scenes 1", self.split, self.size, self.len)
     }
 }
 

@@ -7,7 +7,7 @@ use univip_core::seed::Stream;
 const MEAN: f32 = 96.0;
 
 /// Box means of one field of white noise: (radius of the box, standard deviation of its share).
-const LAYERS: [(usize, f32); 4] = [(0, 5.0), (1, 5.0), (3, 4.0), (8, 2.0)];
+const LAYERS: [(usize, f32); 4] = [(0, 8.0), (1, 10.0), (3, 12.0), (8, 12.0)];
 
 /// The widest box reaches this far out of the image.
 const MARGIN: usize = 8;

@@ -1,0 +1,123 @@
+//! What a user reads when something is wrong, and what scripts get as exit code.
+
+mod common;
+
+use anyhow::{Result, ensure};
+use common::{ROW, output, run_directory, stdout};
+
+/// The exit code and standard error of a command.
+fn said(arguments: &[&str]) -> Result<(Option<i32>, String)> {
+    let runs = tempfile::tempdir()?;
+    let output = output(arguments, runs.path())?;
+    Ok((output.status.code(), String::from_utf8(output.stderr)?))
+}
+
+#[test]
+fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() -> Result<()> {
+    let with = |set: &'static str| [&ROW[..], &["--set", set]].concat();
+    let cases: [(Vec<&str>, &[&str]); 9] = [
+        (vec!["ablate", "tabel7"], &["unknown table `tabel7`", "did you mean `table7`?"]),
+        (vec!["ablate", "table7", "--row", "f"], &["table7 has no row `f`", "a, b, c, d, e"]),
+        (vec!["ablate", "table7", "--scale", "smal"], &["smal", "did you mean `small`?"]),
+        (with("optimizer.lrr=1"), &["--set", "`optimizer.lrr`", "did you mean `lr`?"]),
+        (with("optimizer.lr=fast"), &["--set", "`optimizer.lr`", "fast"]),
+        (with("losses.use=[\"instanse\"]"), &["`losses.use`", "did you mean `instance`?"]),
+        (with("views.instance_size=16"), &["--set", "`views.instance_size`", "32"]),
+        (with("losses.weights.scene=-1"), &["`losses.weights.scene`"]),
+        (with("loss.instance.epsilon=0"), &["--set", "`loss.instance.epsilon`"]),
+    ];
+    for (arguments, expected) in cases {
+        let (code, text) = said(&arguments)?;
+        ensure!(code == Some(2), "{arguments:?} gave {code:?}: {text}");
+        for part in expected {
+            ensure!(text.contains(part), "{arguments:?} said {text:?}, expected {part:?}");
+        }
+        ensure!(text.trim_end().lines().count() == 1, "more than one line: {text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_row_that_fails_is_named_with_the_reason() -> Result<()> {
+    let with = |set: &'static str| [&ROW[..], &["--set", set]].concat();
+    let cases: [(&str, &[&str]); 3] = [
+        ("views.instances=0", &["table7-e seed 0: failed", "`views.instances`", "K = 0", "`instance`"]),
+        ("train.batch=64", &["`train.batch`", "64 images", "only 48"]),
+        ("optimizer.lr=1e30", &["step ", "is NaN", "scene-train-", "the batch is saved in"]),
+    ];
+    for (set, expected) in cases {
+        let (code, text) = said(&with(set))?;
+        ensure!(code == Some(1), "{set} gave {code:?}: {text}");
+        for part in expected {
+            ensure!(text.contains(part), "{set} said {text:?}, expected {part:?}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_that_met_nan_keeps_the_batch_and_says_so_in_its_record() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    output(&[&ROW[..], &["--set", "optimizer.lr=1e30"]].concat(), runs.path())?;
+    let run = run_directory(runs.path(), "table7-e")?;
+    let record = std::fs::read_to_string(run.join("run.json"))?;
+    ensure!(record.contains("\"failed\"") && record.contains("NaN"), "{record}");
+    let saved = std::fs::read_dir(run.join("checkpoints"))?
+        .filter_map(|entry| entry.ok())
+        .any(|entry| entry.file_name().to_string_lossy().starts_with("not-finite-step-"));
+    ensure!(saved, "no batch was saved");
+    Ok(())
+}
+
+#[test]
+fn a_finished_run_is_reused_and_the_plan_says_so() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    stdout(&ROW, runs.path())?;
+    let run = run_directory(runs.path(), "table7-e")?;
+    let before = std::fs::metadata(run.join("evaluations.jsonl"))?.modified()?;
+    let plan = stdout(&[&ROW[..], &["--dry-run"]].concat(), runs.path())?;
+    ensure!(plan.contains("finished") && plan.ends_with("1 row, 1 run\n"), "{plan}");
+    stdout(&ROW, runs.path())?;
+    ensure!(std::fs::metadata(run.join("evaluations.jsonl"))?.modified()? == before, "it was run again");
+    Ok(())
+}
+
+#[test]
+fn the_whole_ablation_is_eighteen_rows_and_twelve_runs() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let plan = stdout(&["ablate", "all", "--scale", "smoke", "--dry-run"], runs.path())?;
+    ensure!(plan.ends_with("18 rows, 12 runs\n"), "{plan}");
+    ensure!(!runs.path().join("plans").exists(), "a dry run wrote something");
+    Ok(())
+}
+
+#[test]
+fn changed_images_are_refused_on_resume() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    stdout(&ROW, runs.path())?;
+    let record = run_directory(runs.path(), "table7-e")?.join("run.json");
+    let text = std::fs::read_to_string(&record)?;
+    let digest =
+        text.split("\"data_digest\": \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    let changed = text.replace("\"finished\"", "\"interrupted\"").replace(digest, "0123456789abcdef");
+    std::fs::write(&record, changed)?;
+    let output = output(&ROW, runs.path())?;
+    let text = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(1) && text.contains("have changed since this run began"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn one_evaluator_that_fails_costs_neither_the_training_nor_the_others() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    // The composed scenes have no label: every evaluator refuses them, and says why.
+    let row = [&ROW[..], &["--set", "probe_data.use=fashion-scenes"]].concat();
+    let output = output(&row, runs.path())?;
+    let text = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(1), "{text}");
+    ensure!(text.contains("evaluator `linear-probe`") && text.contains("evaluator `knn`"), "{text}");
+    ensure!(text.contains("the pre-training is kept"), "{text}");
+    let run = run_directory(runs.path(), "table7-e")?;
+    ensure!(run.join("backbone.safetensors").exists());
+    Ok(())
+}
