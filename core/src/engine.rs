@@ -294,7 +294,8 @@ fn build_losses(recipe: &Recipe, registry: &Registry, networks: &Networks) -> Re
         let context = LossContext {
             parameters: networks.online().trainable().enter("loss").enter(name),
             feature_size: settings.network.output,
-            instances: settings.views.instances,
+            // K = 0 is refused below, with the key that says it, when a loss turns out to need instances.
+            instances: settings.views.instances.max(1),
         };
         let weight = settings.losses.weights.get(name).copied().unwrap_or(1.0);
         let loss = plugin.loss(&recipe.table(Kind::Loss, name), context)?;

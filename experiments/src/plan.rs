@@ -75,6 +75,19 @@ pub struct Library {
 impl Library {
     /// Loads a recipe: a file of the user's or, by its name (`table7/d`), one of the project's.
     pub fn load(&self, name: &str) -> Result<Recipe> {
+        self.load_with(name, Sources::process_environment(), self.sets.clone())
+    }
+
+    /// The recipe of the untrained backbone: whatever is set for the losses of the others is not for it.
+    fn load_random(&self) -> Result<Recipe> {
+        let mut environment = Sources::process_environment();
+        environment.retain(|(name, _)| !name.starts_with("UNIVIP_LOSSES__"));
+        let mut sets = self.sets.clone();
+        sets.retain(|set| !set.starts_with("losses."));
+        self.load_with(RANDOM, environment, sets)
+    }
+
+    fn load_with(&self, name: &str, environment: Vec<(String, String)>, sets: Vec<String>) -> Result<Recipe> {
         let own = self.directory.join("recipes").join(name).with_extension("toml");
         let path = if own.exists() && !name.ends_with(".toml") { own } else { PathBuf::from(name) };
         Recipe::load(&Sources {
@@ -82,8 +95,8 @@ impl Library {
             scale: Some(self.scale.clone()),
             scales: self.directory.join("scales"),
             overlays: self.overlays.clone(),
-            environment: Sources::process_environment(),
-            sets: self.sets.clone(),
+            environment,
+            sets,
         })
     }
 
@@ -116,7 +129,7 @@ impl Plan {
         let mut plan = Self {
             rows: Vec::new(),
             trainings: Vec::new(),
-            random: PlannedRun { name: RANDOM.into(), recipe: library.load(RANDOM)? },
+            random: PlannedRun { name: RANDOM.into(), recipe: library.load_random()? },
             seeds: seeds.to_vec(),
             scale: library.scale.clone(),
         };
@@ -149,7 +162,7 @@ impl Plan {
         let recipe = library.load(name)?;
         let stem = Path::new(name).with_extension("");
         let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
-        let random = PlannedRun { name: RANDOM.into(), recipe: library.load(RANDOM)? };
+        let random = PlannedRun { name: RANDOM.into(), recipe: library.load_random()? };
         let scale = library.scale.clone();
         let mut plan = Self { rows: Vec::new(), trainings: Vec::new(), random, seeds: seeds.to_vec(), scale };
         let row = Row { table: "run".into(), label: name.clone(), ..Row::default() };

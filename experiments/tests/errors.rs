@@ -23,7 +23,7 @@ fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() ->
         (with("optimizer.lr=fast"), &["--set", "`optimizer.lr`", "fast"]),
         (with("losses.use=[\"instanse\"]"), &["`losses.use`", "did you mean `instance`?"]),
         (with("views.instance_size=16"), &["--set", "`views.instance_size`", "32"]),
-        (with("losses.weights.scene=-1"), &["`losses.weights.scene`"]),
+        (with("losses.weights.scene=-1"), &["--set", "`losses.weights`", "`scene`"]),
         (with("loss.instance.epsilon=0"), &["--set", "`loss.instance.epsilon`"]),
     ];
     for (arguments, expected) in cases {
