@@ -177,7 +177,7 @@ pub trait Evaluator {
 pub struct FrozenBackbone(Backbone);
 
 impl FrozenBackbone {
-    /// Freezes a backbone built with [`crate::nn::Scope::frozen`] parameters.
+    /// Freezes a backbone built with parameters of a [`crate::nn::Parameters::frozen`] scope.
     pub fn new(backbone: Backbone) -> Self {
         Self(backbone)
     }

@@ -11,7 +11,7 @@ use rand::Rng;
 /// the places where it fits; one that overlaps an earlier box by more than the limit is drawn again. The
 /// limits give way rather than the count:
 /// 1. a `region` with a side below `limits.min_side` lowers that limit to its shortest side;
-/// 2. when [`TRIES`] draws found no place, the one that overlaps the others least is taken.
+/// 2. when a hundred draws found no place, the one that overlaps the others least is taken.
 ///
 /// The aspect ratio always holds. Nothing is drawn when `boxes` already has `count`.
 pub fn fill_with_naive_boxes(
