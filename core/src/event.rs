@@ -43,7 +43,8 @@ pub enum Event {
     Epoch {
         /// Counted from 0.
         epoch: u64,
-        /// exp(entropy) of the normalised spectrum of the online projections' covariance: near 1 is a collapse.
+        /// exp(entropy) of the normalised spectrum of the covariance of the online backbone's features, on the first
+        /// training images without augmentation: near 1 is a collapse.
         effective_rank: f32,
         /// The mean total loss of the epoch.
         total: f32,

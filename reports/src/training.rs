@@ -19,7 +19,7 @@ pub struct Training {
 pub struct EpochEnd {
     /// Its last step.
     pub step: u64,
-    /// exp(entropy) of the spectrum of the projections; none where it was not finite.
+    /// exp(entropy) of the spectrum of the backbone's features; none where it was not finite.
     pub effective_rank: Option<f64>,
 }
 

@@ -10,7 +10,7 @@ pub const DETECTION: &str = "mAP: not run. No evaluator here measures detection 
 /// How to read a table.
 pub const LEGEND: &str = "top-1 and k-NN in percent: mean ± sample standard deviation over n seeds. \
     Δ: difference to the baseline row, paired by seed, beside the paper's. \
-    rank: effective rank of the projections after the last epoch. time: mean of a run's; memory: the most of any.";
+    rank: effective rank of the backbone's features after the last epoch. time: mean of a run's; memory: the most of any.";
 
 /// The columns of [`crate::frame::rows`] as text. `–` is what does not exist.
 pub fn table(frame: &DataFrame) -> Result<TextTable> {
