@@ -3,8 +3,9 @@
 use anyhow::Result;
 use candle_core::Tensor;
 
-/// The effective rank of features `[N, F]`: exp of the entropy of the normalised spectrum of their
-/// covariance. 1 when all features lie on a line (a collapse), at most min(N - 1, F).
+/// The effective rank of features `[N, F]`: exp of the entropy of the singular values of the centred
+/// features, normalised to a sum of 1 (Roy and Vetterli 2007). 1 when all features lie on a line (a
+/// collapse), at most min(N - 1, F).
 pub fn effective_rank(features: &Tensor) -> Result<f32> {
     let (rows, columns) = features.dims2()?;
     let values: Vec<f64> = features.flatten_all()?.to_vec1::<f32>()?.iter().map(|&v| f64::from(v)).collect();
@@ -16,12 +17,15 @@ pub fn effective_rank(features: &Tensor) -> Result<f32> {
     // The covariance and the Gram matrix share their non-zero spectrum: take the smaller one.
     let symmetric =
         if rows < columns { &centred * centred.transpose() } else { centred.transpose() * &centred };
-    let spectrum: Vec<f64> = symmetric.symmetric_eigenvalues().iter().map(|value| value.max(0.0)).collect();
-    let mass: f64 = spectrum.iter().sum();
+    let squares = symmetric.symmetric_eigenvalues();
+    // Rounding leaves eigenvalues of nothing: about 1e-16 of the largest.
+    let rounding = squares.max() * 1e-12;
+    let singular: Vec<f64> = squares.iter().filter(|square| **square > rounding).map(|s| s.sqrt()).collect();
+    let mass: f64 = singular.iter().sum();
     if mass <= f64::MIN_POSITIVE {
         return Ok(1.0);
     }
-    let shares = spectrum.iter().map(|value| value / mass).filter(|share| *share > 0.0);
+    let shares = singular.iter().map(|value| value / mass).filter(|share| *share > 0.0);
     let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
     Ok(entropy.exp() as f32)
 }

@@ -27,6 +27,9 @@ use std::time::Instant;
 /// The images that the effective rank is measured on at the end of each epoch.
 const RANK_IMAGES: usize = 256;
 
+/// Those that pass through the backbone at once.
+const RANK_BATCH: usize = 32;
+
 /// A recipe and a seed, ready to train or resume.
 pub struct Engine {
     settings: Settings,
@@ -207,14 +210,20 @@ impl Engine {
         let backbone = self.networks.frozen_backbone()?;
         let BatchMaker { dataset, renderer, images, .. } = &*self.maker;
         let side = self.settings.views.scene_size;
-        let mut features = Vec::new();
-        for index in 0..(*images).min(RANK_IMAGES) {
-            let Ok(image) = dataset.image(index) else { continue };
+        let pixels = |index: usize| {
             let mut pixels = vec![0f32; (side * side * 3) as usize];
-            renderer.plain(&image, side, &mut pixels)?;
-            let shape = (1, side as usize, side as usize, 3);
-            features.push(backbone.features(&Tensor::from_vec(pixels, shape, &self.device)?)?);
-        }
+            dataset
+                .image(index)
+                .and_then(|image| renderer.plain(&image, side, &mut pixels))
+                .ok()
+                .map(|()| pixels)
+        };
+        let readable: Vec<Vec<f32>> = (0..(*images).min(RANK_IMAGES)).filter_map(pixels).collect();
+        let features = readable.chunks(RANK_BATCH).map(|batch| {
+            let shape = (batch.len(), side as usize, side as usize, 3);
+            backbone.features(&Tensor::from_vec(batch.concat(), shape, &self.device)?)
+        });
+        let features: Vec<Tensor> = features.collect::<Result<_>>()?;
         effective_rank(&Tensor::cat(&features, 0)?)
     }
 

@@ -123,7 +123,8 @@ impl Recipe {
     }
 
     /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
-    /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`).
+    /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
+    /// `train.checkpoint_every`, `train.keep`).
     pub fn fingerprint(&self) -> String {
         resolved::fingerprint(&self.resolved)
     }

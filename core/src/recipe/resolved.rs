@@ -23,12 +23,17 @@ pub(super) fn values(recipe: &Recipe, registry: &Registry) -> Result<Value> {
     Ok(tidy(Value::Object(all)))
 }
 
+/// Keys that change no bit of a result: how batches are made ready, and how often a run is saved.
+const NO_INFLUENCE: [(&str, &str); 4] =
+    [("loader", "workers"), ("loader", "ahead"), ("train", "checkpoint_every"), ("train", "keep")];
+
 /// See [`Recipe::fingerprint`].
 pub(super) fn fingerprint(resolved: &Value) -> String {
     let mut resolved = resolved.clone();
-    if let Some(Value::Object(loader)) = resolved.get_mut("loader") {
-        loader.remove("workers");
-        loader.remove("ahead");
+    for (table, key) in NO_INFLUENCE {
+        if let Some(Value::Object(table)) = resolved.get_mut(table) {
+            table.remove(key);
+        }
     }
     let digest = Sha256::digest(resolved.to_string().as_bytes());
     digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()

@@ -18,11 +18,12 @@ fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
         ),
         ("recipes/unused.toml", &over_base("[loss.push-away]")),
         ("recipes/loader.toml", &over_base("[loader]\nworkers = 7\nahead = 9")),
+        ("recipes/saving.toml", &over_base("[train]\ncheckpoint_every = 5\nkeep = 9")),
         ("recipes/flat.toml", BASE),
     ]);
     let base = folder.load("recipes/base.toml").fingerprint();
     assert!(base.len() == 12 && base.chars().all(|digit| digit.is_ascii_hexdigit()), "{base}");
-    for same in ["same", "default", "whole", "unused", "loader", "flat"] {
+    for same in ["same", "default", "whole", "unused", "loader", "saving", "flat"] {
         assert_eq!(folder.load(&format!("recipes/{same}.toml")).fingerprint(), base, "{same}");
     }
     let small = Sources { scale: Some("small".into()), ..folder.sources("recipes/base.toml") };
@@ -50,7 +51,7 @@ fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
 /// A changed fingerprint makes every finished run on disk a run of another recipe: change this line knowingly.
 #[test]
 fn the_fingerprint_of_one_recipe_is_pinned() {
-    assert_eq!(Folder::new(&[]).load("recipes/base.toml").fingerprint(), "0d04d37c4839");
+    assert_eq!(Folder::new(&[]).load("recipes/base.toml").fingerprint(), "a34f7f24237f");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod augmented;
 mod batch_norm;
+mod cached;
 mod classifier;
 mod frozen;
 mod lbfgs;
@@ -35,7 +36,7 @@ pub struct Config {
 
 impl univip_core::recipe::Config for Config {}
 
-/// The published protocols, and one for small scales.
+/// The published protocols, and two for small scales.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// Features computed once, without augmentation; logistic regression to convergence, its L2 penalty
@@ -43,6 +44,10 @@ pub enum Protocol {
     #[default]
     #[serde(rename = "frozen-features")]
     FrozenFeatures,
+    /// BYOL's classifier on features computed once, of plain images: its optimiser, learning rate and epochs
+    /// without its crops. Takes seconds.
+    #[serde(rename = "byol-linear-cached")]
+    ByolCached,
     /// ORL's (most likely the paper's for COCO): a classifier for each stage, 28 epochs.
     #[serde(rename = "orl-linear-28ep")]
     Orl,
@@ -59,6 +64,7 @@ impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Protocol::FrozenFeatures => "frozen-features",
+            Protocol::ByolCached => "byol-linear-cached",
             Protocol::Orl => "orl-linear-28ep",
             Protocol::Moco => "moco-linear-100ep",
             Protocol::Byol => "byol-linear-80ep",
@@ -79,6 +85,7 @@ impl Evaluator for LinearProbe {
         let protocol = self.config.protocol;
         match protocol {
             Protocol::FrozenFeatures => frozen::evaluate(context, protocol.name()),
+            Protocol::ByolCached => cached::evaluate(context, protocol.name(), &recipe::BYOL),
             Protocol::Orl => augmented::evaluate(context, protocol.name(), &recipe::ORL),
             Protocol::Moco => augmented::evaluate(context, protocol.name(), &recipe::MOCO),
             Protocol::Byol => augmented::evaluate(context, protocol.name(), &recipe::BYOL),
@@ -93,7 +100,9 @@ mod tests {
 
     #[test]
     fn recipes_name_protocols_as_metrics_do() {
-        for protocol in [Protocol::FrozenFeatures, Protocol::Orl, Protocol::Moco, Protocol::Byol] {
+        for protocol in
+            [Protocol::FrozenFeatures, Protocol::ByolCached, Protocol::Orl, Protocol::Moco, Protocol::Byol]
+        {
             let table = Table::of(&format!("protocol = \"{}\"", protocol.name()));
             assert_eq!(table.read::<Config>().unwrap(), Config { protocol });
         }

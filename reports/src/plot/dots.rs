@@ -8,7 +8,7 @@ use crate::statistics::Summary;
 use crate::text::wrap;
 
 const WIDTH: f64 = 960.0;
-const NAMES: f64 = 270.0;
+const NAMES: f64 = 300.0;
 const GAP: f64 = 64.0;
 const LINE: f64 = 36.0;
 
