@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// Composed scenes, few enough for a test: two files of a store.
 const SCENES: [&str; 6] =
-    ["--data", "fashion-scenes", "--scale", "small", "--set", "dataset.fashion-scenes.train_images=70"];
+    ["--data", "fashion-scenes", "--scale", "small", "--set", "dataset.fashion-scenes.train=70"];
 
 fn proposals<'a>(runs: &'a Path, command: &[&'a str]) -> Vec<&'a str> {
     let runs = runs.to_str().unwrap_or_default();
@@ -80,7 +80,7 @@ fn a_killed_build_goes_on_and_a_run_without_a_build_makes_the_same_bytes() -> Re
 
     // Eight images need the first file, and that one is a whole build's.
     let row = ["ablate", "table8b", "--row", "selective-search", "--scale", "smoke"];
-    let sets = ["--set", "dataset.fashion-scenes.train_images=70", "--set", "data.limit=8"];
+    let sets = ["--set", "dataset.fashion-scenes.train=70", "--set", "data.limit=8"];
     stdout(&[&row[..], &sets].concat(), run.path())?;
     let made = store(run.path())?;
     ensure!(made.len() == 1 && made.iter().all(|(name, bytes)| expected.get(name) == Some(bytes)));
@@ -104,7 +104,7 @@ fn what_cannot_be_done_is_said_with_what_to_do() -> Result<()> {
         (&["import", &outside], &["outside.json", "[100, 0, 40, 40]", "128 x 128"]),
         (&["import", &foreign], &["foreign.json", "none of its 1 images", "--split"]),
         (&["import", &broken], &["broken.json", "EOF"]),
-        (&["build", "--set", "proposals.use=naive"], &["`proposals.use`", "naive"]),
+        (&["build", "--set", "proposals.use=naive"], &["`naive`", "proposals.use"]),
     ];
     for (command, expected) in cases {
         let output = output(&proposals(runs.path(), command), runs.path())?;

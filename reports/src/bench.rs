@@ -126,7 +126,8 @@ fn table(cases: &[Case]) -> TextTable {
         number,
         spare: 0,
     };
-    let peer = |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
+    let peer =
+        |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
     TextTable {
         columns: vec![
             column("case", false, &|case| case.name.clone()),
@@ -165,10 +166,8 @@ mod tests {
         // The machine slows down from pair to pair: the medians of the sides would say 20 / 2 = 10 as well, but
         // the ratios 10, 5 and 12 have the median 10.
         let sides = [("ours", [1.0, 4.0, 2.0]), ("peer", [10.0, 20.0, 24.0])];
-        let lines: Vec<Line> = sides
-            .iter()
-            .flat_map(|(side, times)| (0..3).map(|pair| line(side, pair, times[pair])))
-            .collect();
+        let lines: Vec<Line> =
+            sides.iter().flat_map(|(side, times)| (0..3).map(|pair| line(side, pair, times[pair]))).collect();
         let [case] = cases(&lines).unwrap().try_into().unwrap();
         assert_eq!((case.ratio, case.ours.0, case.pairs), (Some(10.0), 2.0, 3));
         assert_eq!(csv(&[case]).lines().nth(1), Some("fast,2,20,10,1000000,1000000,3"));
@@ -178,7 +177,8 @@ mod tests {
     fn without_a_peer_ours_stands_alone_and_the_reason_above_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("proposals.jsonl");
-        let head = r#"{"bench":"proposals","machine":"m","load":null,"images":"drawn","missing":"no OpenCV"}"#;
+        let head =
+            r#"{"bench":"proposals","machine":"m","load":null,"images":"drawn","missing":"no OpenCV"}"#;
         let line = r#"{"case":"fast","side":"ours","pair":0,"seconds":0.25,"peak_bytes":5e6,"version":"1"}"#;
         fs::write(&path, format!("{head}\n{line}\n")).unwrap();
         let (text, files) = bench(&path, 80).unwrap();

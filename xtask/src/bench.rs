@@ -52,7 +52,8 @@ pub struct Options {
 pub fn bench(options: &Options) -> Result<u8> {
     let names: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
     let bench = BENCHES.iter().find(|bench| bench.name == options.name);
-    let bench = bench.with_context(|| format!("unknown bench `{}`; known: {}", options.name, names.join(", ")))?;
+    let bench =
+        bench.with_context(|| format!("unknown bench `{}`; known: {}", options.name, names.join(", ")))?;
     ensure!(options.pairs > 0, "--pairs 0 measures nothing");
     spawn::build()?;
     spawn::build_example(bench.ours)?;
@@ -109,7 +110,8 @@ pub fn bench(options: &Options) -> Result<u8> {
 /// What keeps the peer from being measured, and what to do.
 fn missing(python: &Path, import: &str, script: &Path) -> Option<String> {
     let probe = format!("import {}; {import}", import.split('.').next().unwrap_or(import));
-    let tried = Command::new(python).args(["-c", &probe]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let tried =
+        Command::new(python).args(["-c", &probe]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let requirements = script.with_file_name("requirements.txt");
     let install = format!(
         "only ours is measured; for the peer: python3 -m venv venv && venv/bin/pip install -r {}, then --python \

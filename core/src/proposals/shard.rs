@@ -87,7 +87,8 @@ impl Index {
         let archive = ZipArchive::new(BufReader::new(file));
         let mut archive = archive.context("it is truncated, or no file of a store")?;
         let about: About = {
-            let member = archive.by_name(ABOUT).context("it is no file of a store: it says nothing about itself")?;
+            let member =
+                archive.by_name(ABOUT).context("it is no file of a store: it says nothing about itself")?;
             serde_json::from_reader(member).context("what it says about itself is damaged")?
         };
         ensure!(about.format == FORMAT, "its format is `{}`, expected `{FORMAT}`", about.format);
@@ -134,7 +135,10 @@ const MAGIC: &[u8] = b"\x93NUMPY\x01\x00";
 fn array(boxes: &[BoundingBox]) -> Vec<u8> {
     let edges = || {
         let edge = |edge: fn(&BoundingBox) -> u32| boxes.iter().map(edge);
-        edge(|one| one.x).chain(edge(|one| one.y)).chain(edge(|one| one.right())).chain(edge(|one| one.bottom()))
+        edge(|one| one.x)
+            .chain(edge(|one| one.y))
+            .chain(edge(|one| one.right()))
+            .chain(edge(|one| one.bottom()))
     };
     let largest = edges().max().unwrap_or(0);
     let planes = (32 - largest.leading_zeros()).div_ceil(8).max(1);

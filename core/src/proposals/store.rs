@@ -169,7 +169,11 @@ impl ProposalStore {
     /// # Errors
     /// Naming the file and the shard, when it is missing, truncated, damaged or another store's.
     pub fn boxes(&self, image: usize) -> Result<Vec<BoundingBox>> {
-        ensure!(image < self.len(), "there are proposals for {} images, and none for image {image}", self.len());
+        ensure!(
+            image < self.len(),
+            "there are proposals for {} images, and none for image {image}",
+            self.len()
+        );
         let (shard, place) = (image / Self::SHARD, image % Self::SHARD);
         let path = self.path(shard);
         let remedy =

@@ -34,7 +34,10 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
         bar.inc(1);
     }
     file.write_all(close.as_bytes()).with_context(writing)?;
-    file.into_inner().map_err(|error| error.into_error()).and_then(|file| file.sync_all()).with_context(writing)?;
+    file.into_inner()
+        .map_err(|error| error.into_error())
+        .and_then(|file| file.sync_all())
+        .with_context(writing)?;
     fs::rename(unfinished, path).with_context(writing)?;
     bar.finish_and_clear();
     println!("{}: the boxes of {images} images", path.display());

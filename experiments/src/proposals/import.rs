@@ -102,7 +102,8 @@ impl<'a> Incoming<'a> {
         let mut read = Vec::new();
         for sides in listed(boxes).with_context(id)? {
             let [x, y, width, height] = sides;
-            let fits = width > 0 && height > 0 && x.checked_add(width).is_some() && y.checked_add(height).is_some();
+            let fits =
+                width > 0 && height > 0 && x.checked_add(width).is_some() && y.checked_add(height).is_some();
             let one = BoundingBox::new(x, y, width, height);
             ensure!(
                 fits && whole.contains(&one),
@@ -145,7 +146,8 @@ impl<'a> Incoming<'a> {
 
 /// `000000000139.jpg` as `139`.
 fn plain(name: &str) -> &str {
-    let stem = [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"].iter().find_map(|end| name.strip_suffix(end));
+    let stem =
+        [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"].iter().find_map(|end| name.strip_suffix(end));
     let stem = stem.unwrap_or(name);
     let number = stem.trim_start_matches('0');
     if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) { number } else { stem }
@@ -232,8 +234,13 @@ mod tests {
 
     #[test]
     fn file_names_and_numbers_name_the_same_image() {
-        let cases =
-            [("000000000139.jpg", "139"), ("139", "139"), ("0", "0"), ("dress/01.png", "dress/01"), ("a", "a")];
+        let cases = [
+            ("000000000139.jpg", "139"),
+            ("139", "139"),
+            ("0", "0"),
+            ("dress/01.png", "dress/01"),
+            ("a", "a"),
+        ];
         for (name, expected) in cases {
             assert_eq!(plain(name), expected);
         }

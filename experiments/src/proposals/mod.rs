@@ -6,7 +6,6 @@ mod import;
 mod picture;
 mod stats;
 
-
 use crate::cli::{ProposalsCommand, StoreChoice};
 use crate::run;
 use anyhow::{Context, Result};
@@ -74,7 +73,9 @@ impl Opened {
     fn store(&self) -> Result<&ProposalStore> {
         let name = &self.recipe.settings.proposals.name;
         self.proposals.store().with_context(|| {
-            format!("the boxes of `{name}` cost nothing to make and are not stored; choose another proposals.use")
+            format!(
+                "the boxes of `{name}` cost nothing to make and are not stored; choose another proposals.use"
+            )
         })
     }
 }

@@ -8,7 +8,11 @@ use univip_core::proposals::ProposalSource;
 use univip_core::recipe::Invalid;
 use univip_core::registry::ProposalPlugin;
 
-univip_core::register_proposals!("imported", Imported, "boxes of another program, by `univip proposals import`");
+univip_core::register_proposals!(
+    "imported",
+    Imported,
+    "boxes of another program, by `univip proposals import`"
+);
 
 /// Boxes that are in the store, or nowhere.
 pub struct Imported {
@@ -32,7 +36,10 @@ impl Default for Config {
 impl univip_core::recipe::Config for Config {
     fn check(&self) -> Result<(), Invalid> {
         if self.name.is_empty() {
-            return Err(Invalid { key: "name", problem: "is empty; expected what the import was called".into() });
+            return Err(Invalid {
+                key: "name",
+                problem: "is empty; expected what the import was called".into(),
+            });
         }
         Ok(())
     }

@@ -73,13 +73,16 @@ fn run(case: &str, directory: &Path) -> Result<()> {
         if cores == 1 {
             work.iter().for_each(|image| drop(black_box(selective_search(image, &parameters))));
         } else {
-            work.par_iter().with_max_len(1).for_each(|image| drop(black_box(selective_search(image, &parameters))));
+            work.par_iter()
+                .with_max_len(1)
+                .for_each(|image| drop(black_box(selective_search(image, &parameters))));
         }
     });
     let seconds = start.elapsed().as_secs_f64() / work.len() as f64;
     let peak = memory("VmHWM:").saturating_sub(before);
     let version = concat!("univip-selective-search ", env!("CARGO_PKG_VERSION"));
-    let line = serde_json::json!({ "case": case, "seconds": seconds, "peak_bytes": peak, "version": version });
+    let line =
+        serde_json::json!({ "case": case, "seconds": seconds, "peak_bytes": peak, "version": version });
     println!("{line}");
     Ok(())
 }
