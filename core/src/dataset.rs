@@ -111,6 +111,11 @@ impl Limited {
         Self { dataset, chosen }
     }
 
+    /// The dataset that these images are of. The images of [`Limited::first`] have the same index in it.
+    pub fn whole(&self) -> &dyn Dataset {
+        &*self.dataset
+    }
+
     fn place(&self, index: usize) -> usize {
         self.chosen.as_ref().map_or(index, |chosen| chosen[index])
     }

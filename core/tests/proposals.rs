@@ -71,13 +71,13 @@ fn open(root: &Path, source: &Source) -> Proposals {
 }
 
 fn build(proposals: &Proposals, options: BuildOptions) -> Result<Vec<String>> {
-    proposals.build(&Numbered, options, &mut |_, _| Ok(()))
+    proposals.build(&Numbered, IMAGES, options, &mut |_, _| Ok(()))
 }
 
 fn shards(root: &Path) -> Vec<PathBuf> {
     let directory = fs::read_dir(root).unwrap().next().unwrap().unwrap().path();
     let files = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let mut shards: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "boxes")).collect();
+    let mut shards: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "npz")).collect();
     shards.sort();
     shards
 }
@@ -92,18 +92,18 @@ fn boxes_are_computed_once_stored_unfiltered_and_read_filtered() {
         seen.push((done, all));
         Ok(())
     };
-    assert!(proposals.build(&Numbered, SKIP, note).unwrap().is_empty());
+    assert!(proposals.build(&Numbered, IMAGES, SKIP, note).unwrap().is_empty());
     assert_eq!(seen, (0..=IMAGES as u64).map(|done| (done, IMAGES as u64)).collect::<Vec<_>>());
     for again in [proposals, open(root.path(), &source)] {
         build(&again, SKIP).unwrap();
         for index in [0, 7, ProposalStore::SHARD - 1, ProposalStore::SHARD, IMAGES - 1] {
             assert_eq!(again.boxes(&Numbered, index).unwrap(), expected(index)[1..]);
         }
-        assert!(again.boxes(&Numbered, IMAGES).unwrap_err().to_string().contains("none for image"));
+        assert!(format!("{:#}", again.boxes(&Numbered, IMAGES).unwrap_err()).contains("none for image"));
     }
     assert_eq!(source.asked.load(Ordering::SeqCst), IMAGES);
     let store = ProposalStore::open(root.path(), &key(serde_json::json!({ "scale": 1 }))).unwrap();
-    assert_eq!(store.read(1).unwrap()[3], expected(ProposalStore::SHARD + 3));
+    assert_eq!(store.boxes(ProposalStore::SHARD + 3).unwrap(), expected(ProposalStore::SHARD + 3));
 }
 
 #[test]
@@ -131,14 +131,14 @@ fn a_stopped_build_goes_on_where_it_was_and_ends_with_the_same_bytes() {
     let source = Source::default();
     let proposals = open(root.path(), &source);
     let stop = &mut |done, _| if done > 0 { bail!("stop") } else { Ok(()) };
-    assert_eq!(proposals.build(&Numbered, SKIP, stop).unwrap_err().to_string(), "stop");
+    assert_eq!(proposals.build(&Numbered, IMAGES, SKIP, stop).unwrap_err().to_string(), "stop");
     build(&proposals, SKIP).unwrap();
 
     let [_, second] = shards(root.path()).try_into().unwrap();
     fs::remove_file(&second).unwrap();
     let reopened = open(root.path(), &source);
     let error = format!("{:#}", reopened.boxes(&Numbered, IMAGES - 1).unwrap_err());
-    assert!(error.contains("000001.boxes"), "{error}");
+    assert!(error.contains("000001.npz"), "{error}");
     let before = source.asked.load(Ordering::SeqCst);
     build(&reopened, SKIP).unwrap();
     assert_eq!(source.asked.load(Ordering::SeqCst) - before, IMAGES - ProposalStore::SHARD);
@@ -171,15 +171,74 @@ fn a_damaged_file_is_named_with_what_to_do() {
     fs::write(&first, &bytes[..bytes.len() / 2]).unwrap();
     fs::copy(&first, &second).unwrap();
     let proposals = open(root.path(), &source);
-    for (index, name) in [(0, "000000.boxes"), (IMAGES - 1, "000001.boxes")] {
+    for (index, name) in [(0, "000000.npz"), (IMAGES - 1, "000001.npz")] {
         let error = format!("{:#}", proposals.boxes(&Numbered, index).unwrap_err());
-        for part in [name, "remove that file and run again", "truncated"] {
+        for part in [name, "remove that file and build again", "truncated"] {
             assert!(error.contains(part), "{error}");
         }
     }
     fs::remove_file(&first).unwrap();
     build(&proposals, SKIP).unwrap();
     assert_eq!(fs::read(&first).unwrap(), bytes);
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_apart() {
+    let root = tempfile::tempdir().unwrap();
+    build(&open(root.path(), &Source::default()), SKIP).unwrap();
+    let [first, second] = shards(root.path()).try_into().unwrap();
+    let (bytes, other) = (fs::read(&first).unwrap(), fs::read(&second).unwrap());
+    // The first member that is not `about.json`, past its local header.
+    let data = bytes.windows(5).position(|name| name == b"0.npy").unwrap() + 20;
+    let mut flipped = bytes.clone();
+    flipped[data] ^= 0x10;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let foreign = ProposalStore::open(elsewhere.path(), &key(serde_json::json!({ "scale": 2 }))).unwrap();
+    let images: Vec<_> = (0..ProposalStore::SHARD).map(|index| (index.to_string(), Vec::new())).collect();
+    assert!(foreign.keep(0, &images).unwrap());
+    let foreign = fs::read(shards(elsewhere.path()).remove(0)).unwrap();
+    let cases = [
+        (bytes[..bytes.len() - 40].to_vec(), "truncated"),
+        (flipped, "image 0 are damaged"),
+        (b"not an archive".to_vec(), "no file of a store"),
+        (other, "it is shard 1, renamed"),
+        (foreign, "computed from something else"),
+    ];
+    for (spoilt, expected) in cases {
+        fs::write(&first, &spoilt).unwrap();
+        let proposals = open(root.path(), &Source::default());
+        let error = format!("{:#}", proposals.boxes(&Numbered, 0).unwrap_err());
+        for part in [expected, "000000.npz (shard 0)"] {
+            assert!(error.contains(part), "{error} / {part}");
+        }
+    }
+}
+
+#[test]
+fn a_run_on_few_images_makes_the_files_of_a_whole_build() {
+    let (few, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let proposals = open(few.path(), &Source::default());
+    proposals.build(&Numbered, 3, SKIP, &mut |_, _| Ok(())).unwrap();
+    assert_eq!(proposals.store().unwrap().stored(), ProposalStore::SHARD);
+    build(&open(whole.path(), &Source::default()), SKIP).unwrap();
+    let [first] = shards(few.path()).try_into().unwrap();
+    assert_eq!(fs::read(first).unwrap(), fs::read(&shards(whole.path())[0]).unwrap());
+}
+
+#[test]
+fn boxes_from_elsewhere_are_kept_once_and_never_overwritten() {
+    let root = tempfile::tempdir().unwrap();
+    let store = ProposalStore::open(root.path(), &key(serde_json::json!({ "name": "elsewhere" }))).unwrap();
+    let images = |boxes: Vec<BoundingBox>| -> Vec<_> {
+        (0..ProposalStore::SHARD).map(|index| (index.to_string(), boxes.clone())).collect()
+    };
+    let boxes = expected(5).to_vec();
+    assert!(store.keep(0, &images(boxes.clone())).unwrap());
+    assert!(!store.keep(0, &images(boxes.clone())).unwrap(), "the same again");
+    let error = store.keep(0, &images(Vec::new())).unwrap_err().to_string();
+    assert!(error.contains("000000.npz") && error.contains("other boxes"), "{error}");
+    assert_eq!(store.boxes(9).unwrap(), boxes);
+    assert!(store.keep(1, &images(boxes)).unwrap_err().to_string().contains("64 images for the 10"));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The command line of `univip`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use univip_core::dataset::Split;
 
 /// Self-supervised pre-training from scenes of many objects.
 #[derive(Parser)]
@@ -12,6 +13,7 @@ use std::path::PathBuf;
   univip ablate all --dry-run                 what would run, and how long it would take
   univip recipe show table7/d --scale small   every resolved value and where it comes from
   univip recipe diff table7/d table7/e        what two rows differ in
+  univip proposals build --data coco=DIR      the boxes of all of COCO, made once
   univip plugins                              what can be named in a recipe
 
 Exit codes: 0 done, 1 a row failed, 2 a command or recipe that cannot be used, 130 interrupted.")]
@@ -38,6 +40,9 @@ A finished run is reused, an interrupted one goes on; rows with the same recipe 
     /// Show or compare recipes
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// Make, bring in, take out or look at stored boxes
+    #[command(subcommand)]
+    Proposals(ProposalsCommand),
     /// List what can be named in a recipe: kind, name, crate, version, what it is
     Plugins,
 }
@@ -120,4 +125,121 @@ pub enum RecipeCommand {
         #[command(flatten)]
         layers: Layers,
     },
+}
+
+/// `univip proposals`
+#[derive(Subcommand)]
+pub enum ProposalsCommand {
+    /// Make the boxes of every image of a split, or what is left of them
+    #[command(after_help = "Examples:
+  univip proposals build --data coco=photos/coco
+  univip proposals build --data coco=photos/coco --split val2017 --mode quality --jobs 8
+  univip proposals build --data image-folder=photos/clothes --set proposal.selective-search.min_size=50
+
+A whole store is left as it is, a killed build goes on, and other parameters make another store. A run with the
+same --runs, data and parameters finds the boxes; without them it makes the same ones itself.")]
+    Build {
+        #[command(flatten)]
+        store: StoreChoice,
+        /// Threads; 0 is one a core
+        #[arg(long, default_value_t = 0)]
+        jobs: usize,
+    },
+    /// Put boxes of another program into a store
+    #[command(after_help = "Examples:
+  univip proposals import train2017.json --name orl --data coco=photos/coco
+  univip ablate table7 --data coco=photos/coco --set proposals.use=imported --set proposal.imported.name=orl
+
+Reads {\"139\": [[x, y, width, height], ...], ...}, by image id or file name, and ORL's
+{\"bbox\": [[[x, y, width, height], ...], ...]}, in the order of the dataset.")]
+    Import {
+        /// The JSON file
+        file: PathBuf,
+        /// What recipes call these boxes: `proposal.imported.name`
+        #[arg(long, default_value = "imported")]
+        name: String,
+        #[command(flatten)]
+        store: StoreChoice,
+    },
+    /// Write the boxes of a whole store as JSON, unfiltered and in order
+    #[command(after_help = "Examples:
+  univip proposals export boxes.json --data coco=photos/coco
+  univip proposals export boxes.json --orl --data coco=photos/coco --split val")]
+    Export {
+        /// The JSON file to write
+        file: PathBuf,
+        /// As ORL reads it: one list, in the order of the dataset
+        #[arg(long)]
+        orl: bool,
+        #[command(flatten)]
+        store: StoreChoice,
+    },
+    /// Count the boxes before and after the filter (A.3), and what they find of the annotated objects
+    #[command(after_help = "Examples:
+  univip proposals stats --data coco=photos/coco
+  univip proposals stats --data coco=photos/coco --set proposals.limits.min_side=96
+  univip proposals stats --data fashion-scenes --scale small --set proposals.use=ground-truth")]
+    Stats {
+        /// Where the picture is written
+        #[arg(long, value_name = "FILE", default_value = "reports/out/proposals.svg")]
+        picture: PathBuf,
+        #[command(flatten)]
+        store: StoreChoice,
+    },
+}
+
+/// Which store.
+#[derive(Args)]
+pub struct StoreChoice {
+    #[command(flatten)]
+    pub layers: StoreLayers,
+    /// Which images; COCO's names of the directories mean the same
+    #[arg(long, value_enum, default_value_t = SplitChoice::Train)]
+    pub split: SplitChoice,
+    /// The preset of selective search: fast or quality
+    #[arg(long)]
+    pub mode: Option<String>,
+    /// Where run directories and stores are kept
+    #[arg(long, default_value = "runs")]
+    pub runs: PathBuf,
+}
+
+/// What is laid over the base recipe.
+#[derive(Args, Clone)]
+pub struct StoreLayers {
+    /// The images: a dataset, or a dataset and where it is (coco=DIR)
+    #[arg(long, value_name = "NAME[=ROOT]")]
+    pub data: Option<String>,
+    /// Whose limits `stats` applies: paper (A.3), small, smoke, ...
+    #[arg(long, default_value = "paper")]
+    pub scale: String,
+    /// A value of the recipe, as a.b=c; later ones win
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl From<StoreLayers> for Layers {
+    fn from(StoreLayers { data, scale, set }: StoreLayers) -> Self {
+        Self { scale, set, data, probe_data: None }
+    }
+}
+
+/// A split, also by COCO's name of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SplitChoice {
+    /// What networks learn from
+    #[value(alias = "train2017")]
+    Train,
+    /// What they are measured on
+    #[value(alias = "val2017")]
+    Val,
+}
+
+impl From<SplitChoice> for Split {
+    fn from(choice: SplitChoice) -> Self {
+        match choice {
+            SplitChoice::Train => Split::Train,
+            SplitChoice::Val => Split::Val,
+        }
+    }
 }

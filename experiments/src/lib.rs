@@ -12,6 +12,7 @@ mod estimate;
 mod machine;
 mod observers;
 mod plan;
+mod proposals;
 mod run;
 mod run_directory;
 
@@ -90,6 +91,11 @@ fn command(command: Command) -> Result<u8> {
             print!("{}", diff(&library.load(&a)?, &library.load(&b)?));
             Ok(0)
         }
+        Command::Proposals(command) => {
+            stop_on_interrupt("stopping after these images; again to leave at once")?;
+            proposals::command(command, &registry, &STOP)?;
+            Ok(0)
+        }
         Command::Plugins => {
             print!("{}", plugins(&registry));
             Ok(0)
@@ -98,18 +104,24 @@ fn command(command: Command) -> Result<u8> {
 }
 
 fn execute(plan: &Plan, title: &str, registry: &Registry, running: &Running) -> Result<u8> {
-    ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            // Asked twice: leave now. Whatever is on disk is whole, as after any kill.
-            std::process::exit(INTERRUPTED.into());
-        }
-        eprintln!("stopping after this step; again to leave at once");
-    })?;
+    stop_on_interrupt("stopping after this step; again to leave at once")?;
     Ok(match ablate(plan, title, registry, &running.runs, running.force, &STOP)? {
         Outcome::Finished => 0,
         Outcome::Failed(_) => FAILED,
         Outcome::Interrupted => INTERRUPTED,
     })
+}
+
+/// Has Ctrl-C set [`STOP`] and say so.
+fn stop_on_interrupt(message: &'static str) -> Result<()> {
+    ctrlc::set_handler(move || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            // Asked twice: leave now. Whatever is on disk is whole, as after any kill.
+            std::process::exit(INTERRUPTED.into());
+        }
+        eprintln!("{message}");
+    })?;
+    Ok(())
 }
 
 /// Where the project's recipes are, and what the command line lays over them.

@@ -2,7 +2,7 @@
 
 use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
-use crate::{device, machine};
+use crate::{device, machine, proposals};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use univip_core::evaluate::{EvaluationContext, Metric};
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
 use univip_core::nn::layout::to_torchvision;
-use univip_core::proposals::{BuildOptions, Proposals, StoreKey};
+use univip_core::proposals::{BuildOptions, Proposals};
 use univip_core::recipe::{ProbeDataChoice, Recipe};
 use univip_core::registry::{Kind, Registry};
 
@@ -102,10 +102,10 @@ fn phases(
         clock = Instant::now();
     };
     let dataset = open(job.recipe, registry, "data.use", &settings.data.name, Split::Train)?;
-    let dataset: Arc<dyn Dataset> = Arc::new(Limited::first(dataset, settings.data.limit));
+    let dataset = Arc::new(Limited::first(dataset, settings.data.limit));
     record.check_data(&dataset.digest())?;
 
-    let proposals = proposals(job, registry, &*dataset, observers, stop)?;
+    let proposals = proposals(job, registry, &dataset, observers, stop)?;
     lap(record, "proposals");
 
     let mut engine = Engine::new(job.recipe, registry, job.seed, dataset, Arc::new(proposals), &device)?;
@@ -128,23 +128,12 @@ fn phases(
 fn proposals(
     job: &Job<'_>,
     registry: &Registry,
-    dataset: &dyn Dataset,
+    dataset: &Limited,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<Proposals> {
     let settings = &job.recipe.settings;
-    let name = &settings.proposals.name;
-    let plugin = registry.get(Kind::Proposals, name, &job.recipe.origin("proposals.use"), "proposals.use")?;
-    let table = job.recipe.table(Kind::Proposals, name);
-    let key = StoreKey {
-        source: name.clone(),
-        version: plugin.version.into(),
-        parameters: (plugin.resolve)(&table)?,
-        dataset: dataset.digest(),
-        images: dataset.len(),
-    };
-    let root = job.runs.join("proposals");
-    let proposals = Proposals::open(plugin.proposals(&table)?, settings.proposals.limits, &root, &key)?;
+    let proposals = proposals::open(job.recipe, registry, dataset.whole(), job.runs)?;
     // An untrained backbone needs no boxes, nor does a run without instances.
     if settings.train.epochs > 0 && settings.views.instances > 0 {
         let options = BuildOptions { threads: 0, broken: settings.loader.broken };
@@ -154,7 +143,7 @@ fn proposals(
             }
             observers.observe(&Event::Progress { task: "proposals".into(), done, total })
         };
-        let skipped = proposals.build(dataset, options, &mut progress)?;
+        let skipped = proposals.build(dataset.whole(), dataset.len(), options, &mut progress)?;
         for skipped in skipped {
             observers.observe(&Event::Warning { message: format!("no boxes: {skipped}") })?;
         }

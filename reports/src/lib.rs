@@ -7,6 +7,7 @@
 //! Numbers are shown together only if they are the same kind of number: same scale, data, probe data,
 //! protocol and split. Whatever differs in one of these gets a table of its own.
 
+pub mod bench;
 pub mod compare;
 pub mod frame;
 pub mod lines;

@@ -24,6 +24,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Shows what `cargo xtask bench` measured, and writes Markdown, CSV and SVG beside the file
+    Bench {
+        /// The measured lines
+        lines: PathBuf,
+    },
     /// Shows in which recipe values and numbers runs differ
     Compare {
         /// Two or more run directories
@@ -37,6 +42,7 @@ Examples:
   univip-reports                          every table that has a plan under runs/
   univip-reports --table table7           one table
   univip-reports --out pages runs more    runs of two places, pages in pages/
+  univip-reports bench reports/out/bench/proposals.jsonl
   univip-reports compare runs/table7-a-* runs/table7-e-*
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
@@ -45,11 +51,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Some(Command::Compare { runs }) => univip_reports::compare::compare(&runs, width()),
+        Some(Command::Bench { lines }) => {
+            univip_reports::bench::bench(&lines, width()).map(|(text, paths)| text + &listed(&paths))
+        }
         None => univip_reports::report(&arguments.runs, arguments.table.as_deref(), &arguments.out, width())
-            .map(|report| {
-                let paths = report.paths.iter().map(|path| format!("{}\n", path.display()));
-                report.text + &paths.collect::<String>()
-            }),
+            .map(|report| report.text + &listed(&report.paths)),
     };
     match done {
         // A reader that stops reading, such as `head`, is no failure.
@@ -59,6 +65,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// One path a line.
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| format!("{}\n", path.display())).collect()
 }
 
 /// The terminal's width as the shell states it, within what a table can use.

@@ -3,7 +3,9 @@
 mod axis;
 mod curves;
 mod dots;
+mod seconds;
 mod svg;
 
 pub use curves::curves;
 pub use dots::dots;
+pub use seconds::seconds;

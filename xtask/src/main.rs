@@ -1,5 +1,6 @@
 //! Project chores. Spawns cargo, so that its own build takes seconds and its dependencies are few.
 
+mod bench;
 mod new_plugin;
 mod spawn;
 
@@ -16,6 +17,7 @@ use std::process::ExitCode;
   cargo xtask ablate table7 --row d --seeds 0,1,2    one row, three seeds
   cargo xtask ablate all --dry-run                   what would run, and how long it would take
   cargo xtask report --table table7                  the table again, from what is in runs/
+  cargo xtask bench proposals                        selective search beside OpenCV's
   cargo xtask new-plugin loss my-loss                a plugin crate that runs at once")]
 struct Cli {
     #[command(subcommand)]
@@ -38,6 +40,13 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure ours beside a peer, in turns, and write Markdown, CSV and a picture
+    #[command(after_help = "Examples:
+  cargo xtask bench proposals
+  cargo xtask bench proposals --python venv/bin/python --images photos --pairs 5
+
+Without the peer ours runs alone, and the text says what is missing.")]
+    Bench(bench::Options),
     /// Write a plugin crate into plugins/ and link it
     NewPlugin {
         /// What it is
@@ -67,6 +76,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
             spawn::build()?;
             Ok(spawn::run("univip-reports", &arguments)?.into())
         }
+        Chore::Bench(options) => Ok(bench::bench(&options)?.into()),
         Chore::NewPlugin { kind, name, workspace } => {
             for line in new_plugin::write(&workspace, kind, &name)? {
                 println!("{line}");

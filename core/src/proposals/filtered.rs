@@ -4,24 +4,17 @@ use super::store::{BuildOptions, ProposalStore, StoreKey};
 use super::{BoxLimits, ProposalSource};
 use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::Path;
-use std::sync::OnceLock;
 
 /// The filtered boxes of a dataset's images, by index.
 ///
-/// Boxes of a source that is [`ProposalSource::stored`] are read from disk when they are first asked for
-/// and kept in memory as filtered; those of other sources are computed each time.
+/// Boxes of a source that is [`ProposalSource::stored`] are read from disk, one image at a time; those of other
+/// sources are computed each time.
 pub struct Proposals {
     source: Box<dyn ProposalSource>,
     limits: BoxLimits,
-    stored: Option<Stored>,
-}
-
-struct Stored {
-    store: ProposalStore,
-    /// The filtered boxes of each shard's images.
-    shards: Vec<OnceLock<Vec<Vec<BoundingBox>>>>,
+    store: Option<ProposalStore>,
 }
 
 impl Proposals {
@@ -32,48 +25,47 @@ impl Proposals {
         root: &Path,
         key: &StoreKey,
     ) -> Result<Self> {
-        let stored = if source.stored() {
-            let store = ProposalStore::open(root, key)?;
-            let shards = std::iter::repeat_with(OnceLock::new).take(store.shards()).collect();
-            Some(Stored { store, shards })
-        } else {
-            None
-        };
-        Ok(Self { source, limits, stored })
+        let store = if source.stored() { Some(ProposalStore::open(root, key)?) } else { None };
+        Ok(Self { source, limits, store })
     }
 
-    /// Computes what is not on disk yet, as [`ProposalStore::build`] says; nothing where nothing is stored.
+    /// Where boxes are kept, if the source's are.
+    pub fn store(&self) -> Option<&ProposalStore> {
+        self.store.as_ref()
+    }
+
+    /// Computes what is not on disk yet of the first `images` images, as [`ProposalStore::build`] says; nothing
+    /// where nothing is stored. `dataset` is the whole one, whatever part of it a run looks at.
     pub fn build(
         &self,
         dataset: &dyn Dataset,
+        images: usize,
         options: BuildOptions,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Vec<String>> {
-        match &self.stored {
-            Some(Stored { store, .. }) => store.build(dataset, &*self.source, options, progress),
+        match &self.store {
+            Some(store) => store.build(dataset, &*self.source, images, options, progress),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// All boxes of image `index`, best first.
+    ///
+    /// # Errors
+    /// When the boxes are not on disk ([`Proposals::build`] was not called) or cannot be computed.
+    pub fn unfiltered(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
+        match &self.store {
+            Some(store) => store.boxes(index),
+            None => self.source.propose(dataset, index),
+        }
+        .with_context(|| format!("proposals of image {}", dataset.id(index)))
     }
 
     /// The boxes of image `index` within the limits, best first.
     ///
     /// # Errors
-    /// When the boxes are not on disk ([`Proposals::build`] was not called) or cannot be computed.
+    /// As [`Proposals::unfiltered`].
     pub fn boxes(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
-        let Some(Stored { store, shards }) = &self.stored else {
-            let boxes = self.source.propose(dataset, index);
-            let boxes = boxes.with_context(|| format!("proposals of image {}", dataset.id(index)))?;
-            return Ok(self.limits.filter(&boxes));
-        };
-        if index >= store.len() {
-            bail!("there are proposals for {} images, and none for image {index}", store.len());
-        }
-        let (shard, place) = (index / ProposalStore::SHARD, index % ProposalStore::SHARD);
-        if let Some(images) = shards[shard].get() {
-            return Ok(images[place].clone());
-        }
-        let images: Vec<_> = store.read(shard)?.iter().map(|boxes| self.limits.filter(boxes)).collect();
-        // Another thread may have read the same shard meanwhile: its boxes are the same.
-        Ok(shards[shard].get_or_init(|| images)[place].clone())
+        Ok(self.limits.filter(&self.unfiltered(dataset, index)?))
     }
 }

@@ -1,6 +1,7 @@
 //! Boxes on disk: computed once, unfiltered, and read by every run that needs the same ones.
 
-use super::{ProposalSource, shard};
+use super::ProposalSource;
+use super::shard::{self, Identity, Index};
 use crate::dataset::Dataset;
 use crate::error::ImageError;
 use crate::files::write_atomic;
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 
@@ -31,15 +33,15 @@ pub struct StoreKey {
     pub images: usize,
 }
 
-/// A directory of files of boxes, 256 images each, for one [`StoreKey`].
+/// A directory of files of boxes, 64 images each, for one [`StoreKey`].
 ///
 /// A file is written to a temporary name and renamed when it is on disk: a build that is killed goes on
-/// with the first file that is missing, and several processes may build at once.
+/// with the first file that is missing, and several processes may build and read at once.
 #[derive(Debug)]
 pub struct ProposalStore {
     directory: PathBuf,
-    key: [u8; 32],
-    images: usize,
+    identity: Identity,
+    indices: Vec<OnceLock<Index>>,
 }
 
 /// How [`ProposalStore::build`] goes about it.
@@ -55,15 +57,16 @@ impl ProposalStore {
     /// The store of `key` below `root`, made when it is new. Its `key.json` tells a person what is in it.
     pub fn open(root: &Path, key: &StoreKey) -> Result<Self> {
         let text = serde_json::to_string_pretty(key)?;
-        let digest: [u8; 32] = Sha256::digest(&text).into();
-        let name: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        let directory = root.join(format!("{}-{name}", key.source));
+        let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let directory = root.join(format!("{}-{}", key.source, &sha256[..16]));
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         let described = directory.join("key.json");
         if !described.exists() {
             write_atomic(&described, text.as_bytes())?;
         }
-        Ok(Self { directory, key: digest, images: key.images })
+        let shards = key.images.div_ceil(Self::SHARD);
+        let indices = std::iter::repeat_with(OnceLock::new).take(shards).collect();
+        Ok(Self { directory, identity: Identity { key: key.clone(), sha256 }, indices })
     }
 
     /// Where its files are.
@@ -73,27 +76,34 @@ impl ProposalStore {
 
     /// The number of images.
     pub fn len(&self) -> usize {
-        self.images
+        self.identity.key.images
     }
 
     /// Whether there is no image.
     pub fn is_empty(&self) -> bool {
-        self.images == 0
+        self.len() == 0
     }
 
-    /// Images a file, but for the last one.
-    pub const SHARD: usize = 256;
+    /// Images a file, but for the last one: what a killed build loses at most, for each thread.
+    pub const SHARD: usize = 64;
 
     /// The number of files of a whole store.
     pub fn shards(&self) -> usize {
-        self.images.div_ceil(Self::SHARD)
+        self.indices.len()
     }
 
-    /// Computes the files that are missing; a whole store is left as it is. The boxes do not depend on
-    /// the number of threads.
+    /// The number of images whose boxes are on disk.
+    pub fn stored(&self) -> usize {
+        let there = (0..self.shards()).filter(|shard| self.path(*shard).exists());
+        there.map(|shard| self.range(shard).len()).sum()
+    }
+
+    /// Computes the files that are missing for the first `images` images; those that are there are left as they
+    /// are. Each file is that of a whole build, so that a run on few images and one on all share it. The bytes do
+    /// not depend on the number of threads.
     ///
-    /// `progress` is called on this thread with the images done and all images, those found on disk
-    /// included; its error stops the build, and what is on disk stays.
+    /// `progress` is called on this thread with the images done and all of those files' images, what was found on
+    /// disk included; its error stops the build, and what is on disk stays.
     ///
     /// Returns the images that could not be read, with the reason, where `options` says to skip them:
     /// they are stored without a box. Remove the directory to have them read again.
@@ -101,15 +111,20 @@ impl ProposalStore {
         &self,
         dataset: &dyn Dataset,
         source: &dyn ProposalSource,
+        images: usize,
         options: BuildOptions,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Vec<String>> {
         let all = dataset.len();
-        ensure!(all == self.images, "the store is for {} images, the dataset has {all}", self.images);
-        let missing: Vec<usize> = (0..self.shards()).filter(|shard| !self.path(*shard).exists()).collect();
-        let left: usize = missing.iter().map(|shard| self.range(*shard).len()).sum();
-        let mut done = (self.images - left) as u64;
-        progress(done, self.images as u64)?;
+        ensure!(all == self.len(), "the store is for {} images, the dataset has {all}", self.len());
+        let shards = images.div_ceil(Self::SHARD).min(self.shards());
+        let missing: Vec<usize> = (0..shards).filter(|shard| !self.path(*shard).exists()).collect();
+        let count = |shards: &mut dyn Iterator<Item = usize>| -> u64 {
+            shards.map(|shard| self.range(shard).len() as u64).sum()
+        };
+        let all = count(&mut (0..shards));
+        let mut done = all - count(&mut missing.iter().copied());
+        progress(done, all)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
         let stop = AtomicBool::new(false);
         let (ticks, ticked) = mpsc::channel();
@@ -121,7 +136,7 @@ impl ProposalStore {
             for () in ticked {
                 done += 1;
                 if told.is_ok() {
-                    told = progress(done, self.images as u64);
+                    told = progress(done, all);
                     stop.store(told.is_err(), Ordering::Relaxed);
                 }
             }
@@ -130,24 +145,58 @@ impl ProposalStore {
         })
     }
 
-    /// The boxes of the images [`Self::range`] of a shard.
+    /// Keeps the boxes of all images of a shard that came from elsewhere; `true` where they are new.
     ///
     /// # Errors
-    /// Naming the file, when it is missing, truncated, damaged or another store's.
-    pub fn read(&self, shard: usize) -> Result<Vec<Vec<BoundingBox>>> {
+    /// When the shard is there with other boxes: nothing is ever overwritten.
+    pub fn keep(&self, shard: usize, images: &[(String, Vec<BoundingBox>)]) -> Result<bool> {
+        let range = self.range(shard);
+        ensure!(images.len() == range.len(), "{} images for the {} of a shard", images.len(), range.len());
+        let bytes = shard::encode(&self.identity, shard, images)?;
         let path = self.path(shard);
-        let remedy = || format!("proposals {}: remove that file and run again", path.display());
-        let bytes = fs::read(&path).with_context(remedy)?;
-        shard::decode(&bytes, &self.key, shard as u32, self.range(shard).len()).with_context(remedy)
+        if path.exists() {
+            let same = fs::read(&path).with_context(|| format!("reading {}", path.display()))? == bytes;
+            ensure!(same, "proposals {}: it is there already, with other boxes", path.display());
+            return Ok(false);
+        }
+        write_atomic(&path, &bytes)?;
+        Ok(true)
+    }
+
+    /// The boxes of an image, unfiltered and in order. Reads only them: the file they are in is opened and its
+    /// table of contents remembered.
+    ///
+    /// # Errors
+    /// Naming the file and the shard, when it is missing, truncated, damaged or another store's.
+    pub fn boxes(&self, image: usize) -> Result<Vec<BoundingBox>> {
+        ensure!(
+            image < self.len(),
+            "there are proposals for {} images, and none for image {image}",
+            self.len()
+        );
+        let (shard, place) = (image / Self::SHARD, image % Self::SHARD);
+        let path = self.path(shard);
+        let remedy =
+            || format!("proposals {} (shard {shard}): remove that file and build again", path.display());
+        let index = match self.indices[shard].get() {
+            Some(index) => index,
+            None => {
+                let images = self.range(shard).len();
+                let index = Index::open(&path, &self.identity.sha256, shard, images).with_context(remedy)?;
+                // Another thread may have read it meanwhile: it is the same.
+                self.indices[shard].get_or_init(|| index)
+            }
+        };
+        index.read(&path, place).with_context(remedy)
     }
 
     /// The images of a shard.
     pub fn range(&self, shard: usize) -> Range<usize> {
-        shard * Self::SHARD..((shard + 1) * Self::SHARD).min(self.images)
+        shard * Self::SHARD..((shard + 1) * Self::SHARD).min(self.len())
     }
 
     fn path(&self, shard: usize) -> PathBuf {
-        self.directory.join(format!("{shard:06}.boxes"))
+        self.directory.join(format!("{shard:06}.npz"))
     }
 }
 
@@ -164,9 +213,9 @@ impl Build<'_> {
     fn shards(&self, missing: &[usize], ticks: Sender<()>) -> Result<Vec<String>> {
         let mut skipped = Vec::new();
         for &shard in missing {
-            let images: Vec<Image> = self
-                .store
-                .range(shard)
+            let range = self.store.range(shard);
+            let images: Vec<Image> = range
+                .clone()
                 .into_par_iter()
                 .map_with(ticks.clone(), |ticks, index| {
                     let image = self.image(index)?;
@@ -178,10 +227,13 @@ impl Build<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 break;
             }
-            let (boxes, broken): (Vec<_>, Vec<_>) =
-                images.into_iter().map(|image| (image.boxes, image.broken)).unzip();
-            skipped.extend(broken.into_iter().flatten());
-            write_atomic(&self.store.path(shard), &shard::encode(&self.store.key, shard as u32, &boxes))?;
+            let mut named = Vec::with_capacity(images.len());
+            for (index, image) in range.zip(images) {
+                skipped.extend(image.broken);
+                named.push((self.dataset.id(index), image.boxes));
+            }
+            let bytes = shard::encode(&self.store.identity, shard, &named)?;
+            write_atomic(&self.store.path(shard), &bytes)?;
         }
         Ok(skipped)
     }

@@ -12,14 +12,16 @@ use crate::texture::Texture;
 use image::RgbImage;
 use rand::Rng;
 use rayon::prelude::*;
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use univip_core::geometry::BoundingBox;
 use univip_core::seed::stream;
 
 /// The boxes of an image, best first, without duplicates, each inside the image.
 ///
-/// Regions of the highest level of a hierarchy come first; within a level, in the order of the colour spaces,
-/// scales and strategies of `parameters`. The boxes are the same for any number of threads.
+/// Regions of the highest level of a hierarchy come first; within a level they are sorted by their corners, which
+/// the algorithm leaves open and which lets a list take less room on disk. The boxes are the same for any number of
+/// threads.
 pub fn selective_search(image: &RgbImage, parameters: &Parameters) -> Vec<BoundingBox> {
     if image.width() == 0 || image.height() == 0 {
         return Vec::new();
@@ -29,7 +31,7 @@ pub fn selective_search(image: &RgbImage, parameters: &Parameters) -> Vec<Boundi
     let found: Vec<Vec<Grouped>> = parameters.spaces.par_iter().map(search).collect();
     let mut regions: Vec<Grouped> = found.into_iter().flatten().collect();
     match parameters.seed {
-        None => regions.sort_by_key(|region| std::cmp::Reverse(region.level)),
+        None => regions.sort_by_key(|region| (Reverse(region.level), corners(&region.bounding_box))),
         Some(seed) => {
             let mut random = stream(seed, "selective-search", &[]);
             regions.sort_by_cached_key(|region| {
@@ -44,6 +46,11 @@ pub fn selective_search(image: &RgbImage, parameters: &Parameters) -> Vec<Boundi
         .map(|region| region.bounding_box)
         .filter(|bounding_box| seen.insert(*bounding_box))
         .collect()
+}
+
+/// Left, top, right, bottom.
+fn corners(bounding_box: &BoundingBox) -> [u32; 4] {
+    [bounding_box.x, bounding_box.y, bounding_box.right(), bounding_box.bottom()]
 }
 
 fn search_space(

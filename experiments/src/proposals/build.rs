@@ -1,0 +1,55 @@
+//! `univip proposals build`.
+
+use super::{Opened, bar};
+use anyhow::{Result, bail};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use univip_core::error::Interrupted;
+use univip_core::proposals::BuildOptions;
+
+/// Computes what is missing of a store, on `jobs` threads (0: one a core), until it is whole or `stop` is set.
+pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
+    let store = opened.store()?;
+    let images = opened.dataset.len();
+    let before = store.stored();
+    let place = store.directory().display();
+    if before == images {
+        println!("{place}: whole already, {images} images");
+        return Ok(());
+    }
+    let bar = bar(images, &opened.recipe.settings.proposals.name);
+    bar.set_position(before as u64);
+    bar.reset_eta();
+    let start = Instant::now();
+    let mut progress = |done, total| {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Interrupted { step: 0 }.into());
+        }
+        bar.set_length(total);
+        bar.set_position(done);
+        Ok(())
+    };
+    let options = BuildOptions { threads: jobs, broken: opened.recipe.settings.loader.broken };
+    let built = opened.proposals.build(&*opened.dataset, images, options, &mut progress);
+    bar.finish_and_clear();
+    let skipped = match built {
+        Ok(skipped) => skipped,
+        Err(error) if error.is::<Interrupted>() => {
+            let kept = store.stored();
+            let said = format!("{place}: {kept} of {images} images are kept; run the same command to go on");
+            return Err(error.context(said));
+        }
+        Err(error) => return Err(error),
+    };
+    skipped.iter().for_each(|skipped| eprintln!("warning: no boxes: {skipped}"));
+    let seconds = start.elapsed().as_secs_f64();
+    let made = images - before;
+    println!(
+        "{place}: {made} images made in {seconds:.1} s ({:.1} a second), {before} were there",
+        made as f64 / seconds
+    );
+    if !skipped.is_empty() && skipped.len() == made {
+        bail!("not one image could be read; check --data");
+    }
+    Ok(())
+}

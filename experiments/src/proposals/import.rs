@@ -1,0 +1,260 @@
+//! `univip proposals import`: JSON of OpenCV users and of ORL into the store.
+
+use super::{Opened, bar};
+use anyhow::{Context, Result, anyhow, ensure};
+use indicatif::ProgressBar;
+use serde::Deserializer as _;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+use univip_core::dataset::Dataset;
+use univip_core::geometry::BoundingBox;
+use univip_core::proposals::ProposalStore;
+
+/// Reads a file of `[x, y, width, height]` boxes, of either form, into the store of the imports called `name`:
+///
+/// - `{"139": [[x, y, width, height], ...], ...}`, from image ids or file names to their boxes;
+/// - `{"bbox": [[[x, y, width, height], ...], ...]}`, ORL's, in the order of the dataset's images.
+///
+/// The file is read as a stream; boxes wait in memory only until their shard is complete, which in a file that is
+/// in the dataset's order is at once.
+pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
+    let store = opened.store()?;
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let mut incoming = Incoming::new(&*opened.dataset, store);
+    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
+    let read = json.deserialize_map(Images { incoming: &mut incoming }).and_then(|()| json.end());
+    // A message of ours reaches us through serde, and says what it wants to say.
+    read.map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    let Incoming { found, foreign, .. } = incoming;
+    let all = opened.dataset.len();
+    ensure!(
+        found > 0,
+        "{}: none of its {foreign} images is in the dataset; check --data and --split",
+        path.display()
+    );
+    let new = incoming.finish()?;
+    println!("{}: {found} images, {new} new shards", store.directory().display());
+    if found < all {
+        eprintln!("warning: {} images have no boxes in {}", all - found, path.display());
+    }
+    if foreign > 0 {
+        eprintln!("warning: {foreign} images of {} are not in the dataset", path.display());
+    }
+    println!("use it with --set proposals.use=imported --set proposal.imported.name={name}");
+    Ok(())
+}
+
+/// Boxes on their way into the store.
+struct Incoming<'a> {
+    dataset: &'a dyn Dataset,
+    store: &'a ProposalStore,
+    /// The images by id, and by id without leading zeros and the ending of a file name.
+    names: HashMap<String, usize>,
+    /// The boxes of the images of unfinished shards.
+    waiting: HashMap<usize, Vec<BoundingBox>>,
+    /// Images of each shard that are still to come.
+    missing: Vec<usize>,
+    found: usize,
+    foreign: usize,
+    new: usize,
+    bar: ProgressBar,
+}
+
+impl<'a> Incoming<'a> {
+    fn new(dataset: &'a dyn Dataset, store: &'a ProposalStore) -> Self {
+        Self {
+            dataset,
+            store,
+            names: (0..dataset.len()).map(|image| (plain(&dataset.id(image)).to_string(), image)).collect(),
+            waiting: HashMap::new(),
+            missing: (0..store.shards()).map(|shard| store.range(shard).len()).collect(),
+            found: 0,
+            foreign: 0,
+            new: 0,
+            bar: bar(dataset.len(), "import"),
+        }
+    }
+
+    fn take_named(&mut self, name: &str, boxes: &Value) -> Result<()> {
+        match self.names.get(plain(name)) {
+            Some(&image) => self.take(image, boxes),
+            None => {
+                self.foreign += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn take(&mut self, image: usize, boxes: &Value) -> Result<()> {
+        let id = || format!("image {}", self.dataset.id(image));
+        ensure!(
+            image < self.dataset.len(),
+            "it has boxes for more than the dataset's {} images; is it of another split?",
+            self.dataset.len()
+        );
+        let size = self.dataset.size(image).with_context(id)?;
+        let whole = BoundingBox::whole(size);
+        let mut read = Vec::new();
+        for sides in listed(boxes).with_context(id)? {
+            let [x, y, width, height] = sides;
+            let fits =
+                width > 0 && height > 0 && x.checked_add(width).is_some() && y.checked_add(height).is_some();
+            let one = BoundingBox::new(x, y, width, height);
+            ensure!(
+                fits && whole.contains(&one),
+                "{}: box {sides:?} is not inside its {} x {} pixels; expected [x, y, width, height] of this dataset",
+                id(),
+                size.width,
+                size.height
+            );
+            read.push(one);
+        }
+        let shard = image / ProposalStore::SHARD;
+        let twice = self.missing[shard] == 0 || self.waiting.insert(image, read).is_some();
+        ensure!(!twice, "{} stands in it twice", id());
+        self.found += 1;
+        self.missing[shard] -= 1;
+        self.bar.inc(1);
+        if self.missing[shard] == 0 { self.keep(shard) } else { Ok(()) }
+    }
+
+    /// Puts a shard on disk; an image that did not come has no boxes.
+    fn keep(&mut self, shard: usize) -> Result<()> {
+        let image = |image| (self.dataset.id(image), self.waiting.remove(&image).unwrap_or_default());
+        let images: Vec<_> = self.store.range(shard).map(image).collect();
+        let new = self.store.keep(shard, &images).context("give the import another --name")?;
+        self.new += usize::from(new);
+        Ok(())
+    }
+
+    /// Keeps the shards that are not complete; how many shards were new in all.
+    fn finish(mut self) -> Result<usize> {
+        for shard in 0..self.missing.len() {
+            if self.missing[shard] > 0 {
+                self.keep(shard)?;
+            }
+        }
+        self.bar.finish_and_clear();
+        Ok(self.new)
+    }
+}
+
+/// `000000000139.jpg` as `139`.
+fn plain(name: &str) -> &str {
+    let stem =
+        [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"].iter().find_map(|end| name.strip_suffix(end));
+    let stem = stem.unwrap_or(name);
+    let number = stem.trim_start_matches('0');
+    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) { number } else { stem }
+}
+
+/// A list of boxes, or the only box, which ORL's tool writes without its list.
+fn listed(boxes: &Value) -> Result<Vec<[u32; 4]>> {
+    let expected = "expected a list of boxes [x, y, width, height] of whole numbers";
+    let list = boxes.as_array().context(expected)?;
+    if list.first().is_some_and(Value::is_number) {
+        return Ok(vec![sides(boxes).context(expected)?]);
+    }
+    list.iter().map(|one| sides(one).with_context(|| format!("{expected}, found {one}"))).collect()
+}
+
+fn sides(one: &Value) -> Option<[u32; 4]> {
+    let side = |value: &Value| {
+        let number = value.as_f64()?;
+        (number >= 0.0 && number.fract() == 0.0 && number <= f64::from(u32::MAX)).then_some(number as u32)
+    };
+    one.as_array()?.iter().map(side).collect::<Option<Vec<u32>>>()?.try_into().ok()
+}
+
+/// The file's object.
+struct Images<'a, 'b> {
+    incoming: &'a mut Incoming<'b>,
+}
+
+impl<'de> Visitor<'de> for Images<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object from image names to lists of boxes, or ORL's {\"bbox\": [...]}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "bbox" {
+                map.next_value_seed(InOrder { incoming: self.incoming })?;
+            } else {
+                let boxes: Value = map.next_value()?;
+                let taken = self.incoming.take_named(&name, &boxes);
+                taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// ORL's list.
+struct InOrder<'a, 'b> {
+    incoming: &'a mut Incoming<'b>,
+}
+
+impl<'de> DeserializeSeed<'de> for InOrder<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for InOrder<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a list of the boxes of each image")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let mut image = 0;
+        while let Some(boxes) = list.next_element::<Value>()? {
+            let taken = self.incoming.take(image, &boxes);
+            taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
+            image += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_and_numbers_name_the_same_image() {
+        let cases = [
+            ("000000000139.jpg", "139"),
+            ("139", "139"),
+            ("0", "0"),
+            ("dress/01.png", "dress/01"),
+            ("a", "a"),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(plain(name), expected);
+        }
+    }
+
+    #[test]
+    fn boxes_are_lists_of_four_whole_numbers() -> Result<()> {
+        let read = |text: &str| listed(&serde_json::from_str(text)?);
+        assert_eq!(read("[[1, 2, 3, 4], [5.0, 6, 7, 8]]")?, [[1, 2, 3, 4], [5, 6, 7, 8]]);
+        assert_eq!(read("[1, 2, 3, 4]")?, [[1, 2, 3, 4]], "one box, without its list");
+        assert_eq!(read("[]")?, [[0; 4]; 0]);
+        for bad in ["[[1, 2, 3]]", "[[1, 2, 3, -4]]", "[[1, 2, 3, 4.5]]", "{}", "[\"a\"]", "7"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        Ok(())
+    }
+}

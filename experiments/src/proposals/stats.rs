@@ -1,0 +1,190 @@
+//! `univip proposals stats`: how many boxes there are, and how well they find what is annotated.
+
+use super::picture::{Panel, picture};
+use super::{Opened, bar};
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::Path;
+use univip_core::geometry::BoundingBox;
+
+/// Images of COCO's train2017, for the size to expect there.
+const TRAIN2017: f64 = 118_287.0;
+
+/// Prints a table over the images that are stored, and draws it.
+pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
+    let settings = &opened.recipe.settings;
+    let (limits, instances) = (settings.proposals.limits, settings.views.instances);
+    let name = &settings.proposals.name;
+    let images = opened.dataset.len();
+    let mut on_disk = None;
+    if let Some(store) = opened.proposals.store() {
+        let place = store.directory().display();
+        ensure!(
+            store.stored() == images,
+            "{place} has {} of {images} images; run `univip proposals build` with the same options first",
+            store.stored()
+        );
+        on_disk = Some((place.to_string(), size(store.directory())?));
+    }
+    let (mut all, mut kept) = (Vec::with_capacity(images), Vec::with_capacity(images));
+    let mut recalls = vec![
+        Recall::new("first 100", |boxes| boxes[..boxes.len().min(100)].to_vec()),
+        Recall::new("first 500", |boxes| boxes[..boxes.len().min(500)].to_vec()),
+        Recall::new("all", <[BoundingBox]>::to_vec),
+        Recall::new("after the filter", move |boxes| limits.filter(boxes)),
+    ];
+    let bar = bar(images, "statistics");
+    for image in 0..images {
+        let boxes = opened.proposals.unfiltered(&*opened.dataset, image)?;
+        all.push(boxes.len());
+        kept.push(limits.filter(&boxes).len());
+        let annotations = opened.dataset.annotations(image)?;
+        let objects: Vec<_> =
+            annotations.iter().filter(|one| !one.crowd).map(|one| one.bounding_box).collect();
+        recalls.iter_mut().for_each(|recall| recall.add(&boxes, &objects));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+
+    println!("{images} images of {}, boxes of {name}", settings.data.name);
+    if let Some((place, bytes)) = &on_disk {
+        let boxes = all.iter().sum::<usize>().max(1);
+        let each = *bytes as f64 / images as f64;
+        println!(
+            "{place}: {:.1} MB, {:.2} bytes a box; at this rate {:.2} GB for train2017's {TRAIN2017} images",
+            *bytes as f64 / 1e6,
+            *bytes as f64 / boxes as f64,
+            each * TRAIN2017 / 1e9
+        );
+    }
+    println!(
+        "filter: shortest side {} px, aspect {}, IoU {}, cap {}",
+        limits.min_side, limits.max_aspect, limits.max_iou, limits.cap
+    );
+    println!("\n{:<18} {:>8} {:>8} {:>8} {:>8}", "boxes an image", "mean", "median", "least", "most");
+    for (what, counts) in [("before the filter", &all), ("after the filter", &kept)] {
+        let Spread { mean, median, least, most } = Spread::of(counts);
+        println!("{what:<18} {mean:>8.1} {median:>8} {least:>8} {most:>8}");
+    }
+    let few = kept.iter().filter(|&&count| count < instances).count();
+    println!("\n{:.1}% of the images have fewer than K = {instances} boxes", percent(few, images));
+    let objects = recalls[0].objects;
+    if objects > 0 {
+        println!(
+            "\n{:<18} {:>8} {:>8} {:>8}   {objects} annotated objects",
+            "recall, %", "IoU 0.5", "IoU 0.7", "ABO"
+        );
+        for recall in &recalls {
+            let [half, tight, overlap] = recall.percent();
+            println!("{:<18} {half:>8.1} {tight:>8.1} {overlap:>8.1}", recall.name);
+        }
+    }
+    let mut panels = vec![
+        Panel::histogram("Boxes an image, before the filter", &all),
+        Panel::histogram("Boxes an image, after the filter", &kept),
+    ];
+    if objects > 0 {
+        let bars = recalls.iter().map(|recall| (recall.name.to_string(), recall.percent()[0])).collect();
+        panels.push(Panel { title: "Recall at IoU 0.5, %".into(), bars });
+    }
+    if let Some(parent) = svg.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+    }
+    let title = format!("{name} on {images} images of {}", settings.data.name);
+    univip_core::files::write_atomic(svg, picture(&title, &panels).as_bytes())?;
+    println!("\n{}", svg.display());
+    Ok(())
+}
+
+/// The bytes of a directory's files.
+fn size(directory: &Path) -> Result<u64> {
+    let context = || format!("listing {}", directory.display());
+    let mut bytes = 0;
+    for entry in fs::read_dir(directory).with_context(context)? {
+        bytes += entry.and_then(|entry| entry.metadata()).with_context(context)?.len();
+    }
+    Ok(bytes)
+}
+
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+struct Spread {
+    mean: f64,
+    median: usize,
+    least: usize,
+    most: usize,
+}
+
+impl Spread {
+    /// Of at least one count.
+    fn of(counts: &[usize]) -> Self {
+        let mut sorted = counts.to_vec();
+        sorted.sort_unstable();
+        Self {
+            mean: sorted.iter().sum::<usize>() as f64 / sorted.len().max(1) as f64,
+            median: sorted.get(sorted.len() / 2).copied().unwrap_or(0),
+            least: sorted.first().copied().unwrap_or(0),
+            most: sorted.last().copied().unwrap_or(0),
+        }
+    }
+}
+
+/// Which of an image's boxes are looked at.
+type Choice = Box<dyn Fn(&[BoundingBox]) -> Vec<BoundingBox>>;
+
+/// How well some of the boxes find the annotated objects.
+struct Recall {
+    name: &'static str,
+    choice: Choice,
+    objects: usize,
+    half: usize,
+    tight: usize,
+    overlap: f64,
+}
+
+impl Recall {
+    fn new(name: &'static str, choice: impl Fn(&[BoundingBox]) -> Vec<BoundingBox> + 'static) -> Self {
+        Self { name, choice: Box::new(choice), objects: 0, half: 0, tight: 0, overlap: 0.0 }
+    }
+
+    fn add(&mut self, boxes: &[BoundingBox], objects: &[BoundingBox]) {
+        let boxes = (self.choice)(boxes);
+        for object in objects {
+            let best = boxes.iter().map(|one| one.iou(object)).fold(0.0, f32::max);
+            self.objects += 1;
+            self.half += usize::from(best >= 0.5);
+            self.tight += usize::from(best >= 0.7);
+            self.overlap += f64::from(best);
+        }
+    }
+
+    /// Recall at IoU 0.5 and at 0.7, and the average best overlap.
+    fn percent(&self) -> [f64; 3] {
+        let overlap = 100.0 * self.overlap / self.objects.max(1) as f64;
+        [percent(self.half, self.objects), percent(self.tight, self.objects), overlap]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recall_counts_objects_whose_best_box_overlaps_enough() {
+        let object = BoundingBox::new(0, 0, 100, 100);
+        let cases = [
+            // (boxes, recall at 0.5 and 0.7, average best overlap)
+            (vec![], [0.0, 0.0, 0.0]),
+            (vec![BoundingBox::new(0, 0, 100, 50)], [100.0, 0.0, 50.0]),
+            (vec![BoundingBox::new(0, 0, 100, 50), BoundingBox::new(0, 0, 100, 80)], [100.0, 100.0, 80.0]),
+        ];
+        for (boxes, expected) in cases {
+            let mut recall = Recall::new("all", <[BoundingBox]>::to_vec);
+            recall.add(&boxes, &[object]);
+            let found = recall.percent();
+            assert!(found.iter().zip(expected).all(|(one, other)| (one - other).abs() < 1e-4), "{found:?}");
+        }
+    }
+}

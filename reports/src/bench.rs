@@ -1,0 +1,197 @@
+//! A bench's lines as Markdown, CSV and a picture: ours beside a peer, pair by pair.
+
+use crate::plot;
+use crate::text::{TextColumn, TextTable};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The first line: what was measured, and where.
+#[derive(Debug, Deserialize)]
+struct Head {
+    bench: String,
+    machine: String,
+    load: Option<f64>,
+    images: String,
+    missing: Option<String>,
+}
+
+/// One measurement of one side.
+#[derive(Debug, Deserialize)]
+struct Line {
+    case: String,
+    side: String,
+    pair: usize,
+    seconds: f64,
+    peak_bytes: f64,
+    version: String,
+}
+
+/// What a case came to: medians over the pairs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Its name.
+    pub name: String,
+    /// Our seconds and bytes.
+    pub ours: (f64, f64),
+    /// The peer's, where it was measured.
+    pub peer: Option<(f64, f64)>,
+    /// The peer's seconds over ours in the same pair.
+    pub ratio: Option<f64>,
+    /// The number of pairs.
+    pub pairs: usize,
+}
+
+/// Writes `NAME.md`, `NAME.csv` and `NAME.svg` beside a file of lines; the text for a terminal, and the files.
+///
+/// # Errors
+/// When the file is missing or holds anything else.
+pub fn bench(path: &Path, width: usize) -> Result<(String, Vec<PathBuf>)> {
+    let context = || format!("reading the bench {}", path.display());
+    let text = fs::read_to_string(path).with_context(context)?;
+    let (first, rest) = text.split_once('\n').with_context(context)?;
+    let head: Head = serde_json::from_str(first).with_context(context)?;
+    let lines: Vec<Line> =
+        rest.lines().map(serde_json::from_str).collect::<Result<_, _>>().with_context(context)?;
+    let cases = cases(&lines)?;
+    let (title, table) = (describe(&head, &lines), table(&cases));
+    let markdown = format!("# Bench {}\n\n{title}\n\n{}\n{NOTE}\n", head.bench, table.markdown());
+    let files = [
+        (path.with_extension("md"), markdown),
+        (path.with_extension("csv"), csv(&cases)),
+        (path.with_extension("svg"), plot::seconds(&head.bench, &cases)),
+    ];
+    for (path, content) in &files {
+        fs::write(path, content).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok((format!("{title}\n\n{}\n{NOTE}\n", table.terminal(width)), files.map(|(path, _)| path).to_vec()))
+}
+
+const NOTE: &str = "Medians over the pairs, measured in turns; the ratio is the median of each pair's. Memory: the most \
+                    beyond what was there before.";
+
+fn describe(head: &Head, lines: &[Line]) -> String {
+    let mut versions: Vec<&str> = lines.iter().map(|line| line.version.as_str()).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    let load = head.load.map_or(String::new(), |load| format!(", load {load:.1} before it began"));
+    let missing = head.missing.as_ref().map_or(String::new(), |missing| format!("\n\n**{missing}**"));
+    format!("{}{load}; {}; {} images.{missing}", head.machine, versions.join(", "), head.images)
+}
+
+/// The cases in the order of their first lines.
+fn cases(lines: &[Line]) -> Result<Vec<Case>> {
+    let mut names: Vec<&str> = Vec::new();
+    for line in lines {
+        if !names.contains(&line.case.as_str()) {
+            names.push(&line.case);
+        }
+    }
+    let mut cases = Vec::new();
+    for name in names {
+        let of = |side: &str| -> Vec<&Line> {
+            lines.iter().filter(|line| line.case == name && line.side == side).collect()
+        };
+        let (ours, peers) = (of("ours"), of("peer"));
+        let side = |lines: &[&Line]| {
+            let seconds = median(lines.iter().map(|line| line.seconds).collect());
+            seconds.zip(median(lines.iter().map(|line| line.peak_bytes).collect()))
+        };
+        let Some(our_side) = side(&ours) else { bail!("the case `{name}` was not measured on our side") };
+        let pairs = peers.iter().filter_map(|peer| {
+            let ours = ours.iter().find(|ours| ours.pair == peer.pair)?;
+            Some(peer.seconds / ours.seconds)
+        });
+        let ratio = median(pairs.collect());
+        cases.push(Case { name: name.into(), ours: our_side, peer: side(&peers), ratio, pairs: ours.len() });
+    }
+    Ok(cases)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        length if length % 2 == 1 => Some(values[middle]),
+        _ => Some((values[middle - 1] + values[middle]) / 2.0),
+    }
+}
+
+fn table(cases: &[Case]) -> TextTable {
+    let column = |head: &str, number: bool, cell: &dyn Fn(&Case) -> String| TextColumn {
+        head: head.into(),
+        cells: cases.iter().map(cell).collect(),
+        number,
+        spare: 0,
+    };
+    let peer =
+        |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
+    TextTable {
+        columns: vec![
+            column("case", false, &|case| case.name.clone()),
+            column("ours, ms", true, &|case| format!("{:.1}", case.ours.0 * 1e3)),
+            column("peer, ms", true, &|case| peer(case.peer.map(|(seconds, _)| seconds * 1e3), 1)),
+            column("ratio", true, &|case| peer(case.ratio, 1)),
+            column("ours, MB", true, &|case| format!("{:.1}", case.ours.1 / 1e6)),
+            column("peer, MB", true, &|case| peer(case.peer.map(|(_, bytes)| bytes / 1e6), 1)),
+            column("pairs", true, &|case| case.pairs.to_string()),
+        ],
+    }
+}
+
+fn csv(cases: &[Case]) -> String {
+    let mut text = "case,ours_seconds,peer_seconds,ratio,ours_peak_bytes,peer_peak_bytes,pairs\n".to_string();
+    let maybe = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
+    for Case { name, ours, peer, ratio, pairs } in cases {
+        let (seconds, bytes) = (maybe(peer.map(|peer| peer.0)), maybe(peer.map(|peer| peer.1)));
+        let ratio = maybe(*ratio);
+        text += &format!("{name},{},{seconds},{ratio},{},{bytes},{pairs}\n", ours.0, ours.1);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(side: &str, pair: usize, seconds: f64) -> Line {
+        let (case, version) = ("fast".to_string(), "1".to_string());
+        Line { case, side: side.into(), pair, seconds, peak_bytes: 1e6, version }
+    }
+
+    #[test]
+    fn ratios_are_taken_pair_by_pair() {
+        // The machine slows down from pair to pair: the medians of the sides would say 20 / 2 = 10 as well, but
+        // the ratios 10, 5 and 12 have the median 10.
+        let sides = [("ours", [1.0, 4.0, 2.0]), ("peer", [10.0, 20.0, 24.0])];
+        let lines: Vec<Line> =
+            sides.iter().flat_map(|(side, times)| (0..3).map(|pair| line(side, pair, times[pair]))).collect();
+        let [case] = cases(&lines).unwrap().try_into().unwrap();
+        assert_eq!((case.ratio, case.ours.0, case.pairs), (Some(10.0), 2.0, 3));
+        assert_eq!(csv(&[case]).lines().nth(1), Some("fast,2,20,10,1000000,1000000,3"));
+    }
+
+    #[test]
+    fn without_a_peer_ours_stands_alone_and_the_reason_above_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("proposals.jsonl");
+        let head =
+            r#"{"bench":"proposals","machine":"m","load":null,"images":"drawn","missing":"no OpenCV"}"#;
+        let line = r#"{"case":"fast","side":"ours","pair":0,"seconds":0.25,"peak_bytes":5e6,"version":"1"}"#;
+        fs::write(&path, format!("{head}\n{line}\n")).unwrap();
+        let (text, files) = bench(&path, 80).unwrap();
+        assert!(text.contains("no OpenCV") && text.contains("250.0"), "{text}");
+        assert!(files.iter().all(|file| file.exists()) && files.len() == 3);
+        assert!(fs::read_to_string(&files[1]).unwrap().ends_with("fast,0.25,,,5000000,,1\n"));
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("other.jsonl");
+        fs::write(&path, "{}\n{}\n").unwrap();
+        assert!(bench(&path, 80).unwrap_err().to_string().contains("other.jsonl"));
+    }
+}
