@@ -220,7 +220,7 @@ mod tests {
             (Vec::new(), "no array"),
             (spoilt(0, 0), "no array"),
             (spoilt(22, b'i'), "not that of boxes"),
-            (spoilt(130, 1), "box 0 is empty"),
+            (spoilt(131, 1), "box 0 is empty"),
         ];
         for (bytes, expected) in cases {
             let error = boxes(&bytes).unwrap_err().to_string();

@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn bars_have_one_round_width_and_count_every_image() {
         let cases: [(&[usize], usize, &str); 4] =
-            [(&[0, 1, 1, 3], 4, "0"), (&[2279, 40, 1000], 5, "0–499"), (&[0], 1, "0"), (&[25], 6, "0–4")];
+            [(&[0, 1, 1, 3], 4, "0"), (&[2279, 40, 1000], 12, "0–199"), (&[0], 1, "0"), (&[25], 6, "0–4")];
         for (counts, bars, first) in cases {
             let panel = Panel::histogram("", counts);
             assert_eq!((panel.bars.len(), panel.bars[0].0.as_str()), (bars, first));

@@ -67,6 +67,10 @@ impl PixelGraph {
                 *near = self.ends(edge).map(|pixel| forest.step(pixel));
             }
             for (&edge, near) in batch.iter().zip(near) {
+                // Most edges lie inside a region, and most of those meet here already.
+                if near[0] == near[1] {
+                    continue;
+                }
                 let [a, b] = near.map(|pixel| forest.root(pixel));
                 if a == b {
                     continue;
