@@ -5,7 +5,7 @@ use crate::recipe::Recipe;
 use anyhow::Result;
 use candle_core::{DType, Tensor};
 use rand::seq::SliceRandom;
-use univip_core::evaluate::{Accuracy, EvaluationContext, Metric, labels};
+use univip_core::evaluate::{EvaluationContext, Metric, labels};
 use univip_core::seed::stream;
 
 /// Trains as `recipe` says, on the features of plain images instead of new crops each epoch, and measures.
@@ -18,9 +18,7 @@ pub fn evaluate(mut context: EvaluationContext<'_>, protocol: &str, recipe: &Rec
     let train_features = context.features(train, "linear-probe: train features")?;
     let val_features = context.features(val, "linear-probe: val features")?;
     let classifier = learn(recipe, &train_features, &train_labels, classes, context.seed)?;
-    let scores: Vec<Vec<f32>> = classifier.scores(&val_features)?.to_vec2()?;
-    let mut accuracy = Accuracy::new(classes);
-    scores.iter().zip(&val_labels).for_each(|(scores, label)| accuracy.count(scores, *label));
+    let accuracy = classifier.accuracy(&val_features, &val_labels)?;
     Ok(accuracy.metrics(protocol, &context.split()))
 }
 
@@ -56,36 +54,15 @@ fn learn(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixture::clusters;
     use crate::recipe::BYOL;
-    use candle_core::Device;
-    use rand::Rng;
-
-    /// `count` points of 16 features around the corners of a simplex, and the corner each belongs to.
-    fn clusters(count: usize, noise: f32, seed: u64) -> Result<(Tensor, Vec<u32>)> {
-        let mut stream = stream(seed, "clusters", &[]);
-        let labels: Vec<u32> = (0..count as u32).map(|row| row % 10).collect();
-        let value = |at: usize| {
-            let corner = f32::from(at % 16 == labels[at / 16] as usize);
-            corner + noise * (stream.random::<f32>() - 0.5)
-        };
-        let values: Vec<f32> = (0..count * 16).map(value).collect();
-        Ok((Tensor::from_vec(values, (count, 16), &Device::Cpu)?, labels))
-    }
-
-    fn top1(noise: f32) -> Result<f64> {
-        let (train, labels) = clusters(1000, noise, 1)?;
-        let (val, val_labels) = clusters(500, noise, 2)?;
-        let classifier = learn(&BYOL, &train, &labels, 10, 0)?;
-        let scores: Vec<Vec<f32>> = classifier.scores(&val)?.to_vec2()?;
-        let mut accuracy = Accuracy::new(10);
-        scores.iter().zip(&val_labels).for_each(|(scores, label)| accuracy.count(scores, *label));
-        Ok(accuracy.top1())
-    }
 
     #[test]
     fn clusters_are_learnt_and_noise_is_not() -> Result<()> {
         for (noise, expected) in [(0.5, 99.0..=100.0), (1e4, 4.0..=17.0)] {
-            let top1 = top1(noise)?;
+            let (train, labels) = clusters(1000, noise, 1)?;
+            let (val, val_labels) = clusters(500, noise, 2)?;
+            let top1 = learn(&BYOL, &train, &labels, 10, 0)?.accuracy(&val, &val_labels)?.top1();
             assert!(expected.contains(&top1), "noise {noise}: {top1}");
         }
         Ok(())

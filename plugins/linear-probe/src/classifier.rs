@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use candle_core::{D, DType, Device, Tensor};
+use univip_core::evaluate::Accuracy;
 
 /// A linear classifier: scores = features * weight + bias.
 #[derive(Debug, Clone)]
@@ -31,6 +32,14 @@ impl Classifier {
     /// The classes' scores. Features `[B, F]`, scores `[B, C]`.
     pub fn scores(&self, features: &Tensor) -> Result<Tensor> {
         Ok(features.matmul(&self.weight)?.broadcast_add(&self.bias)?)
+    }
+
+    /// How many of the images it classifies right. Features `[N, F]`, a label for each.
+    pub fn accuracy(&self, features: &Tensor, labels: &[u32]) -> Result<Accuracy> {
+        let scores: Vec<Vec<f32>> = self.scores(features)?.to_dtype(DType::F32)?.to_vec2()?;
+        let mut accuracy = Accuracy::new(self.bias.dim(0)?);
+        scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, *label));
+        Ok(accuracy)
     }
 
     /// Mean cross entropy and its gradient. `targets` is one-hot, `[B, C]`.

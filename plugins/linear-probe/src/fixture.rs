@@ -1,8 +1,10 @@
-//! The numbers of PyTorch that tests compare with; `tests/fixtures/make.py` makes them.
+//! What tests classify: numbers of PyTorch, which `tests/fixtures/make.py` makes, and drawn clusters.
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
+use rand::Rng;
 use serde::Deserialize;
+use univip_core::seed::stream;
 
 #[derive(Deserialize)]
 pub struct Fixture {
@@ -56,6 +58,18 @@ impl Fixture {
         let shape = (self.features.len(), 5);
         Ok(Tensor::from_vec(self.features.concat(), shape, &Device::Cpu)?.to_dtype(dtype)?)
     }
+}
+
+/// `count` points of 64 features around the corners of a simplex, and the corner, of ten, that each belongs to.
+pub fn clusters(count: usize, noise: f32, seed: u64) -> Result<(Tensor, Vec<u32>)> {
+    let mut stream = stream(seed, "clusters", &[]);
+    let labels: Vec<u32> = (0..count as u32).map(|row| row % 10).collect();
+    let value = |at: usize| {
+        let corner = f32::from(at % 64 == labels[at / 64] as usize);
+        corner + noise * (stream.random::<f32>() - 0.5)
+    };
+    let values: Vec<f32> = (0..count * 64).map(value).collect();
+    Ok((Tensor::from_vec(values, (count, 64), &Device::Cpu)?, labels))
 }
 
 /// Asserts that every value is within `tolerance` of what is expected, relative to values above 1.

@@ -4,7 +4,7 @@ use crate::classifier::{Classifier, one_hot};
 use crate::lbfgs::minimise;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
-use univip_core::evaluate::{Accuracy, EvaluationContext, Metric, labels};
+use univip_core::evaluate::{EvaluationContext, Metric, labels};
 
 /// The L2 penalties that are tried, the strongest first: each solution is where the next search starts.
 const PENALTIES: [f64; 5] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5];
@@ -20,7 +20,7 @@ pub fn evaluate(mut context: EvaluationContext<'_>, protocol: &str) -> Result<Ve
     let [train_features, val_features] = standardised(&train_features, &val_features)?;
     let learner = Learner { classes, progress: context.progress };
     let classifier = learner.learn(&train_features, &train_labels)?;
-    let accuracy = accuracy(&classifier, &val_features, &val_labels)?;
+    let accuracy = classifier.accuracy(&val_features, &val_labels)?;
     Ok(accuracy.metrics(protocol, &context.split()))
 }
 
@@ -57,7 +57,7 @@ impl Learner<'_> {
             let mut start = Classifier::new(features.dim(1)?, self.classes, DType::F64, &Device::Cpu)?;
             for (tried, penalty) in PENALTIES.into_iter().enumerate() {
                 start = fit(&start, &kept_features, &kept_labels, penalty)?;
-                let top1 = accuracy(&start, &held_features, &held_labels)?.top1();
+                let top1 = start.accuracy(&held_features, &held_labels)?.top1();
                 if top1 > best.1 {
                     best = (penalty, top1);
                 }
@@ -106,19 +106,10 @@ fn fit(start: &Classifier, features: &Tensor, labels: &[u32], penalty: f64) -> R
     unpack(&point)
 }
 
-fn accuracy(classifier: &Classifier, features: &Tensor, labels: &[u32]) -> Result<Accuracy> {
-    let scores: Vec<Vec<f32>> = classifier.scores(features)?.to_dtype(DType::F32)?.to_vec2()?;
-    let mut accuracy = Accuracy::new(classifier.bias.dim(0)?);
-    scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, *label));
-    Ok(accuracy)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::{close, fixture};
-    use rand::Rng;
-    use univip_core::seed::stream;
+    use crate::fixture::{close, clusters, fixture};
 
     #[test]
     fn the_optimum_agrees_with_pytorch() -> Result<()> {
@@ -136,27 +127,22 @@ mod tests {
         Ok(())
     }
 
-    /// `count` points of 64 features around the corners of a simplex, and the corner each belongs to.
-    fn clusters(count: usize, noise: f32, seed: u64) -> Result<(Tensor, Vec<u32>)> {
-        let mut stream = stream(seed, "clusters", &[]);
-        let labels: Vec<u32> = (0..count as u32).map(|row| row % 10).collect();
-        let value = |at: usize, stream: &mut univip_core::seed::Stream| {
-            let corner = f32::from(at % 64 == labels[at / 64] as usize);
-            // Features of very different scales: standardising must make up for them.
-            (corner + noise * (stream.random::<f32>() - 0.5)) * 10f32.powi((at % 64 % 7) as i32 - 3) + 5.0
-        };
-        let values: Vec<f32> = (0..count * 64).map(|at| value(at, &mut stream)).collect();
-        Ok((Tensor::from_vec(values, (count, 64), &Device::Cpu)?, labels))
+    /// Clusters whose features are of very different scales: standardising must make up for them.
+    fn scaled_clusters(count: usize, noise: f32, seed: u64) -> Result<(Tensor, Vec<u32>)> {
+        let (features, labels) = clusters(count, noise, seed)?;
+        let scales: Vec<f32> = (0..64).map(|feature| 10f32.powi(feature % 7 - 3)).collect();
+        let scales = Tensor::from_vec(scales, (1, 64), &Device::Cpu)?;
+        Ok(((features.broadcast_mul(&scales)? + 5.0)?, labels))
     }
 
     #[test]
     fn separable_clusters_are_told_apart_and_noise_is_not() -> Result<()> {
         for (noise, expected) in [(0.5, 99.0..=100.0), (1e4, 4.0..=17.0)] {
-            let (train, labels) = clusters(1000, noise, 1)?;
-            let (val, val_labels) = clusters(500, noise, 2)?;
+            let (train, labels) = scaled_clusters(1000, noise, 1)?;
+            let (val, val_labels) = scaled_clusters(500, noise, 2)?;
             let [train, val] = standardised(&train, &val)?;
             let learner = Learner { classes: 10, progress: &mut |_, _, _| {} };
-            let top1 = accuracy(&learner.learn(&train, &labels)?, &val, &val_labels)?.top1();
+            let top1 = learner.learn(&train, &labels)?.accuracy(&val, &val_labels)?.top1();
             assert!(expected.contains(&top1), "noise {noise}: {top1}");
         }
         Ok(())
