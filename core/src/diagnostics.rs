@@ -25,7 +25,7 @@ pub fn effective_rank(features: &Tensor) -> Result<f32> {
     if mass <= f64::MIN_POSITIVE {
         return Ok(1.0);
     }
-    let shares = singular.iter().map(|value| value / mass).filter(|share| *share > 0.0);
+    let shares = singular.iter().map(|value| value / mass);
     let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
     Ok(entropy.exp() as f32)
 }

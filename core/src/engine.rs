@@ -210,20 +210,21 @@ impl Engine {
         let backbone = self.networks.frozen_backbone()?;
         let BatchMaker { dataset, renderer, images, .. } = &*self.maker;
         let side = self.settings.views.scene_size;
-        let pixels = |index: usize| {
-            let mut pixels = vec![0f32; (side * side * 3) as usize];
-            dataset
-                .image(index)
-                .and_then(|image| renderer.plain(&image, side, &mut pixels))
-                .ok()
-                .map(|()| pixels)
-        };
-        let readable: Vec<Vec<f32>> = (0..(*images).min(RANK_IMAGES)).filter_map(pixels).collect();
-        let features = readable.chunks(RANK_BATCH).map(|batch| {
-            let shape = (batch.len(), side as usize, side as usize, 3);
-            backbone.features(&Tensor::from_vec(batch.concat(), shape, &self.device)?)
-        });
-        let features: Vec<Tensor> = features.collect::<Result<_>>()?;
+        let size = (side * side * 3) as usize;
+        let indices: Vec<usize> = (0..(*images).min(RANK_IMAGES)).collect();
+        let mut features = Vec::new();
+        for batch in indices.chunks(RANK_BATCH) {
+            let mut pixels = Vec::with_capacity(batch.len() * size);
+            for image in batch.iter().filter_map(|index| dataset.image(*index).ok()) {
+                let start = pixels.len();
+                pixels.resize(start + size, 0f32);
+                renderer.plain(&image, side, &mut pixels[start..])?;
+            }
+            if !pixels.is_empty() {
+                let shape = (pixels.len() / size, side as usize, side as usize, 3);
+                features.push(backbone.features(&Tensor::from_vec(pixels, shape, &self.device)?)?);
+            }
+        }
         effective_rank(&Tensor::cat(&features, 0)?)
     }
 
