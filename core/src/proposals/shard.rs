@@ -12,7 +12,8 @@
 use super::StoreKey;
 use crate::geometry::BoundingBox;
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom, Write};
@@ -72,8 +73,8 @@ pub(super) struct Index(Vec<Place>);
 #[derive(Debug, Clone, Copy)]
 struct Place {
     offset: u64,
-    packed: usize,
-    unpacked: usize,
+    packed: u64,
+    unpacked: u64,
     crc: u32,
 }
 
@@ -101,8 +102,8 @@ impl Index {
             let offset = member.data_start().context("it does not say where its boxes are")?;
             Ok(Place {
                 offset,
-                packed: usize::try_from(member.compressed_size())?,
-                unpacked: usize::try_from(member.size())?,
+                packed: member.compressed_size(),
+                unpacked: member.size(),
                 crc: member.crc32(),
             })
         };
@@ -112,17 +113,19 @@ impl Index {
     /// The boxes of one image: one read of the file at `path`, whatever its size.
     pub(super) fn read(&self, path: &Path, image: usize) -> Result<Vec<BoundingBox>> {
         let place = self.0[image];
-        let mut packed = vec![0; place.packed];
         let mut file = File::open(path).context("it cannot be opened")?;
+        // The sizes are the file's word: memory follows what is there, and not what they say.
+        let mut packed = Vec::new();
         file.seek(SeekFrom::Start(place.offset))
-            .and_then(|_| file.read_exact(&mut packed))
-            .context("it is truncated")?;
-        let mut bytes = Vec::with_capacity(place.unpacked);
-        let status = Decompress::new(false).decompress_vec(&packed, &mut bytes, FlushDecompress::Finish);
+            .and_then(|_| file.take(place.packed).read_to_end(&mut packed))
+            .context("it cannot be read")?;
+        ensure!(packed.len() as u64 == place.packed, "it is truncated");
+        let mut bytes = Vec::new();
+        let unpacked = DeflateDecoder::new(&*packed).take(place.unpacked).read_to_end(&mut bytes);
         let mut crc = Crc::new();
         crc.update(&bytes);
         ensure!(
-            matches!(status, Ok(Status::StreamEnd)) && crc.sum() == place.crc,
+            unpacked.is_ok() && bytes.len() as u64 == place.unpacked && crc.sum() == place.crc,
             "the boxes of its image {image} are damaged"
         );
         boxes(&bytes).with_context(|| format!("the boxes of its image {image}"))
@@ -162,7 +165,8 @@ fn boxes(bytes: &[u8]) -> Result<Vec<BoundingBox>> {
     ensure!(rest.len() >= length, "its header is cut off");
     let (header, data) = rest.split_at(length);
     let (planes, count) = shape(header)?;
-    ensure!((1..=4).contains(&planes) && data.len() == planes * 4 * count, "its shape does not fit its size");
+    let size = count.checked_mul(4).and_then(|edges| edges.checked_mul(planes));
+    ensure!((1..=4).contains(&planes) && size == Some(data.len()), "its shape does not fit its size");
     let edge = |side: usize, one: usize| {
         let byte = |plane: usize| u32::from(data[(plane * 4 + side) * count + one]) << (8 * plane);
         (0..planes).map(byte).sum::<u32>()
