@@ -8,21 +8,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes `bytes` to `path`; after a crash or on a full disk the old file is still whole.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_atomic_with(path, |file| file.write_all(bytes).with_context(|| writing(path)))
+}
+
+/// As [`write_atomic`], with what `write` writes: for files that are too large for memory. Its error is passed on as
+/// it is; [`writing`] says what failed.
+pub fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let temporary = temporary_name(path);
-    let written = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let create = || -> Result<()> {
+        let mut file = File::create(&temporary).with_context(|| writing(path))?;
+        write(&mut file)?;
+        file.sync_all().and_then(|()| fs::rename(&temporary, path)).with_context(|| writing(path))
+    };
+    let written = create();
     if written.is_err() {
         // The temporary file is of no use; if it cannot be removed, the first error is the one to tell.
         let _ = fs::remove_file(&temporary);
     }
-    written.with_context(|| format!("writing {} (is the disk full or read-only?)", path.display()))?;
+    written?;
     sync_parent(path)
 }
 
-/// Writes `bytes` and waits until the disk has them.
-fn write_synced(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// What failed when a file could not be written.
+pub fn writing(path: &Path) -> String {
+    format!("writing {} (is the disk full or read-only?)", path.display())
 }
 
 /// Makes a rename in the directory of `path` durable.

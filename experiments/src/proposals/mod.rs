@@ -8,7 +8,7 @@ mod stats;
 
 use crate::cli::{ProposalsCommand, StoreChoice};
 use crate::run;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -77,6 +77,16 @@ impl Opened {
                 "the boxes of `{name}` cost nothing to make and are not stored; choose another proposals.use"
             )
         })
+    }
+
+    /// Refuses a store that lacks images.
+    fn whole(&self, store: &ProposalStore) -> Result<()> {
+        let (place, stored, images) = (store.directory().display(), store.stored(), self.dataset.len());
+        ensure!(
+            stored == images,
+            "{place} has {stored} of {images} images; run `univip proposals build` with the same options first"
+        );
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::picture::{Panel, picture};
 use super::{Opened, bar};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use std::fs;
 use std::path::Path;
 use univip_core::geometry::BoundingBox;
@@ -18,30 +18,24 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
     let images = opened.dataset.len();
     let mut on_disk = None;
     if let Some(store) = opened.proposals.store() {
-        let place = store.directory().display();
-        ensure!(
-            store.stored() == images,
-            "{place} has {} of {images} images; run `univip proposals build` with the same options first",
-            store.stored()
-        );
-        on_disk = Some((place.to_string(), size(store.directory())?));
+        opened.whole(store)?;
+        on_disk = Some((store.directory().display().to_string(), size(store.directory())?));
     }
     let (mut all, mut kept) = (Vec::with_capacity(images), Vec::with_capacity(images));
-    let mut recalls = vec![
-        Recall::new("first 100", |boxes| boxes[..boxes.len().min(100)].to_vec()),
-        Recall::new("first 500", |boxes| boxes[..boxes.len().min(500)].to_vec()),
-        Recall::new("all", <[BoundingBox]>::to_vec),
-        Recall::new("after the filter", move |boxes| limits.filter(boxes)),
-    ];
+    let mut recalls = ["first 100", "first 500", "all", "after the filter"].map(Recall::new);
     let bar = bar(images, "statistics");
     for image in 0..images {
         let boxes = opened.proposals.unfiltered(&*opened.dataset, image)?;
+        let filtered = limits.filter(&boxes);
         all.push(boxes.len());
-        kept.push(limits.filter(&boxes).len());
+        kept.push(filtered.len());
         let annotations = opened.dataset.annotations(image)?;
         let objects: Vec<_> =
             annotations.iter().filter(|one| !one.crowd).map(|one| one.bounding_box).collect();
-        recalls.iter_mut().for_each(|recall| recall.add(&boxes, &objects));
+        let first = |count: usize| &boxes[..boxes.len().min(count)];
+        for (recall, seen) in recalls.iter_mut().zip([first(100), first(500), &boxes, &filtered]) {
+            recall.add(seen, &objects);
+        }
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -131,13 +125,9 @@ impl Spread {
     }
 }
 
-/// Which of an image's boxes are looked at.
-type Choice = Box<dyn Fn(&[BoundingBox]) -> Vec<BoundingBox>>;
-
 /// How well some of the boxes find the annotated objects.
 struct Recall {
     name: &'static str,
-    choice: Choice,
     objects: usize,
     half: usize,
     tight: usize,
@@ -145,12 +135,11 @@ struct Recall {
 }
 
 impl Recall {
-    fn new(name: &'static str, choice: impl Fn(&[BoundingBox]) -> Vec<BoundingBox> + 'static) -> Self {
-        Self { name, choice: Box::new(choice), objects: 0, half: 0, tight: 0, overlap: 0.0 }
+    fn new(name: &'static str) -> Self {
+        Self { name, objects: 0, half: 0, tight: 0, overlap: 0.0 }
     }
 
     fn add(&mut self, boxes: &[BoundingBox], objects: &[BoundingBox]) {
-        let boxes = (self.choice)(boxes);
         for object in objects {
             let best = boxes.iter().map(|one| one.iou(object)).fold(0.0, f32::max);
             self.objects += 1;
@@ -181,7 +170,7 @@ mod tests {
             (vec![BoundingBox::new(0, 0, 100, 50), BoundingBox::new(0, 0, 100, 80)], [100.0, 100.0, 80.0]),
         ];
         for (boxes, expected) in cases {
-            let mut recall = Recall::new("all", <[BoundingBox]>::to_vec);
+            let mut recall = Recall::new("all");
             recall.add(&boxes, &[object]);
             let found = recall.percent();
             assert!(found.iter().zip(expected).all(|(one, other)| (one - other).abs() < 1e-4), "{found:?}");
