@@ -22,13 +22,10 @@ fn checkpoints(runs: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Marks a finished run as one that was interrupted before it measured anything.
-fn reopen(runs: &Path) -> Result<()> {
-    let run = run_directory(runs, "table7-e")?;
+/// Marks a finished run as an interrupted one.
+fn reopen(run: &Path) -> Result<()> {
     let record = run.join("run.json");
-    fs::write(&record, fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\""))?;
-    fs::remove_file(run.join("evaluations.jsonl"))?;
-    Ok(())
+    Ok(fs::write(&record, fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\""))?)
 }
 
 #[test]
@@ -63,7 +60,9 @@ fn a_checkpoint_cut_short_is_named_and_the_one_before_is_used() -> Result<()> {
     let bytes = fs::read(&newest)?;
     for damage in [&bytes[..bytes.len() / 2], &bytes[..5], b""] {
         fs::write(&newest, damage)?;
-        reopen(runs.path())?;
+        let run = run_directory(runs.path(), "table7-e")?;
+        reopen(&run)?;
+        fs::remove_file(run.join("evaluations.jsonl"))?;
         let resumed = univip(&ROW, runs.path()).output()?;
         let said = String::from_utf8_lossy(&resumed.stderr);
         ensure!(resumed.status.success(), "{said}");
@@ -91,10 +90,8 @@ fn a_changed_recipe_never_goes_on_from_an_old_checkpoint() -> Result<()> {
         let entry = entry?;
         fs::copy(entry.path(), one.join("checkpoints").join(entry.file_name()))?;
     }
-    for run in [one, other] {
-        let record = run.join("run.json");
-        fs::write(&record, fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\""))?;
-    }
+    reopen(one)?;
+    reopen(other)?;
     let mut refusals = Vec::new();
     for arguments in [&ROW[..], &changed[..]] {
         let output = univip(arguments, runs.path()).output()?;
