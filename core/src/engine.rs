@@ -10,6 +10,7 @@ use crate::files::write_atomic;
 use crate::loader::{Batch, BatchMaker, Loader};
 use crate::loss::LossContext;
 use crate::networks::Networks;
+use crate::nn::Parameters;
 use crate::optim::{Optimizer, Schedule, peak_lr, target_momentum};
 use crate::proposals::Proposals;
 use crate::recipe::{Recipe, Settings};
@@ -48,7 +49,7 @@ impl Engine {
     /// Builds networks, losses and optimiser from a recipe.
     ///
     /// # Errors
-    /// [`crate::error::RecipeError`] when the recipe asks for what cannot be: instances of K = 0, a batch larger than the data.
+    /// [`crate::error::RecipeError`] when the recipe asks for what cannot be: a batch larger than the data.
     pub fn new(
         recipe: &Recipe,
         registry: &Registry,
@@ -59,15 +60,8 @@ impl Engine {
     ) -> Result<Self> {
         let settings = recipe.settings.clone();
         let networks = Networks::new(&settings.network, seed, device)?;
-        let losses = build_losses(recipe, registry, &networks)?;
+        let losses = build_losses(recipe, registry, networks.online())?;
         let needs = needs(&losses);
-        if needs.instances() && settings.views.instances == 0 {
-            let named = losses.iter().filter(|each| each.loss.needs().instances());
-            let named: Vec<_> = named.map(|each| format!("`{}`", each.name)).collect();
-            let problem =
-                format!("K = 0, but the loss {} looks at instances: set it to 1 or more", named.join(", "));
-            return Err(recipe.error("views.instances", problem).into());
-        }
         let sampler =
             registry.get(Kind::Views, &settings.views.name, &recipe.origin("views.use"), "views.use")?;
         let context = ViewContext {
@@ -297,15 +291,19 @@ impl Engine {
     }
 }
 
-fn build_losses(recipe: &Recipe, registry: &Registry, networks: &Networks) -> Result<Vec<WeightedLoss>> {
+/// The losses of a recipe, with their parameters among `parameters`.
+pub(crate) fn build_losses(
+    recipe: &Recipe,
+    registry: &Registry,
+    parameters: &Parameters,
+) -> Result<Vec<WeightedLoss>> {
     let settings = &recipe.settings;
     let build = |name: &String| {
         let plugin = registry.get(Kind::Loss, name, &recipe.origin("losses.use"), "losses.use")?;
         let context = LossContext {
-            parameters: networks.online().trainable().enter("loss").enter(name),
+            parameters: parameters.trainable().enter("loss").enter(name),
             feature_size: settings.network.output,
-            // K = 0 is refused below, with the key that says it, when a loss turns out to need instances.
-            instances: settings.views.instances.max(1),
+            instances: settings.views.instances,
         };
         let weight = settings.losses.weights.get(name).copied().unwrap_or(1.0);
         let loss = plugin.loss(&recipe.table(Kind::Loss, name), context)?;

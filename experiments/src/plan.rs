@@ -100,7 +100,8 @@ impl Library {
         })
     }
 
-    /// The names of the recipes of a table's directory, in no particular order.
+    /// The names of the recipes of a table's directory, sorted: which of several that cannot be used is named must
+    /// not depend on the disk.
     fn names(&self, table: &str) -> Result<Vec<String>> {
         let directory = self.directory.join("recipes").join(table);
         let listing = || format!("listing the recipes of {table} in {}", directory.display());
@@ -112,6 +113,7 @@ impl Library {
                 names.push(format!("{table}/{}", stem.to_string_lossy()));
             }
         }
+        names.sort();
         Ok(names)
     }
 }

@@ -10,9 +10,12 @@ mod schema;
 mod show;
 mod table;
 
+use crate::engine::build_losses;
 use crate::error::{RecipeError, suggest};
+use crate::nn::Parameters;
 use crate::registry::{Kind, Registry};
 use anyhow::Result;
+use candle_core::Device;
 use figment::Figment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -93,6 +96,7 @@ impl Recipe {
             root,
         };
         recipe.check_plugin_tables(&registry)?;
+        recipe.check_instances(&registry)?;
         let resolved = resolved::values(&recipe, &registry)?;
         Ok(Self { resolved, ..recipe })
     }
@@ -162,6 +166,24 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+
+    /// Refuses K = 0 beside a loss that looks at instances. Only the losses know what they need, so they are
+    /// built, as if K were 1 and with parameters that nobody keeps.
+    fn check_instances(&self, registry: &Registry) -> Result<()> {
+        if self.settings.views.instances > 0 {
+            return Ok(());
+        }
+        let mut with_one = self.clone();
+        with_one.settings.views.instances = 1;
+        let losses = build_losses(&with_one, registry, &Parameters::new(0, &Device::Cpu))?;
+        let looking = losses.iter().filter(|each| each.loss.needs().instances());
+        let looking: Vec<_> = looking.map(|each| format!("`{}`", each.name)).collect();
+        if looking.is_empty() {
+            return Ok(());
+        }
+        let problem = format!("K = 0, but instances are looked at by {}: set it to 1 or more", looking.join(", "));
+        Err(self.error("views.instances", problem).into())
     }
 }
 

@@ -46,8 +46,15 @@ impl SceneType {
     }
 }
 
-/// The side of an item's square, as a share of the scene's side: 24 to 60 pixels of 128.
-const SIDES: (f32, f32) = (0.1875, 0.46875);
+/// The side of an item's square, as a share of the scene's side: 32 to 70 pixels of 128.
+const SIDES: (f32, f32) = (0.25, 0.55);
+
+/// The side of an icon's item, as a share of the icon's.
+const ICON_SIDES: (f32, f32) = (0.6, 0.95);
+
+/// Factors on the grey of an item: as far apart as a dim and a bright light. A network must learn that they do not
+/// matter, since class and scene do not depend on them.
+const GAINS: (f32, f32) = (0.4, 1.2);
 
 /// The share of its pixels that an item keeps, whatever is put before it.
 const VISIBLE: f32 = 0.85;
@@ -106,10 +113,10 @@ impl Layout {
         layout
     }
 
-    /// One item in the middle of an image of `side` pixels, 3/4 to 19/20 of it.
+    /// One item in the middle of an image of `side` pixels, 3/5 to 19/20 of it.
     pub fn single(side: usize, class: usize, number: usize, pool: &Items, mut random: Stream) -> Self {
         let mut layout = Self::empty(side, &SceneType::ALL[0]);
-        let pose = draw_pose(side, (0.75, 0.95), &mut random);
+        let pose = draw_pose(side, ICON_SIDES, &mut random);
         let cutout = Cutout::new(&pool.pixels(class, number), pose);
         let reach = (side / 20) as i32;
         let middle = (side as i32 - cutout.side as i32) / 2;
@@ -223,7 +230,7 @@ fn draw_pose(side: usize, (smallest, largest): (f32, f32), random: &mut Stream) 
         side: side as f32 * random.random_range(smallest..=largest),
         half_turn: random.random_range(-HALF_TURN..=HALF_TURN),
         mirrored: random.random(),
-        gain: random.random_range(0.75..=1.1),
+        gain: random.random_range(GAINS.0..=GAINS.1),
     }
 }
 

@@ -16,7 +16,7 @@ use univip_core::seed::{Stream, stream};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScenesConfig {
-    /// Pixels along a side of a scene, 32 to 1024. Items are 3/16 to 15/32 of it.
+    /// Pixels along a side of a scene, 32 to 1024. Items are 1/4 to 11/20 of it.
     pub size: u32,
     /// Scenes of the training split.
     pub train: usize,
@@ -115,7 +115,7 @@ impl Dataset for FashionScenes {
     }
 
     fn digest(&self) -> String {
-        digest("fashion-scenes 1", self.split, self.size, self.len)
+        digest("fashion-scenes 2", self.split, self.size, self.len)
     }
 }
 

@@ -130,9 +130,14 @@ fn icons_take_turns_and_are_of_the_class_they_say() {
         let bounds = annotations[0].bounding_box;
         assert!(bounds.width.max(bounds.height) > 32, "{bounds:?}");
     }
-    // The nearest mean image, a classifier that has only pixels, finds the labels of unseen items.
+    // The nearest mean image, a classifier that has only pixels (without the light on them), finds the labels of
+    // unseen items.
     let pixels = |dataset: &FashionIcons, index: usize| -> Vec<f64> {
-        dataset.image(index).unwrap().pixels().map(|pixel| f64::from(pixel.0[0])).collect()
+        let image = dataset.image(index).unwrap();
+        let grey = || image.pixels().map(|pixel| f64::from(pixel.0[0]));
+        let mean = grey().sum::<f64>() / grey().count() as f64;
+        let norm = grey().map(|grey| (grey - mean).powi(2)).sum::<f64>().sqrt();
+        grey().map(|grey| (grey - mean) / norm).collect()
     };
     let mut means = vec![vec![0.0; 64 * 64]; 10];
     for index in 0..1000 {
