@@ -1,5 +1,6 @@
 //! The batch norm layer.
 
+use super::ops::Map;
 use super::{Init, Mode, Scope, ops};
 use anyhow::{Result, bail};
 use candle_core::{Tensor, Var};
@@ -37,21 +38,21 @@ impl BatchNorm {
     }
 
     /// Normalises `[B, H, W, C]` or `[B, C]`.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, x: &Map, mode: Mode) -> Result<Map> {
         self.fused(x, None, false, mode)
     }
 
     /// Normalises and rectifies.
-    pub fn relu(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn relu(&self, x: &Map, mode: Mode) -> Result<Map> {
         self.fused(x, None, true, mode)
     }
 
     /// Normalises, adds the residual and rectifies: the end of a residual block.
-    pub fn add_relu(&self, x: &Tensor, residual: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn add_relu(&self, x: &Map, residual: &Map, mode: Mode) -> Result<Map> {
         self.fused(x, Some(residual), true, mode)
     }
 
-    fn fused(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool, mode: Mode) -> Result<Tensor> {
+    fn fused(&self, x: &Map, residual: Option<&Map>, relu: bool, mode: Mode) -> Result<Map> {
         match mode {
             Mode::Train { groups } => self.train(x, residual, relu, groups),
             Mode::Eval => {
@@ -63,8 +64,8 @@ impl BatchNorm {
         }
     }
 
-    fn train(&self, x: &Tensor, residual: Option<&Tensor>, relu: bool, groups: usize) -> Result<Tensor> {
-        let count = x.elem_count() / self.weight.elem_count() / groups.max(1);
+    fn train(&self, x: &Map, residual: Option<&Map>, relu: bool, groups: usize) -> Result<Map> {
+        let count = x.dims().iter().product::<usize>() / self.weight.elem_count() / groups.max(1);
         if count < 2 {
             bail!(
                 "batch norm cannot train on {:?} in {groups} groups: each channel needs at least two values; \

@@ -1,5 +1,6 @@
 //! The convolution layer.
 
+use super::ops::Map;
 use super::{Init, Scope, ops};
 use anyhow::Result;
 use candle_core::Tensor;
@@ -22,7 +23,7 @@ impl Conv2d {
     }
 
     /// `[B, H, W, I]` to `[B, H / stride, W / stride, O]`, sizes rounded up for odd kernels.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Map) -> Result<Map> {
         Ok(ops::conv2d(x, &self.weight, self.stride, self.padding)?)
     }
 }

@@ -1,5 +1,6 @@
 //! The heads of online and target network.
 
+use super::ops::Map;
 use super::{BatchNorm, Linear, Mode, Scope};
 use anyhow::Result;
 use candle_core::Tensor;
@@ -25,6 +26,7 @@ impl Mlp {
 
     /// `[B, input]` to `[B, output]`.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.output.forward(&self.norm.relu(&self.hidden.forward(x)?, mode)?)
+        let hidden = self.norm.relu(&self.hidden.forward(&Map::of(x)?)?, mode)?;
+        Ok(self.output.forward(&hidden)?.tensor()?)
     }
 }

@@ -1,5 +1,6 @@
 //! The linear layer.
 
+use super::ops::Map;
 use super::{Init, Scope, ops};
 use anyhow::Result;
 use candle_core::Tensor;
@@ -23,10 +24,10 @@ impl Linear {
     }
 
     /// `[B, I]` to `[B, O]`.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Map) -> Result<Map> {
         let y = ops::linear(x, &self.weight)?;
         match &self.bias {
-            Some(bias) => Ok(y.broadcast_add(bias)?),
+            Some(bias) => Ok(Map::of(&y.tensor()?.broadcast_add(bias)?)?),
             None => Ok(y),
         }
     }

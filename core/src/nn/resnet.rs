@@ -1,6 +1,7 @@
 //! ResNet-18 and ResNet-50 (He et al. 2016), with torchvision's names, so that its files fit.
 
-use super::{BatchNorm, Conv2d, Mode, Scope, ops};
+use super::ops::{self, Map};
+use super::{BatchNorm, Conv2d, Mode, Scope};
 use crate::recipe::{BackboneKind, NetworkSettings};
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
@@ -45,13 +46,13 @@ impl Backbone {
 
     /// Features averaged over all positions: `[B, H, W, 3]` to `[B, F]`.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        Ok(ops::mean_pool(&self.last_stage(images, mode, |_| ())?)?)
+        Ok(ops::mean_pool(&self.last_stage(images, mode, |_| Ok(()))?)?.tensor()?)
     }
 
     /// The maps after each of the four stages, `[B, H_i, W_i, C_i]`, at strides 4, 8, 16 and 32.
     pub fn stages(&self, images: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
         let mut maps = Vec::new();
-        self.last_stage(images, mode, |map| maps.push(map.clone()))?;
+        self.last_stage(images, mode, |map| Ok(maps.push(map.tensor()?)))?;
         Ok(maps)
     }
 
@@ -65,17 +66,22 @@ impl Backbone {
         &self.device
     }
 
-    fn last_stage(&self, images: &Tensor, mode: Mode, mut visit: impl FnMut(&Tensor)) -> Result<Tensor> {
+    fn last_stage(
+        &self,
+        images: &Tensor,
+        mode: Mode,
+        mut visit: impl FnMut(&Map) -> Result<()>,
+    ) -> Result<Map> {
         if !matches!(images.dims(), [_, _, _, 3]) {
             bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
         }
-        let x = self.stem_norm.relu(&self.stem.forward(images)?, mode)?;
+        let x = self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)?;
         let mut x = ops::max_pool(&x, 3, 2, 1)?;
         for stage in &self.stages {
             for block in stage {
                 x = block.forward(&x, mode)?;
             }
-            visit(&x);
+            visit(&x)?;
         }
         Ok(x)
     }
@@ -123,7 +129,7 @@ impl Block {
         Ok(Self { layers, shortcut })
     }
 
-    fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, x: &Map, mode: Mode) -> Result<Map> {
         let residual = match &self.shortcut {
             Some((conv, norm)) => norm.forward(&conv.forward(x)?, mode)?,
             None => x.clone(),

@@ -1,7 +1,9 @@
 //! Networks and their operations against PyTorch's numbers; `fixtures/nn/make.py` made them.
 
+mod candle;
 mod differences;
 mod networks;
+mod on_tensors;
 mod operations;
 mod threads;
 mod updates;

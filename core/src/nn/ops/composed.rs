@@ -3,54 +3,66 @@
 //! candle's strided convolution has a wrong gradient where height and width leave different remainders, so
 //! train on square images there.
 
-use super::BatchStatistics;
+use super::{BatchStatistics, Map};
 use candle_core::{D, Result, Tensor};
 
 /// [`super::conv2d`].
-pub fn conv2d(images: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
-    let images = images.permute((0, 3, 1, 2))?.contiguous()?;
+pub fn conv2d(images: &Map, weight: &Tensor, stride: usize, padding: usize) -> Result<Map> {
+    let images = images.tensor()?.permute((0, 3, 1, 2))?.contiguous()?;
     let weight = weight.permute((0, 3, 1, 2))?.contiguous()?;
-    images.conv2d(&weight, padding, stride, 1, 1)?.permute((0, 2, 3, 1))?.contiguous()
+    let output = images.conv2d(&weight, padding, stride, 1, 1)?;
+    Ok(Map::composed(output.permute((0, 2, 3, 1))?.contiguous()?))
+}
+
+/// [`super::linear`].
+pub fn linear(rows: &Map, weight: &Tensor) -> Result<Map> {
+    Ok(Map::composed(rows.tensor()?.matmul(&weight.t()?)?))
 }
 
 /// [`super::batch_norm`].
 pub fn batch_norm(
-    x: &Tensor,
+    x: &Map,
     weight: &Tensor,
     bias: &Tensor,
-    residual: Option<&Tensor>,
+    residual: Option<&Map>,
     relu: bool,
     groups: usize,
     epsilon: f64,
-) -> Result<(Tensor, BatchStatistics)> {
+) -> Result<(Map, BatchStatistics)> {
+    let x = x.tensor()?;
     let grouped = x.reshape((groups, (), x.dim(D::Minus1)?))?;
     let mean = grouped.mean_keepdim(1)?;
     let centred = grouped.broadcast_sub(&mean)?;
     let variance = centred.sqr()?.mean_keepdim(1)?;
     let normal = centred.broadcast_div(&(&variance + epsilon)?.sqrt()?)?.reshape(x.shape())?;
-    let y = scale_shift(&normal, weight, bias, residual, relu)?;
+    let y = scale_shift(&Map::composed(normal), weight, bias, residual, relu)?;
     Ok((y, BatchStatistics { mean: mean.squeeze(1)?.detach(), variance: variance.squeeze(1)?.detach() }))
 }
 
 /// [`super::scale_shift`].
 pub fn scale_shift(
-    x: &Tensor,
+    x: &Map,
     scale: &Tensor,
     shift: &Tensor,
-    residual: Option<&Tensor>,
+    residual: Option<&Map>,
     relu: bool,
-) -> Result<Tensor> {
-    let mut y = x.broadcast_mul(scale)?.broadcast_add(shift)?;
+) -> Result<Map> {
+    let mut y = x.tensor()?.broadcast_mul(scale)?.broadcast_add(shift)?;
     if let Some(residual) = residual {
-        y = (y + residual)?;
+        y = (y + residual.tensor()?)?;
     }
-    if relu { y.relu() } else { Ok(y) }
+    Ok(Map::composed(if relu { y.relu()? } else { y }))
 }
 
 /// [`super::max_pool`]. Where several values of a window are equal, each gets a share of the gradient.
-pub fn max_pool(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
-    let rows = max_along(&x.contiguous()?, 1, kernel, stride, padding)?;
-    max_along(&rows, 2, kernel, stride, padding)
+pub fn max_pool(x: &Map, kernel: usize, stride: usize, padding: usize) -> Result<Map> {
+    let rows = max_along(&x.tensor()?.contiguous()?, 1, kernel, stride, padding)?;
+    Ok(Map::composed(max_along(&rows, 2, kernel, stride, padding)?))
+}
+
+/// [`super::mean_pool`].
+pub fn mean_pool(x: &Map) -> Result<Map> {
+    Ok(Map::composed(x.tensor()?.mean((1, 2))?))
 }
 
 /// The maximum over windows along one axis: of as many shifted selections as the window has places. A place

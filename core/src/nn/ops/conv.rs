@@ -1,11 +1,13 @@
 //! Two-dimensional convolution of channels-last images, as matrix products over patches.
 
+use super::buffer::Buffer;
+use super::map::{Map, Node, Pixels};
 use super::patches::Geometry;
 use super::product::{Matrix, Store, multiply};
-use super::{composed, values, with_values};
-use candle_core::{CpuStorage, CustomOp2, Device, Layout, Result, Shape, Tensor};
+use super::{composed, winograd, with_scratch, with_values};
+use candle_core::{Device, Result, Shape, Tensor};
 use rayon::prelude::*;
-use std::cell::RefCell;
+use std::sync::Arc;
 
 /// Convolves `images` `[B, H, W, C]` with `weight` `[O, kh, kw, C]`, without bias: `[B, H', W', O]`.
 ///
@@ -14,140 +16,135 @@ use std::cell::RefCell;
 ///
 /// # Errors
 /// When the channels disagree or no window fits.
-pub fn conv2d(images: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
-    Geometry::new(images.dims(), weight.dims(), stride, padding)?;
-    if !images.device().is_cpu() {
-        return composed::conv2d(images, weight, stride, padding);
+pub fn conv2d(images: &Map, weight: &Tensor, stride: usize, padding: usize) -> Result<Map> {
+    let g = Geometry::new(images.dims(), weight.dims(), stride, padding)?;
+    match images.pixels() {
+        None => composed::conv2d(images, weight, stride, padding),
+        // One tap of the kernel meets an image of one pixel; the others meet its padding.
+        Some(_) if g.kernel != [1, 1] && g.input == [1, 1] && g.output == [1, 1] => {
+            conv2d(images, &weight.narrow(1, padding, 1)?.narrow(2, padding, 1)?.contiguous()?, 1, 0)
+        }
+        Some(pixels) => {
+            let shape = Shape::from((g.batch, g.output[0], g.output[1], g.filters));
+            convolution(g, images, pixels, weight, shape)
+        }
     }
-    images.contiguous()?.apply_op2(&weight.contiguous()?, Convolution { stride, padding })
 }
 
 /// `rows` `[B, I]` times the transpose of `weight` `[O, I]`, as in PyTorch: `[B, O]`.
-pub fn linear(rows: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let (batch, inputs) = rows.dims2()?;
-    let (outputs, _) = weight.dims2()?;
-    let weight = weight.reshape((outputs, 1, 1, ()))?;
-    conv2d(&rows.reshape((batch, 1, 1, inputs))?, &weight, 1, 0)?.reshape((batch, outputs))
+///
+/// # Errors
+/// When the sizes disagree.
+pub fn linear(rows: &Map, weight: &Tensor) -> Result<Map> {
+    let (outputs, inputs) = weight.dims2()?;
+    let batch = rows.dims().first().copied().unwrap_or(0);
+    let features: usize = rows.dims().iter().skip(1).product();
+    let g = Geometry::new(&[batch, 1, 1, features], &[outputs, 1, 1, inputs], 1, 0)?;
+    match rows.pixels() {
+        None => composed::linear(rows, weight),
+        Some(pixels) => convolution(g, rows, pixels, weight, Shape::from((batch, outputs))),
+    }
 }
 
-struct Convolution {
-    stride: usize,
-    padding: usize,
-}
-
-impl CustomOp2 for Convolution {
-    fn name(&self) -> &'static str {
-        "conv2d"
-    }
-
-    fn cpu_fwd(
-        &self,
-        images: &CpuStorage,
-        images_layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let g = Geometry::new(images_layout.dims(), weight_layout.dims(), self.stride, self.padding)?;
-        let weight = transposed(values(weight, weight_layout)?, g.patch());
-        let output = convolve(&g, values(images, images_layout)?, &weight);
-        Ok((CpuStorage::F32(output), Shape::from((g.batch, g.output[0], g.output[1], g.filters))))
-    }
-
-    fn bwd(
-        &self,
-        images: &Tensor,
-        weight: &Tensor,
-        _output: &Tensor,
-        gradient: &Tensor,
-    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let g = Geometry::new(images.dims(), weight.dims(), self.stride, self.padding)?;
-        with_values(gradient, |gradient| {
-            let for_images = match images.track_op() {
-                true => Some(with_values(weight, |weight| Ok(images_gradient(&g, weight, gradient)))?),
-                false => None,
+fn convolution(g: Geometry, images: &Map, pixels: &Pixels, weight: &Tensor, shape: Shape) -> Result<Map> {
+    let mut output = Buffer::stale(g.rows() * g.filters);
+    with_values(weight, |weight| {
+        if winograd::fits(&g) {
+            winograd::convolve(
+                &g,
+                pixels,
+                &winograd::forward_weight(&g, weight),
+                &mut output,
+                Store::Replace,
+            );
+        } else {
+            convolve(&g, pixels, &transposed(weight, g.patch()), &mut output, Store::Replace);
+        }
+        Ok(())
+    })?;
+    let (saved, node, kernel) = (pixels.clone(), images.node().cloned(), weight.clone());
+    let backward = move |gradient: Buffer| {
+        let for_weight = kernel.track_op().then(|| weight_gradient(&g, &saved, &gradient));
+        drop(saved);
+        if let Some(node) = node {
+            let gradient = Pixels { buffer: Arc::new(gradient), affine: None };
+            let write = |target: &mut [f32], store| {
+                with_values(&kernel, |weight| {
+                    images_gradient(&g, weight, &gradient, target, store);
+                    Ok(())
+                })
             };
-            let for_weight = match weight.track_op() {
-                true => Some(with_values(images, |images| Ok(weight_gradient(&g, images, gradient)))?),
-                false => None,
-            };
-            let tensor = |values, like: &Tensor| Tensor::from_vec(values, like.shape(), &Device::Cpu);
-            Ok((
-                for_images.map(|values| tensor(values, images)).transpose()?,
-                for_weight.map(|values| tensor(values, weight)).transpose()?,
-            ))
-        })
-    }
+            node.accumulate(g.batch * g.image(), write)?;
+        }
+        for_weight.map(|values| Tensor::from_vec(values, kernel.shape(), &Device::Cpu)).transpose()
+    };
+    let node = Node::link([images.node(), None], Some(weight), backward)?;
+    Ok(Map::new(shape, output, node))
 }
 
 /// The convolution with a weight whose filters are its columns: `[patch, filters]`.
-fn convolve(g: &Geometry, images: &[f32], weight: &[f32]) -> Vec<f32> {
+pub(super) fn convolve(g: &Geometry, images: &Pixels, weight: &[f32], output: &mut [f32], store: Store) {
     let (patch, filters) = (g.patch(), g.filters);
-    let mut output = vec![0.0; g.rows() * filters];
     let tile = tile(g.rows(), patch);
     output.par_chunks_mut(tile * filters).enumerate().for_each(|(index, target)| {
         let (start, rows) = (index * tile, target.len() / filters);
         with_patches(g, images, start, rows, |patches| {
             let sizes = [rows, patch, filters];
-            multiply(
-                target,
-                sizes,
-                Matrix::rows(patches, patch),
-                Matrix::rows(weight, filters),
-                Store::Replace,
-            );
+            multiply(target, sizes, Matrix::rows(patches, patch), Matrix::rows(weight, filters), store);
         });
     });
-    output
 }
 
 /// The gradient of the images.
-fn images_gradient(g: &Geometry, weight: &[f32], gradient: &[f32]) -> Vec<f32> {
-    let [kh, kw] = g.kernel;
+fn images_gradient(g: &Geometry, weight: &[f32], gradient: &Pixels, result: &mut [f32], store: Store) {
     if g.is_pointwise() {
-        let whole = Geometry { channels: g.filters, filters: g.channels, ..*g };
-        return convolve(&whole, gradient, weight);
+        return convolve(&g.turned(), gradient, weight, result, store);
     }
-    if g.stride == 1 && g.padding[0] < kh && g.padding[1] < kw {
+    if g.can_turn() {
         // The gradient is itself a convolution: of the output's gradient, with the weight turned round.
-        let turned = Geometry {
-            input: g.output,
-            output: g.input,
-            channels: g.filters,
-            filters: g.channels,
-            padding: [kh - 1 - g.padding[0], kw - 1 - g.padding[1]],
-            ..*g
-        };
-        return convolve(&turned, gradient, &turn(g, weight));
+        let turned = g.turned();
+        if winograd::fits(&turned) {
+            return winograd::convolve(&turned, gradient, &winograd::turned_weight(g, weight), result, store);
+        }
+        return convolve(&turned, gradient, &turn(g, weight), result, store);
     }
     // Each task owns whole images, so that overlapping windows never race.
     let (patch, filters) = (g.patch(), g.filters);
     let images = tile(g.rows(), patch).div_ceil(g.area());
     let tile = tile(images * g.area(), patch);
-    let mut result = vec![0.0; g.batch * g.image()];
     result.par_chunks_mut(images * g.image()).enumerate().for_each(|(index, target)| {
+        if store == Store::Replace {
+            target.fill(0.0);
+        }
         let rows = index * images * g.area()..(index * images + target.len() / g.image()) * g.area();
         for start in rows.clone().step_by(tile) {
             let count = tile.min(rows.end - start);
             with_scratch(count * patch, |patches| {
-                let gradient = Matrix::rows(&gradient[start * filters..], filters);
+                let gradient = Matrix::rows(&gradient.buffer[start * filters..], filters);
                 let sizes = [count, filters, patch];
                 multiply(patches, sizes, gradient, Matrix::rows(weight, patch), Store::Replace);
                 g.scatter(patches, start..start + count, index * images, target);
             });
         }
     });
-    result
+}
+
+fn weight_gradient(g: &Geometry, images: &Pixels, gradient: &[f32]) -> Vec<f32> {
+    match winograd::fits(g) {
+        true => winograd::weight_gradient(g, images, gradient),
+        false => product_weight_gradient(g, images, gradient),
+    }
 }
 
 /// The gradient of the weight: a sum over parts of the rows, and in each part over tiles of it.
-fn weight_gradient(g: &Geometry, images: &[f32], gradient: &[f32]) -> Vec<f32> {
+pub(super) fn product_weight_gradient(g: &Geometry, images: &Pixels, gradient: &[f32]) -> Vec<f32> {
     let (rows, patch, filters) = (g.rows(), g.patch(), g.filters);
     let parts = (rows / 512).clamp(1, 8);
     let blocks = (8 / parts).clamp(1, filters.div_ceil(32));
     let (part, block) = (rows.div_ceil(parts), filters.div_ceil(blocks));
     let tile = (131_072 / patch).clamp(192, 512).min(part);
 
-    let mut partial = vec![0.0; parts * filters * patch];
+    let mut partial = Buffer::stale(parts * filters * patch);
     let mut tasks = Vec::new();
     for (index, sums) in partial.chunks_mut(filters * patch).enumerate() {
         tasks.extend(
@@ -156,27 +153,35 @@ fn weight_gradient(g: &Geometry, images: &[f32], gradient: &[f32]) -> Vec<f32> {
     }
     tasks.into_par_iter().for_each(|(index, column, sums)| {
         let rows = index * part..((index + 1) * part).min(rows);
+        if rows.is_empty() {
+            return sums.fill(0.0);
+        }
         for start in rows.clone().step_by(tile) {
             let count = tile.min(rows.end - start);
+            let store = if start == rows.start { Store::Replace } else { Store::Add };
             with_patches(g, images, start, count, |patches| {
                 let gradient = Matrix::rows(&gradient[start * filters + column..], filters).transposed();
                 let sizes = [sums.len() / patch, count, patch];
-                multiply(sums, sizes, gradient, Matrix::rows(patches, patch), Store::Add);
+                multiply(sums, sizes, gradient, Matrix::rows(patches, patch), store);
             });
         }
     });
-    let (sum, others) = partial.split_at_mut(filters * patch);
-    if parts > 1 {
-        sum.par_chunks_mut(4096).enumerate().for_each(|(index, sum)| {
-            for other in others.chunks(filters * patch) {
-                for (sum, value) in sum.iter_mut().zip(&other[index * 4096..]) {
-                    *sum += value;
-                }
+    sum_of_parts(&partial, filters * patch)
+}
+
+/// The sum of vectors of `length` values that follow one another.
+pub(super) fn sum_of_parts(parts: &[f32], length: usize) -> Vec<f32> {
+    const CHUNK: usize = 4096;
+    let (first, others) = parts.split_at(length);
+    let mut sum = first.to_vec();
+    sum.par_chunks_mut(CHUNK).enumerate().for_each(|(index, sum)| {
+        for other in others.chunks(length) {
+            for (sum, value) in sum.iter_mut().zip(&other[index * CHUNK..]) {
+                *sum += value;
             }
-        });
-        partial.truncate(filters * patch);
-    }
-    partial
+        }
+    });
+    sum
 }
 
 /// Output positions a task handles: its patches fit the second-level cache, there are enough tasks for a
@@ -187,10 +192,10 @@ fn tile(rows: usize, patch: usize) -> usize {
 }
 
 /// Calls `body` with the patches of `rows` output positions from `start`.
-fn with_patches(g: &Geometry, images: &[f32], start: usize, rows: usize, body: impl FnOnce(&[f32])) {
+fn with_patches(g: &Geometry, images: &Pixels, start: usize, rows: usize, body: impl FnOnce(&[f32])) {
     let patch = g.patch();
     if g.is_pointwise() {
-        return body(&images[start * patch..][..rows * patch]);
+        return images.with(start * patch..(start + rows) * patch, body);
     }
     with_scratch(rows * patch, |patches| {
         g.gather(images, start..start + rows, patches);
@@ -198,22 +203,11 @@ fn with_patches(g: &Geometry, images: &[f32], start: usize, rows: usize, body: i
     });
 }
 
-/// Calls `body` with `length` values of this thread's scratch memory, whose contents are arbitrary.
-fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
-    thread_local!(static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
-    SCRATCH.with_borrow_mut(|scratch| {
-        if scratch.len() < length {
-            scratch.resize(length, 0.0);
-        }
-        body(&mut scratch[..length])
-    })
-}
-
 /// The transpose of a matrix with rows of `width` values.
-fn transposed(matrix: &[f32], width: usize) -> Vec<f32> {
+pub(super) fn transposed(matrix: &[f32], width: usize) -> Buffer {
     const BLOCK: usize = 16;
     let height = matrix.len() / width;
-    let mut result = vec![0.0; matrix.len()];
+    let mut result = Buffer::stale(matrix.len());
     result.par_chunks_mut(BLOCK * height).enumerate().for_each(|(index, lines)| {
         let columns = index * BLOCK..index * BLOCK + lines.len() / height;
         for top in (0..height).step_by(BLOCK) {
@@ -230,10 +224,10 @@ fn transposed(matrix: &[f32], width: usize) -> Vec<f32> {
 
 /// The weight of the convolution that takes the output's gradient to the images': `[kh, kw, filters]` reversed
 /// along both axes of the kernel, with the channels as its columns.
-fn turn(g: &Geometry, weight: &[f32]) -> Vec<f32> {
+pub(super) fn turn(g: &Geometry, weight: &[f32]) -> Buffer {
     let (channels, filters) = (g.channels, g.filters);
     let places = g.kernel[0] * g.kernel[1];
-    let mut result = vec![0.0; weight.len()];
+    let mut result = Buffer::stale(weight.len());
     result.par_chunks_mut(filters * channels).enumerate().for_each(|(place, target)| {
         for (filter, target) in target.chunks_exact_mut(channels).enumerate() {
             let source = (filter * places + (places - 1 - place)) * channels;

@@ -9,20 +9,25 @@
 pub mod composed;
 
 mod batch_norm;
+mod buffer;
 mod conv;
+mod map;
 mod moments;
 mod patches;
 mod pool;
 mod product;
 mod scaling;
 mod update;
+mod winograd;
 
 pub use batch_norm::{BatchStatistics, batch_norm, scale_shift};
 pub use conv::{conv2d, linear};
+pub use map::Map;
 pub use pool::{max_pool, mean_pool};
 pub use update::{ema_step, sgd_step};
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
+use std::cell::RefCell;
 
 /// The values of a contiguous CPU tensor, from the arguments of a custom operation.
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -42,8 +47,41 @@ fn with_values<R>(tensor: &Tensor, body: impl FnOnce(&[f32]) -> Result<R>) -> Re
     }
 }
 
+/// Calls `body` with `length` values of this thread's scratch memory, whose contents are arbitrary.
+fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
+    thread_local!(static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) });
+    SCRATCH.with_borrow_mut(|scratch| {
+        if scratch.len() < length {
+            scratch.resize(length, 0.0);
+        }
+        body(&mut scratch[..length])
+    })
+}
+
 /// Runs `body` compiled for the widest vectors of this machine.
 #[inline(always)]
 fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(body)
 }
+
+/// Channels handled at once: a few vectors, so that their sums stay in registers.
+const LANES: usize = 16;
+
+/// Calls `$body` with `$from` and `$width`: blocks of [`LANES`] channels with a width the compiler knows,
+/// then the rest.
+macro_rules! for_lanes {
+    ($channels:expr, |$from:ident, $width:ident| $body:expr) => {
+        let channels = $channels;
+        let whole = channels / LANES * LANES;
+        for $from in (0..whole).step_by(LANES) {
+            const WIDTH: usize = LANES;
+            let $width = WIDTH;
+            $body
+        }
+        if whole < channels {
+            let ($from, $width) = (whole, channels - whole);
+            $body
+        }
+    };
+}
+use for_lanes;

@@ -1,7 +1,9 @@
 //! Passes over the columns of channels-last values: sums, moments and scaling, in parallel.
 
-use super::vectorised;
+use super::scaling::Affine;
+use super::{LANES, for_lanes, vectorised};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Mean and inverse standard deviation of each channel in each group, `[groups, channels]`.
 #[derive(Debug, Clone)]
@@ -22,6 +24,12 @@ pub(super) struct Rows {
 }
 
 impl Rows {
+    /// The rows of values with the sizes `dims`, the last of which is the channels.
+    pub(super) fn of(dims: &[usize], groups: usize) -> Self {
+        let (channels, outer) = dims.split_last().map_or((1, dims), |(channels, outer)| (*channels, outer));
+        Self { channels, groups, group: outer.iter().product::<usize>() / groups }
+    }
+
     /// Values of a group.
     pub(super) fn group_values(&self) -> usize {
         self.group * self.channels
@@ -32,25 +40,49 @@ impl Rows {
         (8192 / self.channels).max(1) * self.channels
     }
 
-    /// For each group and chunk, `width` sums a channel by `sum(start of the chunk's values, length,
-    /// sums)`, which are then combined in order: `combine(group, chunk's rows, sums)`.
-    fn reduce(
+    /// The part of `values`, `[groups, channels]`, that belongs to a group.
+    pub(super) fn of_group<'a>(&self, values: &'a [f32], group: usize) -> &'a [f32] {
+        &values[group * self.channels..(group + 1) * self.channels]
+    }
+
+    /// Calls `body(group, where the chunk lies, chunk)` for each chunk of `target`, in parallel.
+    pub(super) fn each_chunk(
         &self,
-        width: usize,
-        sum: impl Fn(usize, usize, &mut [f32]) + Sync,
-        mut combine: impl FnMut(usize, usize, &[f32]),
+        target: &mut [f32],
+        body: impl Fn(usize, Range<usize>, &mut [f32]) + Sync,
+    ) {
+        target.par_chunks_mut(self.group_values()).enumerate().for_each(|(group, target)| {
+            target.par_chunks_mut(self.chunk_values()).enumerate().for_each(|(index, target)| {
+                let start = group * self.group_values() + index * self.chunk_values();
+                body(group, start..start + target.len(), target);
+            });
+        });
+    }
+
+    /// For each chunk two sums a channel by `sum(group, where the chunk lies, its part of what belongs to it, sums)`, which
+    /// are then combined in order: `combine(group, chunk's rows, first sums, second sums)`.
+    fn reduce<T: Send>(
+        &self,
+        parts: impl Iterator<Item = T>,
+        sum: impl Fn(usize, Range<usize>, T, [&mut [f32]; 2]) + Sync,
+        mut combine: impl FnMut(usize, usize, &[f32], &[f32]),
     ) {
         let (group, chunk) = (self.group_values(), self.chunk_values());
         let chunks = group.div_ceil(chunk);
-        let width = width * self.channels;
-        let length = |index: usize| chunk.min(group - (index % chunks) * chunk);
-        let mut sums = vec![0.0; self.groups * chunks * width];
-        sums.par_chunks_mut(width).enumerate().for_each(|(index, sums)| {
-            let start = (index / chunks) * group + (index % chunks) * chunk;
-            sum(start, length(index), sums);
+        let range = |index: usize| {
+            let start = (index % chunks) * chunk;
+            let from = (index / chunks) * group + start;
+            from..from + chunk.min(group - start)
+        };
+        let mut sums = vec![0.0; self.groups * chunks * 2 * self.channels];
+        let tasks: Vec<_> = parts.zip(sums.chunks_mut(2 * self.channels)).enumerate().collect();
+        tasks.into_par_iter().for_each(|(index, (part, sums))| {
+            let (first, second) = sums.split_at_mut(self.channels);
+            sum(index / chunks, range(index), part, [first, second]);
         });
-        for (index, sums) in sums.chunks(width).enumerate() {
-            combine(index / chunks, length(index) / self.channels, sums);
+        for (index, sums) in sums.chunks(2 * self.channels).enumerate() {
+            let (first, second) = sums.split_at(self.channels);
+            combine(index / chunks, range(index).len() / self.channels, first, second);
         }
     }
 }
@@ -63,12 +95,11 @@ pub(super) fn moments(rows: Rows, values: &[f32], epsilon: f64) -> Moments {
     let mut mean = vec![0f64; rows.groups * channels];
     let mut square = vec![0f64; rows.groups * channels];
     rows.reduce(
-        2,
-        |start, length, sums| vectorised(|| chunk_moments(channels, &values[start..start + length], sums)),
-        |group, more, sums| {
+        std::iter::repeat(()),
+        |_, range, (), sums| vectorised(|| chunk_moments(channels, &values[range], sums)),
+        |group, more, means, squares| {
             let (before, after) = (count[group] as f64, (count[group] + more) as f64);
             count[group] += more;
-            let (means, squares) = sums.split_at(channels);
             for channel in 0..channels {
                 let at = group * channels + channel;
                 let difference = f64::from(means[channel]) - mean[at];
@@ -89,31 +120,45 @@ pub(super) fn moments(rows: Rows, values: &[f32], epsilon: f64) -> Moments {
     }
 }
 
-/// The gradient that reaches the normalised values: `gradient`, or zero where the output was cut off by
-/// ReLU. Sums over each group of it, and of it times `x - mean`: `[groups, channels]` each.
+/// Where ReLU cut values off, so that no gradient comes back.
+#[derive(Clone, Copy)]
+pub(super) enum Cut<'a> {
+    /// Nowhere: there is no ReLU.
+    Nowhere,
+    /// Where this output is zero.
+    Output(&'a [f32]),
+    /// Where this makes what was below zero.
+    Affine(&'a Affine),
+}
+
+/// Takes what was cut off out of the gradient. Sums of the rest over each group, and of it times `x - mean`:
+/// `[groups, channels]` each.
 pub(super) fn gradient_sums(
     rows: Rows,
     x: &[f32],
-    gradient: &[f32],
-    output: Option<&[f32]>,
+    gradient: &mut [f32],
+    cut: Cut<'_>,
     mean: &[f32],
 ) -> (Vec<f64>, Vec<f64>) {
     let channels = rows.channels;
     let mut plain = vec![0f64; rows.groups * channels];
     let mut moment = vec![0f64; rows.groups * channels];
+    let chunks =
+        gradient.chunks_mut(rows.group_values()).flat_map(|group| group.chunks_mut(rows.chunk_values()));
     rows.reduce(
-        2,
-        |start, length, sums| {
-            let mean = &mean[start / rows.group_values() * channels..][..channels];
-            let range = start..start + length;
-            let (x, gradient) = (&x[range.clone()], &gradient[range.clone()]);
-            match output {
-                Some(output) => vectorised(|| masked_sums(x, gradient, &output[range], mean, sums)),
-                None => vectorised(|| plain_sums(x, gradient, mean, sums)),
+        chunks,
+        |group, range, gradient, sums| {
+            let (x, mean) = (&x[range.clone()], rows.of_group(mean, group));
+            match cut {
+                Cut::Nowhere => vectorised(|| plain_sums(x, gradient, mean, sums)),
+                Cut::Output(output) => vectorised(|| output_sums(x, gradient, &output[range], mean, sums)),
+                Cut::Affine(Affine { scale, shift, .. }) => {
+                    let (scale, shift) = (rows.of_group(scale, group), rows.of_group(shift, group));
+                    vectorised(|| affine_sums(x, gradient, [scale, shift], mean, sums));
+                }
             }
         },
-        |group, _, sums| {
-            let (first, second) = sums.split_at(channels);
+        |group, _, first, second| {
             for channel in 0..channels {
                 plain[group * channels + channel] += f64::from(first[channel]);
                 moment[group * channels + channel] += f64::from(second[channel]);
@@ -123,30 +168,8 @@ pub(super) fn gradient_sums(
     (plain, moment)
 }
 
-/// Channels handled at once: a few vectors, so that their sums stay in registers.
-const LANES: usize = 16;
-
-/// Calls `$body` with `$from` and `$width`: blocks of [`LANES`] channels with a width the compiler knows,
-/// then the rest.
-macro_rules! for_lanes {
-    ($channels:expr, |$from:ident, $width:ident| $body:expr) => {
-        let channels = $channels;
-        let whole = channels / LANES * LANES;
-        for $from in (0..whole).step_by(LANES) {
-            const WIDTH: usize = LANES;
-            let $width = WIDTH;
-            $body
-        }
-        if whole < channels {
-            let ($from, $width) = (whole, channels - whole);
-            $body
-        }
-    };
-}
-
 #[inline(always)]
-fn chunk_moments(channels: usize, values: &[f32], sums: &mut [f32]) {
-    let (means, squares) = sums.split_at_mut(channels);
+fn chunk_moments(channels: usize, values: &[f32], [means, squares]: [&mut [f32]; 2]) {
     let scale = channels as f32 / values.len() as f32;
     for_lanes!(channels, |from, width| {
         let mut sum = [0f32; LANES];
@@ -169,20 +192,16 @@ fn chunk_moments(channels: usize, values: &[f32], sums: &mut [f32]) {
 }
 
 #[inline(always)]
-fn masked_sums(x: &[f32], gradient: &[f32], output: &[f32], mean: &[f32], sums: &mut [f32]) {
+fn plain_sums(x: &[f32], gradient: &[f32], mean: &[f32], [plain, moment]: [&mut [f32]; 2]) {
     let channels = mean.len();
-    let (plain, moment) = sums.split_at_mut(channels);
     for_lanes!(channels, |from, width| {
-        let mut first = [0f32; LANES];
-        let mut second = [0f32; LANES];
+        let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
         let mean = &mean[from..from + width];
         for start in (from..x.len()).step_by(channels) {
             let (x, gradient) = (&x[start..start + width], &gradient[start..start + width]);
-            let output = &output[start..start + width];
             for lane in 0..width {
-                let passed = if output[lane] > 0.0 { gradient[lane] } else { 0.0 };
-                first[lane] += passed;
-                second[lane] += passed * (x[lane] - mean[lane]);
+                first[lane] += gradient[lane];
+                second[lane] += gradient[lane] * (x[lane] - mean[lane]);
             }
         }
         plain[from..from + width].copy_from_slice(&first[..width]);
@@ -191,19 +210,57 @@ fn masked_sums(x: &[f32], gradient: &[f32], output: &[f32], mean: &[f32], sums: 
 }
 
 #[inline(always)]
-fn plain_sums(x: &[f32], gradient: &[f32], mean: &[f32], sums: &mut [f32]) {
+fn output_sums(
+    x: &[f32],
+    gradient: &mut [f32],
+    output: &[f32],
+    mean: &[f32],
+    [plain, moment]: [&mut [f32]; 2],
+) {
     let channels = mean.len();
-    let (plain, moment) = sums.split_at_mut(channels);
     for_lanes!(channels, |from, width| {
-        let mut first = [0f32; LANES];
-        let mut second = [0f32; LANES];
+        let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
         let mean = &mean[from..from + width];
         for start in (from..x.len()).step_by(channels) {
-            let (x, gradient) = (&x[start..start + width], &gradient[start..start + width]);
+            let (x, gradient) = (&x[start..start + width], &mut gradient[start..start + width]);
+            let output = &output[start..start + width];
+            // By way of an array: the compiler cannot know that a store to the gradient leaves the rest alone.
+            let mut passed = [0f32; LANES];
             for lane in 0..width {
-                first[lane] += gradient[lane];
-                second[lane] += gradient[lane] * (x[lane] - mean[lane]);
+                passed[lane] = if output[lane] > 0.0 { gradient[lane] } else { 0.0 };
+                first[lane] += passed[lane];
+                second[lane] += passed[lane] * (x[lane] - mean[lane]);
             }
+            gradient.copy_from_slice(&passed[..width]);
+        }
+        plain[from..from + width].copy_from_slice(&first[..width]);
+        moment[from..from + width].copy_from_slice(&second[..width]);
+    });
+}
+
+#[inline(always)]
+fn affine_sums(
+    x: &[f32],
+    gradient: &mut [f32],
+    [scale, shift]: [&[f32]; 2],
+    mean: &[f32],
+    [plain, moment]: [&mut [f32]; 2],
+) {
+    let channels = mean.len();
+    for_lanes!(channels, |from, width| {
+        let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
+        let mean = &mean[from..from + width];
+        let (scale, shift) = (&scale[from..from + width], &shift[from..from + width]);
+        for start in (from..x.len()).step_by(channels) {
+            let (x, gradient) = (&x[start..start + width], &mut gradient[start..start + width]);
+            // By way of an array: the compiler cannot know that a store to the gradient leaves the rest alone.
+            let mut passed = [0f32; LANES];
+            for lane in 0..width {
+                passed[lane] = if x[lane] * scale[lane] + shift[lane] > 0.0 { gradient[lane] } else { 0.0 };
+                first[lane] += passed[lane];
+                second[lane] += passed[lane] * (x[lane] - mean[lane]);
+            }
+            gradient.copy_from_slice(&passed[..width]);
         }
         plain[from..from + width].copy_from_slice(&first[..width]);
         moment[from..from + width].copy_from_slice(&second[..width]);

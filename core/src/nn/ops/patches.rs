@@ -1,5 +1,6 @@
 //! The geometry of a convolution, and the copying between images and patches (im2col, col2im).
 
+use super::map::Pixels;
 use candle_core::{Result, bail};
 use std::ops::Range;
 
@@ -63,24 +64,42 @@ impl Geometry {
         self.input[0] * self.input[1] * self.channels
     }
 
+    /// The convolution that takes the gradient of the output to that of the images, of the weight turned round.
+    pub(super) fn turned(&self) -> Self {
+        let [kh, kw] = self.kernel;
+        Self {
+            input: self.output,
+            output: self.input,
+            channels: self.filters,
+            filters: self.channels,
+            padding: [kh - 1 - self.padding[0], kw - 1 - self.padding[1]],
+            ..*self
+        }
+    }
+
+    /// Whether the gradient of the images is a convolution of the output's: see [`Geometry::turned`].
+    pub(super) fn can_turn(&self) -> bool {
+        self.stride == 1 && self.padding[0] < self.kernel[0] && self.padding[1] < self.kernel[1]
+    }
+
     /// Whether the images are their own patches: a matrix product over all positions.
     pub(super) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == 1 && self.padding == [0, 0]
     }
 
     /// Writes the patches of the output positions `rows` one after another; zeros beyond the border.
-    pub(super) fn gather(&self, images: &[f32], rows: Range<usize>, patches: &mut [f32]) {
+    pub(super) fn gather(&self, images: &Pixels, rows: Range<usize>, patches: &mut [f32]) {
         let line = self.kernel[1] * self.channels;
         for (row, patch) in rows.zip(patches.chunks_exact_mut(self.patch())) {
             let place = self.place(row);
-            let image = &images[place.image * self.image()..][..self.image()];
+            let image = place.image * self.image();
             for (ky, target) in patch.chunks_exact_mut(line).enumerate() {
                 match self.line(&place, ky) {
                     None => target.fill(0.0),
                     Some((before, source)) => {
                         let count = source.len();
                         target[..before].fill(0.0);
-                        target[before..before + count].copy_from_slice(&image[source]);
+                        images.read(image + source.start, &mut target[before..before + count]);
                         target[before + count..].fill(0.0);
                     }
                 }

@@ -1,9 +1,12 @@
 //! Max pooling and the global mean.
 
-use super::{composed, values, vectorised, with_values};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, bail};
+use super::buffer::Buffer;
+use super::map::{Map, Node, Pixels};
+use super::product::Store;
+use super::{composed, vectorised};
+use candle_core::{Result, Shape, bail};
 use rayon::prelude::*;
-use std::sync::{Arc, OnceLock};
+use std::ops::Range;
 
 /// The maximum over square windows of `[B, H, W, C]`; the border is padded with nothing that could win.
 ///
@@ -11,22 +14,79 @@ use std::sync::{Arc, OnceLock};
 ///
 /// # Errors
 /// When `padding` exceeds half the window, or no window fits.
-pub fn max_pool(x: &Tensor, kernel: usize, stride: usize, padding: usize) -> Result<Tensor> {
+pub fn max_pool(x: &Map, kernel: usize, stride: usize, padding: usize) -> Result<Map> {
     let windows = Windows { kernel, stride, padding };
-    windows.output(x.dims())?;
-    if !x.device().is_cpu() {
+    let output = windows.output(x.dims())?;
+    let Some(pixels) = x.pixels() else {
         return composed::max_pool(x, kernel, stride, padding);
-    }
-    x.contiguous()?.apply_op1(MaxPool { windows, winners: Arc::default() })
+    };
+    let input = <[usize; 4]>::try_from(x.dims()).unwrap_or_default();
+    let (y, winners) = windows.maxima(input, output, pixels);
+    let node = x.node().cloned();
+    let backward = move |gradient: Buffer| {
+        if let Some(node) = node {
+            node.accumulate(input.iter().product(), |target, store| {
+                windows.spread(input, output, &gradient, &winners, target, store);
+                Ok(())
+            })?;
+        }
+        Ok(None)
+    };
+    let node = Node::link([x.node(), None], None, backward)?;
+    Ok(Map::new(Shape::from(output.to_vec()), y, node))
 }
 
 /// The mean over all positions: `[B, H, W, C]` to `[B, C]`.
-pub fn mean_pool(x: &Tensor) -> Result<Tensor> {
-    x.mean((1, 2))
+///
+/// # Errors
+/// When the map is of vectors.
+pub fn mean_pool(x: &Map) -> Result<Map> {
+    let &[batch, height, width, channels] = x.dims() else {
+        bail!("the mean over positions needs [B, H, W, C], got {:?}", x.dims());
+    };
+    let Some(pixels) = x.pixels() else {
+        return composed::mean_pool(x);
+    };
+    let size = height * width * channels;
+    let share = 1.0 / (height * width) as f32;
+    let mut y = Buffer::zeros(batch * channels);
+    y.par_chunks_mut(channels).enumerate().for_each(|(image, mean)| {
+        pixels.with(image * size..(image + 1) * size, |pixels| {
+            vectorised(|| {
+                for pixel in pixels.chunks_exact(channels) {
+                    mean.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
+                }
+                mean.iter_mut().for_each(|sum| *sum *= share);
+            });
+        });
+    });
+    let node = x.node().cloned();
+    let backward = move |gradient: Buffer| {
+        if let Some(node) = node {
+            node.accumulate(batch * size, |target, store| {
+                target.par_chunks_mut(size).zip(gradient.par_chunks(channels)).for_each(
+                    |(target, gradient)| {
+                        vectorised(|| {
+                            for pixel in target.chunks_exact_mut(channels) {
+                                for (value, gradient) in pixel.iter_mut().zip(gradient) {
+                                    let before = if store == Store::Add { *value } else { 0.0 };
+                                    *value = before + gradient * share;
+                                }
+                            }
+                        });
+                    },
+                );
+                Ok(())
+            })?;
+        }
+        Ok(None)
+    };
+    let node = Node::link([x.node(), None], None, backward)?;
+    Ok(Map::new(Shape::from((batch, channels)), y, node))
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Windows {
+struct Windows {
     kernel: usize,
     stride: usize,
     padding: usize,
@@ -38,7 +98,7 @@ impl Windows {
             bail!("max pool needs [B, H, W, C], got {dims:?}");
         };
         let Self { kernel, stride, padding } = *self;
-        if kernel == 0 || kernel > 255 || stride == 0 || padding * 2 > kernel {
+        if kernel == 0 || kernel > 15 || stride == 0 || padding * 2 > kernel {
             bail!("max pool cannot use a window of {kernel} with stride {stride} and padding {padding}");
         }
         if height + 2 * padding < kernel || width + 2 * padding < kernel {
@@ -49,84 +109,72 @@ impl Windows {
     }
 }
 
-struct MaxPool {
-    windows: Windows,
-    /// Which place of its window won, for each output value.
-    winners: Arc<OnceLock<Vec<u16>>>,
-}
-
-impl CustomOp1 for MaxPool {
-    fn name(&self) -> &'static str {
-        "max_pool"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let dims = layout.dims();
-        let output = self.windows.output(dims)?;
-        let x = values(x, layout)?;
-        let mut y = vec![f32::NEG_INFINITY; output.iter().product()];
-        let mut winners = vec![0u16; y.len()];
+impl Windows {
+    /// The maxima, and which place of its window won for each.
+    fn maxima(&self, input: [usize; 4], output: [usize; 4], pixels: &Pixels) -> (Buffer, Vec<u8>) {
         let size: usize = output[1..].iter().product();
-        let image: usize = dims[1..].iter().product();
-        let images = y.par_chunks_mut(size).zip(winners.par_chunks_mut(size)).zip(x.par_chunks(image));
-        images.for_each(|((y, winners), x)| {
-            self.each_place(dims, &output, |target, source, place| {
-                let (y, winners) = (&mut y[target.clone()], &mut winners[target]);
+        let image: usize = input[1..].iter().product();
+        let mut y = Buffer::stale(output[0] * size);
+        let mut winners = vec![0u8; y.len()];
+        let images = y.par_chunks_mut(size).zip(winners.par_chunks_mut(size)).enumerate();
+        images.for_each(|(index, (y, winners))| {
+            y.fill(f32::NEG_INFINITY);
+            pixels.with(index * image..(index + 1) * image, |x| {
                 vectorised(|| {
-                    for ((y, winner), x) in y.iter_mut().zip(winners).zip(&x[source]) {
-                        // A NaN wins and stays.
-                        let wins = *x > *y || x.is_nan();
-                        *y = if wins { *x } else { *y };
-                        *winner = if wins { place } else { *winner };
-                    }
-                });
-            });
-        });
-        // A second forward pass of the same operation cannot happen: each one makes its own.
-        let _ = self.winners.set(winners);
-        Ok((CpuStorage::F32(y), Shape::from(output.to_vec())))
-    }
-
-    fn bwd(&self, x: &Tensor, _y: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let Some(winners) = self.winners.get() else {
-            bail!("max pool has no forward pass to go back through");
-        };
-        let dims = x.dims();
-        let output = self.windows.output(dims)?;
-        let size: usize = output[1..].iter().product();
-        let image: usize = dims[1..].iter().product();
-        let mut result = vec![0.0; x.elem_count()];
-        with_values(gradient, |gradient| {
-            let images =
-                result.par_chunks_mut(image).zip(gradient.par_chunks(size)).zip(winners.par_chunks(size));
-            images.for_each(|((result, gradient), winners)| {
-                self.each_place(dims, &output, |source, target, place| {
-                    let (gradient, winners) = (&gradient[source.clone()], &winners[source]);
-                    vectorised(|| {
-                        for ((sum, gradient), winner) in result[target].iter_mut().zip(gradient).zip(winners)
-                        {
-                            *sum += if *winner == place { *gradient } else { 0.0 };
+                    self.each_place(input, output, |target, source, place| {
+                        let (y, winners) = (&mut y[target.clone()], &mut winners[target]);
+                        for ((y, winner), x) in y.iter_mut().zip(winners).zip(&x[source]) {
+                            // A NaN wins and stays.
+                            let wins = *x > *y || x.is_nan();
+                            *y = if wins { *x } else { *y };
+                            *winner = if wins { place } else { *winner };
                         }
                     });
                 });
             });
-            Ok(())
-        })?;
-        Ok(Some(Tensor::from_vec(result, x.shape(), &Device::Cpu)?))
+        });
+        (y, winners)
     }
-}
 
-impl MaxPool {
+    /// Gives each gradient to the place that won.
+    fn spread(
+        &self,
+        input: [usize; 4],
+        output: [usize; 4],
+        gradient: &[f32],
+        winners: &[u8],
+        target: &mut [f32],
+        store: Store,
+    ) {
+        let size: usize = output[1..].iter().product();
+        let image: usize = input[1..].iter().product();
+        let images =
+            target.par_chunks_mut(image).zip(gradient.par_chunks(size)).zip(winners.par_chunks(size));
+        images.for_each(|((result, gradient), winners)| {
+            if store == Store::Replace {
+                result.fill(0.0);
+            }
+            vectorised(|| {
+                self.each_place(input, output, |source, target, place| {
+                    let (gradient, winners) = (&gradient[source.clone()], &winners[source]);
+                    for ((sum, gradient), winner) in result[target].iter_mut().zip(gradient).zip(winners) {
+                        *sum += if *winner == place { *gradient } else { 0.0 };
+                    }
+                });
+            });
+        });
+    }
+
     /// Calls `body(channels of an output position, channels of an input position, place in the window)` for
     /// all windows of an image.
+    #[inline(always)]
     fn each_place(
         &self,
-        dims: &[usize],
-        output: &[usize; 4],
-        mut body: impl FnMut(std::ops::Range<usize>, std::ops::Range<usize>, u16),
+        [_, height, width, channels]: [usize; 4],
+        output: [usize; 4],
+        mut body: impl FnMut(Range<usize>, Range<usize>, u8),
     ) {
-        let Windows { kernel, stride, padding } = self.windows;
-        let (height, width, channels) = (dims[1], dims[2], dims[3]);
+        let Windows { kernel, stride, padding } = *self;
         for oy in 0..output[1] {
             for ox in 0..output[2] {
                 let target = (oy * output[2] + ox) * channels;
@@ -137,7 +185,7 @@ impl MaxPool {
                             continue;
                         }
                         let source = ((y - padding) * width + x - padding) * channels;
-                        let place = (ky * kernel + kx) as u16;
+                        let place = (ky * kernel + kx) as u8;
                         body(target..target + channels, source..source + channels, place);
                     }
                 }

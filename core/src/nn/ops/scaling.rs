@@ -1,4 +1,52 @@
-//! The loops over rows of channels behind batch norm: the parameters are a value a channel.
+//! A scale and a shift for each channel, then ReLU: what is left of batch norm when its statistics are known.
+
+use super::buffer::Buffer;
+use super::moments::Rows;
+use super::vectorised;
+use rayon::prelude::*;
+
+/// `x * scale + shift`, then ReLU or nothing.
+#[derive(Debug)]
+pub(super) struct Affine {
+    pub(super) rows: Rows,
+    /// `[groups, channels]`
+    pub(super) scale: Vec<f32>,
+    /// `[groups, channels]`
+    pub(super) shift: Vec<f32>,
+    pub(super) relu: bool,
+}
+
+impl Affine {
+    /// Writes what becomes of `source` to `target`. The first value is number `start` of the batch, and the first
+    /// of a pixel.
+    pub(super) fn apply(&self, start: usize, mut source: &[f32], mut target: &mut [f32]) {
+        let group_values = self.rows.group_values();
+        let mut group = start / group_values;
+        let mut left = group_values - start % group_values;
+        while !source.is_empty() {
+            let count = left.min(source.len());
+            let (x, other_x) = source.split_at(count);
+            let (y, other_y) = target.split_at_mut(count);
+            let (scale, shift) =
+                (self.rows.of_group(&self.scale, group), self.rows.of_group(&self.shift, group));
+            match self.relu {
+                true => vectorised(|| scale_rows(y, x, scale, shift, rectify)),
+                false => vectorised(|| scale_rows(y, x, scale, shift, keep)),
+            }
+            (source, target, group, left) = (other_x, other_y, group + 1, group_values);
+        }
+    }
+
+    /// What becomes of the whole batch.
+    pub(super) fn applied(&self, source: &[f32]) -> Buffer {
+        let mut result = Buffer::stale(source.len());
+        let chunk = self.rows.chunk_values();
+        result.par_chunks_mut(chunk).zip(source.par_chunks(chunk)).enumerate().for_each(|(index, (y, x))| {
+            self.apply(index * chunk, x, y);
+        });
+        result
+    }
+}
 
 /// ReLU.
 #[inline(always)]
@@ -15,13 +63,7 @@ pub(super) fn keep(value: f32) -> f32 {
 
 /// `y = finish(x * scale + shift)`.
 #[inline(always)]
-pub(super) fn scale_rows(
-    y: &mut [f32],
-    x: &[f32],
-    scale: &[f32],
-    shift: &[f32],
-    finish: impl Fn(f32) -> f32,
-) {
+fn scale_rows(y: &mut [f32], x: &[f32], scale: &[f32], shift: &[f32], finish: impl Fn(f32) -> f32) {
     let channels = scale.len();
     for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
         for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
@@ -32,7 +74,7 @@ pub(super) fn scale_rows(
 
 /// `y = finish(x * scale + shift + residual)`.
 #[inline(always)]
-pub(super) fn add(
+pub(super) fn add_rows(
     y: &mut [f32],
     x: &[f32],
     scale: &[f32],
@@ -50,46 +92,30 @@ pub(super) fn add(
     }
 }
 
-/// `dx = own * gradient + slope * x + offset`, without the gradient where ReLU cut `y` off.
+/// `dx = own * gradient + slope * x + offset`: the gradient in front of a batch norm.
 #[inline(always)]
-pub(super) fn combine(
-    dx: &mut [f32],
-    gradient: &[f32],
-    y: &[f32],
-    x: &[f32],
-    own: &[f32],
-    slope: &[f32],
-    offset: &[f32],
-) {
+pub(super) fn combine(dx: &mut [f32], gradient: &[f32], x: &[f32], [own, slope, offset]: [&[f32]; 3]) {
     let channels = own.len();
-    for (index, dx) in dx.chunks_exact_mut(channels).enumerate() {
-        let row = index * channels..(index + 1) * channels;
-        let (gradient, y, x) = (&gradient[row.clone()], &y[row.clone()], &x[row]);
-        let (own, slope, offset) = (&own[..channels], &slope[..channels], &offset[..channels]);
-        for at in 0..channels {
-            let passed = if y[at] > 0.0 { gradient[at] } else { 0.0 };
-            dx[at] = passed * own[at] + x[at] * slope[at] + offset[at];
+    let rows =
+        dx.chunks_exact_mut(channels).zip(gradient.chunks_exact(channels)).zip(x.chunks_exact(channels));
+    for ((dx, gradient), x) in rows {
+        let parameters = own.iter().zip(slope).zip(offset);
+        for (((dx, gradient), x), ((own, slope), offset)) in
+            dx.iter_mut().zip(gradient).zip(x).zip(parameters)
+        {
+            *dx = gradient * own + x * slope + offset;
         }
     }
 }
 
-/// The same, where nothing was cut off.
+/// The same, in the place of the gradient.
 #[inline(always)]
-pub(super) fn combine_all(
-    dx: &mut [f32],
-    gradient: &[f32],
-    x: &[f32],
-    own: &[f32],
-    slope: &[f32],
-    offset: &[f32],
-) {
+pub(super) fn combine_in_place(gradient: &mut [f32], x: &[f32], [own, slope, offset]: [&[f32]; 3]) {
     let channels = own.len();
-    for (index, dx) in dx.chunks_exact_mut(channels).enumerate() {
-        let row = index * channels..(index + 1) * channels;
-        let (gradient, x) = (&gradient[row.clone()], &x[row]);
-        let (own, slope, offset) = (&own[..channels], &slope[..channels], &offset[..channels]);
-        for at in 0..channels {
-            dx[at] = gradient[at] * own[at] + x[at] * slope[at] + offset[at];
+    for (gradient, x) in gradient.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+        let parameters = own.iter().zip(slope).zip(offset);
+        for ((gradient, x), ((own, slope), offset)) in gradient.iter_mut().zip(x).zip(parameters) {
+            *gradient = *gradient * own + x * slope + offset;
         }
     }
 }
