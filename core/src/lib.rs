@@ -27,6 +27,7 @@ pub mod similarity;
 pub mod step;
 pub mod target;
 pub mod transport;
+mod vectorised;
 pub mod views;
 
 #[doc(hidden)]

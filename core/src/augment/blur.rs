@@ -6,7 +6,7 @@
 //! mirrored at its edges: up to sigma 1.4 that is Pillow's result but for its rounding after each pass, and for
 //! wider blurs the outermost pixels differ, since Pillow repeats the edge pixel before each pass.
 
-use super::planes::Planes;
+use super::rows::Planes;
 
 /// The side of the view that recipes state the blur for.
 pub(super) const REFERENCE_SIDE: f64 = 224.0;
@@ -15,56 +15,103 @@ pub(super) const REFERENCE_SIDE: f64 = 224.0;
 const PASSES: usize = 3;
 
 /// Pixels computed together, as many as registers hold.
-const LANES: usize = 16;
+const LANES: usize = 32;
 
-/// Blurs with the standard deviation `sigma`, in pixels of this view.
-pub(super) fn blur(planes: &mut Planes, sigma: f64) {
-    let kernel = kernel(sigma);
-    if kernel.len() == 1 {
-        return;
+/// A blur of a view: first along each of its rows, then across them.
+pub(super) struct Blur {
+    /// The weights at distance 0, 1, ...
+    kernel: Vec<f32>,
+}
+
+impl Blur {
+    /// A blur with the standard deviation `sigma`, in pixels of this view; nothing where no pixel would change.
+    pub fn new(sigma: f64) -> Option<Self> {
+        let kernel = kernel(sigma);
+        (kernel.len() > 1).then_some(Self { kernel })
     }
-    let side = planes.side();
-    let radius = kernel.len() - 1;
-    let mut padded = vec![0.0; side + 2 * radius];
-    for channel in 0..3 {
-        let (plane, spare) = planes.with_spare(channel);
-        for (row, blurred) in plane.chunks_exact(side).zip(spare.chunks_exact_mut(side)) {
-            for (index, level) in padded.iter_mut().enumerate() {
-                *level = row[reflect(index as isize - radius as isize, side)];
-            }
-            let tap = |offset: isize| &padded[(radius as isize + offset) as usize..][..side];
-            convolve(&kernel, tap, blurred);
+
+    /// Blurs a line of one channel. `padded` is room for it.
+    pub fn along(&self, line: &mut [f32], padded: &mut Vec<f32>) {
+        let (side, radius) = (line.len(), self.kernel.len() - 1);
+        padded.resize(side + 2 * radius, 0.0);
+        padded[radius..][..side].copy_from_slice(line);
+        for outside in (0..radius).chain(radius + side..side + 2 * radius) {
+            padded[outside] = line[reflect(outside as isize - radius as isize, side)];
         }
-        for (y, blurred) in plane.chunks_exact_mut(side).enumerate() {
-            let tap = |offset: isize| &spare[reflect(y as isize + offset, side) * side..][..side];
-            convolve(&kernel, tap, blurred);
-        }
+        self.convolve(Along { padded, radius }, line);
+    }
+
+    /// The line `y` of a channel whose lines are blurred along themselves.
+    pub fn across(&self, planes: &Planes, channel: usize, y: usize, line: &mut [f32]) {
+        self.convolve(Across { planes, channel, y }, line);
+    }
+
+    fn convolve(&self, taps: impl Taps, out: &mut [f32]) {
+        pulp::Arch::new().dispatch(Convolution { kernel: &self.kernel, taps, out });
     }
 }
 
-/// `out[x] = sum over k of kernel[|k|] * tap(k)[x]`.
-fn convolve<'a>(kernel: &[f32], tap: impl Fn(isize) -> &'a [f32], out: &mut [f32]) {
-    let whole = out.len() - out.len() % LANES;
-    for start in (0..whole).step_by(LANES) {
-        let mut sums = [0.0; LANES];
-        add(kernel, &tap, start, &mut sums);
-        out[start..start + LANES].copy_from_slice(&sums);
+/// What a convolution adds up.
+trait Taps {
+    /// The levels at a distance from those of the result, at least as many.
+    fn at(&self, distance: isize) -> &[f32];
+}
+
+struct Along<'a> {
+    padded: &'a [f32],
+    radius: usize,
+}
+
+impl Taps for Along<'_> {
+    #[inline(always)]
+    fn at(&self, distance: isize) -> &[f32] {
+        &self.padded[(self.radius as isize + distance) as usize..]
     }
-    for (x, blurred) in out.iter_mut().enumerate().skip(whole) {
-        let mut sum = [0.0];
-        add(kernel, &tap, x, &mut sum);
-        [*blurred] = sum;
+}
+
+struct Across<'a> {
+    planes: &'a Planes,
+    channel: usize,
+    y: usize,
+}
+
+impl Taps for Across<'_> {
+    #[inline(always)]
+    fn at(&self, distance: isize) -> &[f32] {
+        self.planes.line(self.channel, reflect(self.y as isize + distance, self.planes.side()))
+    }
+}
+
+/// `out[x] = sum over k of kernel[|k|] * taps.at(k)[x]`.
+struct Convolution<'a, T> {
+    kernel: &'a [f32],
+    taps: T,
+    out: &'a mut [f32],
+}
+
+impl<T: Taps> pulp::NullaryFnOnce for Convolution<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { kernel, taps, out } = self;
+        let whole = out.len() - out.len() % LANES;
+        for start in (0..whole).step_by(LANES) {
+            let mut sums = [0.0; LANES];
+            add(kernel, &taps, start, &mut sums);
+            out[start..start + LANES].copy_from_slice(&sums);
+        }
+        for x in whole..out.len() {
+            let mut sum = [0.0];
+            add(kernel, &taps, x, &mut sum);
+            [out[x]] = sum;
+        }
     }
 }
 
 #[inline(always)]
-fn add<'a, const N: usize>(
-    kernel: &[f32],
-    tap: &impl Fn(isize) -> &'a [f32],
-    start: usize,
-    sums: &mut [f32; N],
-) {
-    let window = |offset: isize| -> &[f32; N] { tap(offset)[start..].first_chunk().unwrap_or(&[0.0; N]) };
+fn add<const N: usize>(kernel: &[f32], taps: &impl Taps, start: usize, sums: &mut [f32; N]) {
+    let window = |distance: isize| taps.at(distance)[start..].first_chunk().unwrap_or(&[0.0; N]);
     for (sum, level) in sums.iter_mut().zip(window(0)) {
         *sum = kernel[0] * level;
     }
@@ -77,7 +124,11 @@ fn add<'a, const N: usize>(
 }
 
 /// The row or column that continues a view of `side` beyond its edges: mirrored, the edge pixel twice.
+#[inline(always)]
 fn reflect(index: isize, side: usize) -> usize {
+    if (0..side as isize).contains(&index) {
+        return index as usize;
+    }
     let period = 2 * side as isize;
     let index = index.rem_euclid(period);
     index.min(period - 1 - index) as usize

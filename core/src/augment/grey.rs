@@ -1,10 +1,15 @@
 //! Conversion to grey.
 
-use super::planes::{Planes, floor};
+use super::rows::{Change, floor};
 
 /// Gives each pixel its grey level in all three channels.
-pub(super) fn grey(planes: &mut Planes) {
-    planes.map(|pixel| [level(pixel); 3]);
+pub(super) struct Grey;
+
+impl Change for Grey {
+    #[inline(always)]
+    fn of(&self, pixel: [f32; 3]) -> [f32; 3] {
+        [level(pixel); 3]
+    }
 }
 
 /// The grey level of a pixel of whole levels: ITU-R 601-2 luma in Pillow's 16-bit fixed point, rounded.

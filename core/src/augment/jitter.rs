@@ -2,22 +2,43 @@
 
 use super::grey;
 use super::parameters::{Adjustment, Jitter};
-use super::planes::{Planes, floor};
+use super::rows::{Change, Row, change, floor};
+use crate::vectorised::vectorised;
 
-/// Applies the four adjustments in the drawn order.
-pub(super) fn jitter(planes: &mut Planes, jitter: &Jitter) {
-    for adjustment in jitter.order {
-        match adjustment {
-            Adjustment::Brightness => {
-                planes.map(|pixel| pixel.map(|level| blend(0.0, level, jitter.brightness)))
-            }
-            Adjustment::Contrast => contrast(planes, jitter.contrast),
-            Adjustment::Saturation => planes.map(|pixel| {
-                let grey = grey::level(pixel);
-                pixel.map(|level| blend(grey, level, jitter.saturation))
-            }),
-            Adjustment::Hue => turn_hue(planes, jitter.hue),
-        }
+/// Applies one adjustment. `mean` is that of the view's grey levels, which the contrast alone looks at.
+pub(super) fn adjust(row: Row<'_>, adjustment: Adjustment, jitter: &Jitter, mean: f32) {
+    match adjustment {
+        Adjustment::Brightness => change(row, Blend { from: 0.0, factor: jitter.brightness }),
+        Adjustment::Contrast => change(row, Blend { from: mean, factor: jitter.contrast }),
+        Adjustment::Saturation => change(row, Saturation { factor: jitter.saturation }),
+        Adjustment::Hue if jitter.hue == 0.0 => {}
+        Adjustment::Hue => change(row, Hue::turn(jitter.hue)),
+    }
+}
+
+/// A blend of one level with all.
+struct Blend {
+    from: f32,
+    factor: f32,
+}
+
+impl Change for Blend {
+    #[inline(always)]
+    fn of(&self, pixel: [f32; 3]) -> [f32; 3] {
+        pixel.map(|level| blend(self.from, level, self.factor))
+    }
+}
+
+/// A blend of each pixel with its grey.
+struct Saturation {
+    factor: f32,
+}
+
+impl Change for Saturation {
+    #[inline(always)]
+    fn of(&self, pixel: [f32; 3]) -> [f32; 3] {
+        let grey = grey::level(pixel);
+        pixel.map(|level| blend(grey, level, self.factor))
     }
 }
 
@@ -33,39 +54,47 @@ fn clip(level: f32) -> f32 {
     if level < 255.0 { level } else { 255.0 }
 }
 
-/// Blends with the mean grey level of the view, which is rounded to a whole level.
-fn contrast(planes: &mut Planes, factor: f32) {
-    let [reds, greens, blues] = planes.each();
-    let side = planes.side();
-    let rows = reds.chunks_exact(side).zip(greens.chunks_exact(side)).zip(blues.chunks_exact(side));
-    // A row's sum is below 2^24 and so exact for any side up to 65536, and the order of its terms is free.
-    let sum: f64 = rows
-        .map(|((reds, greens), blues)| {
-            let mut lanes = [0.0f32; 16];
-            for (index, ((red, green), blue)) in reds.iter().zip(greens).zip(blues).enumerate() {
-                lanes[index % 16] += grey::level([*red, *green, *blue]);
+/// The sum of a row's grey levels: below 2^24 and so exact for any side up to 65536, in whatever order.
+pub(super) fn sum_of_greys([reds, greens, blues]: Row<'_>) -> f64 {
+    const LANES: usize = 16;
+    let ((reds, red), (greens, green)) = (reds.as_chunks::<LANES>(), greens.as_chunks::<LANES>());
+    let (blues, blue) = blues.as_chunks::<LANES>();
+    let sums = vectorised(|| {
+        let mut sums = [0.0f32; LANES];
+        for ((reds, greens), blues) in reds.iter().zip(greens).zip(blues) {
+            for lane in 0..LANES {
+                sums[lane] += grey::level([reds[lane], greens[lane], blues[lane]]);
             }
-            f64::from(lanes.iter().sum::<f32>())
-        })
-        .sum();
-    let mean = (sum / (side * side) as f64 + 0.5).floor() as f32;
-    planes.map(|pixel| pixel.map(|level| blend(mean, level, factor)));
+        }
+        sums
+    });
+    let rest = red.iter().zip(green).zip(blue);
+    let rest: f32 = rest.map(|((red, green), blue)| grey::level([*red, *green, *blue])).sum();
+    f64::from(sums.iter().sum::<f32>() + rest)
 }
 
-/// Turns the hue by a share of a full turn through Pillow's 8-bit HSV, where a turn has 255 steps and the
-/// sum wraps at 256.
-fn turn_hue(planes: &mut Planes, turn: f32) {
-    let steps = (turn * 255.0).trunc();
-    if turn == 0.0 {
-        return;
+/// A turn of the hue through Pillow's 8-bit HSV, where a whole one has 255 steps and the sum wraps at 256.
+struct Hue {
+    /// 0..256
+    steps: f32,
+}
+
+impl Hue {
+    /// By a share of a whole turn.
+    fn turn(turn: f32) -> Self {
+        let steps = (turn * 255.0).trunc();
+        Self { steps: if steps < 0.0 { steps + 256.0 } else { steps } }
     }
-    let shift = if steps < 0.0 { steps + 256.0 } else { steps };
-    planes.map(|pixel| {
+}
+
+impl Change for Hue {
+    #[inline(always)]
+    fn of(&self, pixel: [f32; 3]) -> [f32; 3] {
         let [hue, saturation, value] = to_hsv(pixel);
-        let hue = hue + shift;
+        let hue = hue + self.steps;
         let hue = if hue >= 256.0 { hue - 256.0 } else { hue };
         from_hsv([hue, saturation, value])
-    });
+    }
 }
 
 /// Hue, saturation and value of a pixel, each a whole level 0..=255.
@@ -75,13 +104,11 @@ fn to_hsv([red, green, blue]: [f32; 3]) -> [f32; 3] {
     let min = |a: f32, b: f32| if a < b { a } else { b };
     let value = max(red, max(green, blue));
     let range = value - min(red, min(green, blue));
-    // For a grey pixel every difference below is 0, and so are hue and saturation.
-    let divisor = max(range, 1.0);
-    let from_red = (green - blue) / divisor;
-    let from_green = 2.0 + (blue - red) / divisor;
-    let from_blue = 4.0 + (red - green) / divisor;
-    let sector = if green == value { from_green } else { from_blue };
-    let sector = if red == value { from_red } else { sector };
+    // Two sectors of six on either side of the strongest channel. One of them is chosen before the division.
+    let (start, difference) = if green == value { (2.0, blue - red) } else { (4.0, red - green) };
+    let (start, difference) = if red == value { (0.0, green - blue) } else { (start, difference) };
+    // For a grey pixel the difference is 0, and so are hue and saturation.
+    let sector = start + difference / max(range, 1.0);
     let sector = if sector < 0.0 { sector + 6.0 } else { sector };
     let hue = floor(sector / 6.0 * 255.0);
     let saturation = floor(range / max(value, 1.0) * 255.0);

@@ -5,12 +5,13 @@
 
 mod blur;
 mod crop_resize;
+mod finish;
 mod flip;
 mod grey;
 mod jitter;
 mod normalise;
 mod parameters;
-mod planes;
+mod rows;
 mod solarize;
 
 pub use parameters::{Adjustment, Jitter, ViewParameters};
@@ -21,8 +22,9 @@ use crate::seed::Stream;
 use crate::views::CropLimits;
 use anyhow::{Result, ensure};
 use crop_resize::CropResize;
+use finish::{Buffers, finish};
 use image::RgbImage;
-use planes::Planes;
+use normalise::Normalisation;
 use rand::Rng;
 use std::cell::RefCell;
 
@@ -39,12 +41,14 @@ pub enum ViewKind {
 #[derive(Debug, Clone)]
 pub struct Renderer {
     settings: AugmentSettings,
+    normalisation: Normalisation,
 }
 
 impl Renderer {
     /// A renderer for one recipe.
     pub fn new(settings: &AugmentSettings) -> Self {
-        Self { settings: settings.clone() }
+        let normalisation = Normalisation::new(&settings.mean, &settings.std);
+        Self { settings: settings.clone(), normalisation }
     }
 
     /// What it renders with.
@@ -83,18 +87,16 @@ impl Renderer {
     ) -> Result<()> {
         check_output(size, out)?;
         with_scratch(|scratch| {
-            let pixels = scratch.resize.crop(image, crop, size, self.settings.interpolation)?;
+            let Scratch { resize, buffers } = scratch;
+            let pixels = resize.crop(image, crop, size, self.settings.interpolation)?;
+            if parameters.flip {
+                flip::flip(pixels, size as usize);
+            }
             if parameters.leaves_colours() {
-                if parameters.flip {
-                    flip::flip_pixels(pixels, size as usize);
-                }
-                normalise::pixels(pixels, &self.settings.mean, &self.settings.std, out);
+                self.normalisation.pixels(pixels, out);
                 return Ok(());
             }
-            let planes = &mut scratch.planes;
-            planes.load(pixels, size as usize);
-            parameters.apply(planes);
-            normalise::planes(planes, &self.settings.mean, &self.settings.std, out);
+            finish(pixels, size as usize, parameters, &self.normalisation, buffers, out);
             Ok(())
         })
     }
@@ -108,7 +110,7 @@ impl Renderer {
         check_output(size, out)?;
         with_scratch(|scratch| {
             let pixels = scratch.resize.centre(image, size, self.settings.interpolation)?;
-            normalise::pixels(pixels, &self.settings.mean, &self.settings.std, out);
+            self.normalisation.pixels(pixels, out);
             Ok(())
         })
     }
@@ -154,7 +156,7 @@ fn check_output(size: u32, out: &[f32]) -> Result<()> {
 #[derive(Default)]
 struct Scratch {
     resize: CropResize,
-    planes: Planes,
+    buffers: Buffers,
 }
 
 fn with_scratch<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {

@@ -1,7 +1,5 @@
 //! The random choices of a view, made before a pixel is touched.
 
-use super::planes::Planes;
-use super::{blur, flip, grey, jitter, solarize};
 use crate::recipe::Augmentation;
 use crate::seed::Stream;
 use rand::Rng;
@@ -71,24 +69,6 @@ impl ViewParameters {
     /// Whether nothing but the flip happens.
     pub(super) fn leaves_colours(&self) -> bool {
         *self == Self { flip: self.flip, ..Self::default() }
-    }
-
-    pub(super) fn apply(&self, planes: &mut Planes) {
-        if self.flip {
-            flip::flip(planes);
-        }
-        if let Some(jitter) = &self.jitter {
-            jitter::jitter(planes, jitter);
-        }
-        if self.grey {
-            grey::grey(planes);
-        }
-        if let Some(sigma) = self.blur {
-            blur::blur(planes, sigma * planes.side() as f64 / blur::REFERENCE_SIDE);
-        }
-        if self.solarize {
-            solarize::solarize(planes);
-        }
     }
 }
 
