@@ -22,17 +22,25 @@ struct Bench {
     import: &'static str,
 }
 
-const BENCHES: [Bench; 1] = [Bench {
-    name: "proposals",
-    ours: "bench_proposals",
-    peer: "plugins/selective-search/bench/opencv.py",
-    import: "cv2.ximgproc.segmentation",
-}];
+const BENCHES: [Bench; 2] = [
+    Bench {
+        name: "proposals",
+        ours: "bench_proposals",
+        peer: "plugins/selective-search/bench/opencv.py",
+        import: "cv2.ximgproc.segmentation",
+    },
+    Bench {
+        name: "step",
+        ours: "bench_step",
+        peer: "experiments/bench/step.py",
+        import: "torchvision.models.resnet",
+    },
+];
 
 /// What is asked of a bench.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure: proposals
+    /// What to measure: proposals, step
     pub name: String,
     /// How often each side is measured, in turns
     #[arg(long, default_value_t = 3)]
