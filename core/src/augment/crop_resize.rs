@@ -3,8 +3,9 @@
 use crate::geometry::{BoundingBox, Size};
 use crate::recipe::Interpolation;
 use anyhow::{Result, ensure};
-use fast_image_resize::images::{CroppedImage, Image, ImageRef};
-use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
 /// Resizes into a buffer that it keeps.
@@ -31,9 +32,7 @@ impl CropResize {
             inside(crop.x, crop.width, width) && inside(crop.y, crop.height, height),
             "the crop {crop:?} is not inside the image of {width} x {height} pixels"
         );
-        let source = reference(image)?;
-        let source = CroppedImage::new(&source, crop.x, crop.y, crop.width, crop.height)?;
-        self.resize(&source, size, &options(interpolation))
+        self.resize(image, crop, size, &options(interpolation))
     }
 
     /// The centre of the image as `[size, size, 3]` after its short side was resized to `size * 256 / 224`.
@@ -50,24 +49,25 @@ impl CropResize {
         let (left, box_width) = across(width, resized.width);
         let (top, box_height) = across(height, resized.height);
         let options = options(interpolation).crop(left, top, box_width, box_height);
-        self.resize(&reference(image)?, size, &options)
+        self.resize(image, &BoundingBox::new(0, 0, width, height), size, &options)
     }
 
+    /// Through views of one pixel type: those that can be of any compile a resizer for each, which takes longer than all
+    /// the rest of this crate.
     fn resize(
         &mut self,
-        source: &impl IntoImageView,
+        image: &RgbImage,
+        crop: &BoundingBox,
         size: u32,
         options: &ResizeOptions,
     ) -> Result<&mut [u8]> {
         self.pixels.resize(3 * (size as usize).pow(2), 0);
-        let mut target = Image::from_slice_u8(size, size, &mut self.pixels, PixelType::U8x3)?;
-        self.resizer.resize(source, &mut target, options)?;
+        let source = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw())?;
+        let source = TypedCroppedImage::from_ref(&source, crop.x, crop.y, crop.width, crop.height)?;
+        let mut target = TypedImage::<U8x3>::from_buffer(size, size, &mut self.pixels)?;
+        self.resizer.resize_typed(&source, &mut target, options)?;
         Ok(&mut self.pixels)
     }
-}
-
-fn reference(image: &RgbImage) -> Result<ImageRef<'_>> {
-    Ok(ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)?)
 }
 
 fn options(interpolation: Interpolation) -> ResizeOptions {
