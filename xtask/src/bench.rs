@@ -22,7 +22,7 @@ struct Bench {
     import: &'static str,
 }
 
-const BENCHES: [Bench; 2] = [
+const BENCHES: [Bench; 3] = [
     Bench {
         name: "proposals",
         ours: "bench_proposals",
@@ -35,12 +35,18 @@ const BENCHES: [Bench; 2] = [
         peer: "experiments/bench/step.py",
         import: "torchvision.models.resnet",
     },
+    Bench {
+        name: "data",
+        ours: "bench_data",
+        peer: "experiments/bench/data.py",
+        import: "torchvision.transforms",
+    },
 ];
 
 /// What is asked of a bench.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure: proposals, step
+    /// What to measure: proposals, step, data
     pub name: String,
     /// How often each side is measured, in turns
     #[arg(long, default_value_t = 3)]
@@ -72,7 +78,7 @@ pub fn bench(options: &Options) -> Result<u8> {
     let images = match &options.images {
         Some(images) => images.clone(),
         None => {
-            let images = options.out.join("images");
+            let images = options.out.join(format!("{}-images", bench.name));
             lines(Command::new(&ours).arg("prepare").arg(&images))?;
             images
         }
