@@ -1,7 +1,10 @@
 //! Where images come from.
 
 use crate::geometry::{BoundingBox, Size};
+use crate::metrics::GroundTruth;
+use crate::metrics::rle::Rle;
 use crate::seed::stream;
+use crate::tally::Tally;
 use anyhow::Result;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
@@ -68,6 +71,23 @@ pub trait Dataset: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// For each of [`Dataset::annotations`], in their order, its pixels where they are known; of [`Dataset::size`].
+    fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
+        Ok(vec![None; self.annotations(index)?.len()])
+    }
+
+    /// What detections in the image are measured against, masks included; `image` is the index. It is as exact as the
+    /// dataset is, and also has what cannot be learnt from: boxes in fractions of a pixel, boxes without an area.
+    fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+        let objects = self.annotations(index)?.into_iter().zip(self.masks(index)?);
+        let exact = |(Annotation { bounding_box: bounds, class, crowd }, mask): (_, Option<Rle>)| {
+            let area = mask.as_ref().map_or(bounds.area(), Rle::area) as f64;
+            let bounding_box = [bounds.x, bounds.y, bounds.width, bounds.height].map(f64::from);
+            GroundTruth { image: index as u64, class, bounding_box, area, crowd, ignore: false, mask }
+        };
+        Ok(objects.map(exact).collect())
+    }
+
     /// The class of an image of one object: an index into [`Dataset::classes`].
     fn label(&self, _index: usize) -> Option<usize> {
         None
@@ -76,6 +96,11 @@ pub trait Dataset: Send + Sync {
     /// The names of the classes; empty where a dataset has none.
     fn classes(&self) -> &[String] {
         &[]
+    }
+
+    /// What of the split could not be used so far and was passed over, counted and named.
+    fn passed_over(&self) -> Tally {
+        Tally::default()
     }
 
     /// A digest of what is in the split (names, sizes, labels), to tell one split from another.
@@ -142,12 +167,26 @@ impl Dataset for Limited {
         self.dataset.annotations(self.place(index))
     }
 
+    fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
+        self.dataset.masks(self.place(index))
+    }
+
+    fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+        let mut objects = self.dataset.ground_truth(self.place(index))?;
+        objects.iter_mut().for_each(|object| object.image = index as u64);
+        Ok(objects)
+    }
+
     fn label(&self, index: usize) -> Option<usize> {
         self.dataset.label(self.place(index))
     }
 
     fn classes(&self) -> &[String] {
         self.dataset.classes()
+    }
+
+    fn passed_over(&self) -> Tally {
+        self.dataset.passed_over()
     }
 
     fn digest(&self) -> String {

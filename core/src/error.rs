@@ -1,5 +1,6 @@
 //! Errors that a caller tells apart; everything else is an [`anyhow::Error`] with context.
 
+use anyhow::{Result, ensure};
 use std::path::PathBuf;
 
 /// A recipe, a command-line setting or a plugin name that cannot be used as written.
@@ -63,4 +64,23 @@ pub fn suggest(given: &str, known: &[&str]) -> String {
         Some((_, name)) => format!("did you mean `{name}`? Known: {list}"),
         None => format!("known: {list}"),
     }
+}
+
+/// Refuses input of which anything has a problem: how many of `all` there are, and the first few, by `named`.
+///
+/// # Errors
+/// When there is any: `3 of 90 annotations are of images that are not listed: annotation 4 of image 7, ...`
+pub fn refuse_any(what: &str, all: usize, named: impl Iterator<Item = String>) -> Result<()> {
+    const SHOWN: usize = 3;
+    let mut named = named.fuse();
+    let first: Vec<String> = named.by_ref().take(SHOWN).collect();
+    let more = named.count();
+    ensure!(
+        first.is_empty(),
+        "{} of {all} {what}: {}{}",
+        first.len() + more,
+        first.join(", "),
+        if more > 0 { ", ..." } else { "" }
+    );
+    Ok(())
 }

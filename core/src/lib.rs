@@ -16,6 +16,7 @@ pub mod geometry;
 pub mod image_file;
 pub mod loader;
 pub mod loss;
+pub mod metrics;
 pub mod networks;
 pub mod nn;
 pub mod optim;
@@ -25,10 +26,12 @@ pub mod registry;
 pub mod seed;
 pub mod similarity;
 pub mod step;
+pub mod tally;
 pub mod target;
 pub mod transport;
 mod vectorised;
 pub mod views;
+pub mod whole_pixels;
 
 #[doc(hidden)]
 pub use inventory;

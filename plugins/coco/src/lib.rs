@@ -10,23 +10,30 @@
 //! `train = [{ images = "train2017", annotations = "annotations/instances_train2017.json" },
 //! { images = "unlabeled2017" }]`.
 
-mod annotations;
-mod boxes;
+mod masks;
 
-use annotations::AnnotationFile;
 use anyhow::{Context, Result, bail, ensure};
-use boxes::Degenerate;
 use image::RgbImage;
+use masks::Masks;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use univip_core::dataset::{Annotation, Dataset, Split};
-use univip_core::geometry::Size;
+use univip_core::geometry::{BoundingBox, Size};
 use univip_core::image_file;
+use univip_core::metrics::GroundTruth;
+use univip_core::metrics::files::AnnotationFile;
+use univip_core::metrics::rle::Rle;
 use univip_core::recipe::{Config as _, Invalid};
 use univip_core::register_dataset;
 use univip_core::registry::DatasetPlugin;
+use univip_core::tally::Tally;
+use univip_core::whole_pixels;
+
+/// An annotation file of which the masks, most of it, are skipped.
+type Boxes = AnnotationFile<IgnoredAny>;
 
 register_dataset!("coco", Coco, "MS COCO from a directory, with its boxes");
 
@@ -83,7 +90,9 @@ impl univip_core::recipe::Config for Config {
 pub struct Coco {
     images: Vec<Image>,
     classes: Vec<String>,
-    degenerate: Degenerate,
+    /// Of each annotation file.
+    masks: Vec<Masks>,
+    passed_over: Tally,
     digest: String,
 }
 
@@ -93,7 +102,32 @@ struct Image {
     id: String,
     /// As the annotation file has it.
     size: Option<Size>,
-    annotations: Vec<Annotation>,
+    /// The place of its annotation file's masks.
+    masks: Option<usize>,
+    objects: Vec<Object>,
+}
+
+/// An annotated object.
+#[derive(Debug)]
+struct Object {
+    id: u64,
+    /// As the file has it: left, top, width, height.
+    exact: [f64; 4],
+    /// Whole pixels inside of the image, if there are any.
+    bounding_box: Option<BoundingBox>,
+    area: f64,
+    class: usize,
+    crowd: bool,
+}
+
+impl Image {
+    /// What can be learnt from.
+    fn usable(&self) -> impl Iterator<Item = (&Object, Annotation)> {
+        self.objects.iter().filter_map(|object| {
+            let Object { class, crowd, .. } = *object;
+            Some((object, Annotation { bounding_box: object.bounding_box?, class, crowd }))
+        })
+    }
 }
 
 impl Coco {
@@ -108,21 +142,21 @@ impl Coco {
             Split::Val => &config.val,
         };
         ensure!(config.root.is_dir(), "coco: root `{}` is not a directory", config.root.display());
-        let files: Vec<Option<AnnotationFile>> =
+        let files: Vec<Option<Boxes>> =
             parts.iter().map(|part| read_annotations(&config.root, part)).collect::<Result<_>>()?;
         let categories = categories(files.iter().flatten())?;
         let dense: BTreeMap<u64, usize> =
             categories.keys().enumerate().map(|(class, category)| (*category, class)).collect();
-        let mut images = Vec::new();
-        let mut degenerate = Degenerate::default();
+        let (mut images, mut masks, mut passed_over) = (Vec::new(), Vec::new(), Tally::default());
         for (part, file) in parts.iter().zip(files) {
             let directory = config.root.join(&part.images);
             ensure!(directory.is_dir(), "coco: `{}` is not a directory", directory.display());
             match file {
                 Some(file) => {
-                    let path = config.root.join(part.annotations.as_deref().unwrap_or(Path::new("")));
-                    let listed = annotated(&directory, file, &dense, &mut degenerate);
-                    images.extend(listed.with_context(|| format!("coco: {}", path.display()))?);
+                    images.extend(annotated(&directory, file, &dense, masks.len(), &mut passed_over));
+                    masks.push(Masks::new(
+                        config.root.join(part.annotations.as_deref().unwrap_or(Path::new(""))),
+                    ));
                 }
                 None => images.extend(unlabelled(&directory)?),
             }
@@ -130,12 +164,13 @@ impl Coco {
         ensure!(!images.is_empty(), "coco: the {} split of {} is empty", split.name(), config.root.display());
         let classes: Vec<String> = categories.into_values().collect();
         let digest = digest(&images, &classes);
-        Ok(Self { images, classes, degenerate, digest })
+        Ok(Self { images, classes, masks, passed_over, digest })
     }
 
-    /// The boxes of the annotation files that could not be used as they are.
-    pub fn degenerate(&self) -> &Degenerate {
-        &self.degenerate
+    /// The mask of an object, where its file has one.
+    fn mask(&self, image: &Image, object: &Object) -> Result<Option<Rle>> {
+        let Some((masks, size)) = image.masks.zip(image.size) else { return Ok(None) };
+        self.masks[masks].get(object.id, size)
     }
 }
 
@@ -166,11 +201,32 @@ impl Dataset for Coco {
     }
 
     fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
-        Ok(self.images[index].annotations.clone())
+        Ok(self.images[index].usable().map(|(_, annotation)| annotation).collect())
+    }
+
+    fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
+        let image = &self.images[index];
+        image.usable().map(|(object, _)| self.mask(image, object)).collect()
+    }
+
+    fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+        let image = &self.images[index];
+        let exact = |object: &Object| {
+            let Object { exact: bounding_box, area, class, crowd, .. } = *object;
+            let mask = self.mask(image, object)?;
+            Ok(GroundTruth { image: index as u64, class, bounding_box, area, crowd, ignore: false, mask })
+        };
+        image.objects.iter().map(exact).collect()
     }
 
     fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    fn passed_over(&self) -> Tally {
+        let mut all = self.passed_over.clone();
+        self.masks.iter().for_each(|masks| all.merge(masks.passed_over()));
+        all
     }
 
     fn digest(&self) -> String {
@@ -178,12 +234,17 @@ impl Dataset for Coco {
     }
 }
 
-fn read_annotations(root: &Path, part: &Part) -> Result<Option<AnnotationFile>> {
-    part.annotations.as_ref().map(|path| AnnotationFile::read(&root.join(path))).transpose()
+fn read_annotations(root: &Path, part: &Part) -> Result<Option<Boxes>> {
+    let Some(path) = &part.annotations else { return Ok(None) };
+    let path = root.join(path);
+    let missing =
+        || format!("coco: no file {}; check `root`, or name a part without annotations", path.display());
+    ensure!(path.is_file(), missing());
+    Boxes::read(&path).context("coco").map(Some)
 }
 
 /// Category id to name over all files, which must agree.
-fn categories<'a>(files: impl Iterator<Item = &'a AnnotationFile>) -> Result<BTreeMap<u64, String>> {
+fn categories<'a>(files: impl Iterator<Item = &'a Boxes>) -> Result<BTreeMap<u64, String>> {
     let mut all: BTreeMap<u64, String> = BTreeMap::new();
     for category in files.flat_map(|file| &file.categories) {
         let known = all.entry(category.id).or_insert_with(|| category.name.clone());
@@ -197,42 +258,41 @@ fn categories<'a>(files: impl Iterator<Item = &'a AnnotationFile>) -> Result<BTr
     Ok(all)
 }
 
-/// The images that an annotation file lists.
+/// The images that an annotation file lists. `masks` is the place of its masks.
 fn annotated(
     directory: &Path,
-    file: AnnotationFile,
+    file: Boxes,
     dense: &BTreeMap<u64, usize>,
-    degenerate: &mut Degenerate,
-) -> Result<Vec<Image>> {
+    masks: usize,
+    passed_over: &mut Tally,
+) -> Vec<Image> {
     let mut images = Vec::with_capacity(file.images.len());
     let mut by_id = BTreeMap::new();
     for listed in file.images {
-        let (id, size) = (listed.id, Size { width: listed.width, height: listed.height });
-        ensure!(
-            size.width > 0 && size.height > 0,
-            "image {id} has no size: {} x {}",
-            size.width,
-            size.height
-        );
-        ensure!(by_id.insert(id, images.len()).is_none(), "image {id} is listed twice");
-        let path = directory.join(&listed.file_name);
-        images.push(Image { path, id: id.to_string(), size: Some(size), annotations: Vec::new() });
+        by_id.insert(listed.id, images.len());
+        images.push(Image {
+            path: directory.join(&listed.file_name),
+            id: listed.id.to_string(),
+            size: Some(Size { width: listed.width, height: listed.height }),
+            masks: Some(masks),
+            objects: Vec::new(),
+        });
     }
     for object in file.annotations {
-        let (id, image_id, category) = (object.id, object.image_id, object.category_id);
-        let index = by_id.get(&image_id);
-        let index =
-            *index.with_context(|| format!("annotation {id} is of image {image_id}, which is not listed"))?;
-        let class = dense.get(&category);
-        let class = *class
-            .with_context(|| format!("annotation {id} is of category {category}, which is not listed"))?;
-        let image = &mut images[index];
+        // The file has been checked: it lists the images and categories of its objects.
+        let (id, exact, image) = (object.id, object.bbox, &mut images[by_id[&object.image_id]]);
         let Some(size) = image.size else { continue };
-        if let Some(bounding_box) = degenerate.clip(object.bbox, size, id, &image.path) {
-            image.annotations.push(Annotation { bounding_box, class, crowd: object.iscrowd != 0 });
-        }
+        let named = || format!("annotation {id} of {}", image.path.display());
+        image.objects.push(Object {
+            id,
+            exact,
+            bounding_box: whole_pixels::clip(exact, size, passed_over, named),
+            area: object.area.unwrap_or(exact[2] * exact[3]),
+            class: dense[&object.category_id],
+            crowd: object.iscrowd != 0,
+        });
     }
-    Ok(images)
+    images
 }
 
 /// The JPEG and PNG files of a directory, sorted by name.
@@ -246,7 +306,7 @@ fn unlabelled(directory: &Path) -> Result<Vec<Image>> {
             continue;
         }
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        images.push(Image { path, id, size: None, annotations: Vec::new() });
+        images.push(Image { path, id, size: None, masks: None, objects: Vec::new() });
     }
     images.sort_by(|one, other| one.path.cmp(&other.path));
     ensure!(!images.is_empty(), "coco: no .jpg, .jpeg or .png file in {}", directory.display());
@@ -258,10 +318,10 @@ fn digest(images: &[Image], classes: &[String]) -> String {
     for class in classes {
         hash.update(format!("class {class}\n"));
     }
-    for Image { path, id, size, annotations } in images {
+    for image @ Image { path, id, size, .. } in images {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         hash.update(format!("image {id} {name} {size:?}\n"));
-        for annotation in annotations {
+        for (_, annotation) in image.usable() {
             hash.update(format!("{annotation:?}\n"));
         }
     }

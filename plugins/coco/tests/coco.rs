@@ -8,6 +8,8 @@ use univip_coco::{Coco, Config, Part};
 use univip_core::dataset::{Annotation, Dataset, Split};
 use univip_core::error::ImageError;
 use univip_core::geometry::{BoundingBox, Size};
+use univip_core::metrics::GroundTruth;
+use univip_core::metrics::rle::Rle;
 use univip_core::recipe::Table;
 
 /// Two annotated images of 30 x 20, and `categories` that skip ids as COCO's do.
@@ -71,9 +73,66 @@ fn images_come_in_the_files_order_with_their_boxes_and_dense_classes() {
     assert_eq!(coco.annotations(0).unwrap(), expected);
     assert_eq!(coco.annotations(1).unwrap(), []);
     assert_eq!(coco.label(0), None);
-    let degenerate = coco.degenerate();
-    assert_eq!((degenerate.clipped, degenerate.dropped), (1, 1));
-    assert!(degenerate.examples[0].contains("annotation 3") && degenerate.examples[0].contains("b.png"));
+    let [dropped, clipped] = coco.passed_over().lines().try_into().unwrap();
+    assert!(dropped.starts_with("1 boxes have no area inside of their image"), "{dropped}");
+    assert!(
+        dropped.contains("annotation 3 of ") && dropped.contains("b.png with [40.0, 10.0, 5.0, 5.0]"),
+        "{dropped}"
+    );
+    assert!(
+        clipped.starts_with("1 boxes reach out of their image") && clipped.contains("annotation 2 of "),
+        "{clipped}"
+    );
+}
+
+#[test]
+fn masks_are_those_of_the_annotations_and_ground_truth_is_the_files() {
+    let mut annotations = annotations();
+    annotations["annotations"][1]["segmentation"]["counts"] = json!([2, 3, 595]);
+    let root = root(&annotations);
+    let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
+    let size = coco.size(0).unwrap();
+    let triangle = Rle::from_polygons(size, [&[1.0, 2.0, 4.0, 2.0, 4.0, 6.0][..]]).unwrap();
+    let crowd = Rle::new(size, &[2, 3, 595]).unwrap();
+    let expected = [Some(triangle.clone()), Some(crowd)];
+    assert_eq!(coco.masks(0).unwrap(), expected);
+    assert_eq!(coco.masks(1).unwrap(), []);
+
+    let truth = coco.ground_truth(0).unwrap();
+    let of = |bounding_box, class, area, crowd, mask| GroundTruth {
+        image: 0,
+        class,
+        bounding_box,
+        area,
+        crowd,
+        ignore: false,
+        mask,
+    };
+    assert_eq!(truth.len(), 3, "also the object that cannot be learnt from");
+    assert_eq!(truth[0], of([1.0, 2.0, 3.0, 4.0], 1, 6.0, false, Some(triangle)));
+    assert_eq!(truth[1], of([20.0, 10.0, 50.0, 5.0], 0, 250.0, true, expected[1].clone()));
+    assert_eq!(truth[2], of([40.0, 10.0, 5.0, 5.0], 0, 25.0, false, None));
+}
+
+#[test]
+fn a_broken_mask_is_named_and_a_polygon_of_two_points_passed_over() {
+    let root = root(&annotations());
+    let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
+    let error = format!("{:#}", coco.masks(0).unwrap_err());
+    for part in ["instances_train2017.json", "annotation 2", "6 pixels in all", "30 x 20 has 600"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let mut short = annotations();
+    short["annotations"][0]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0], [1.0, 2.0, 4.0, 2.0, 4.0, 6.0]]);
+    short["annotations"][1]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0]]);
+    let root = self::root(&short);
+    let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
+    let [some, none] = coco.masks(0).unwrap().try_into().unwrap();
+    assert!(some.is_some_and(|mask| mask.area() > 0) && none.is_none());
+    let lines = coco.passed_over().lines();
+    let expected =
+        "2 polygons are passed over: annotation 1: a polygon has 2 points; expected at least three";
+    assert!(lines.iter().any(|line| line.starts_with(expected)), "{lines:?}");
 }
 
 #[test]
@@ -123,11 +182,19 @@ fn the_digest_tells_splits_apart_and_roots_not() {
 #[test]
 fn a_contradictory_file_is_refused_with_what_is_wrong() {
     for (pointer, value, expected) in [
-        ("/annotations/0/image_id", json!(77), "annotation 1 is of image 77, which is not listed"),
-        ("/annotations/0/category_id", json!(77), "annotation 1 is of category 77, which is not listed"),
-        ("/images/1/id", json!(9), "image 9 is listed twice"),
-        ("/images/1/width", json!(0), "image 4 has no size: 0 x 20"),
-        ("/images", json!([]), "which is not listed"),
+        (
+            "/annotations/0/image_id",
+            json!(77),
+            "1 of 3 annotations are of images that are not listed: annotation 1 of image 77",
+        ),
+        (
+            "/annotations/0/category_id",
+            json!(77),
+            "1 of 3 annotations are of categories that are not listed: annotation 1 of category 77",
+        ),
+        ("/images/1/id", json!(9), "1 of 2 images are listed twice: image 9"),
+        ("/images/1/width", json!(0), "1 of 2 images have no size: image 4 of 0 x 20"),
+        ("/images", json!([]), "3 of 3 annotations are of images that are not listed"),
         ("/images", json!("none"), "is not a COCO annotation file"),
     ] {
         let mut broken = annotations();

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::{Annotation, Dataset, Split};
-use univip_core::geometry::Size;
+use univip_core::geometry::{BoundingBox, Size};
+use univip_core::metrics::rle::Rle;
 use univip_core::recipe::{Config, Invalid};
 use univip_core::registry::DatasetPlugin;
 use univip_core::seed::{Stream, stream};
@@ -66,12 +67,12 @@ impl FashionScenes {
         self.layout(index).scene_type
     }
 
-    /// The exact masks: each pixel holds the number, counted from 1, of the annotation it belongs to,
+    /// The masks of all annotations in one image: each pixel holds the number, counted from 1, of the annotation it belongs to,
     /// or 0.
     ///
     /// # Errors
     /// Never for a scene that was made.
-    pub fn masks(&self, index: usize) -> Result<GrayImage> {
+    pub fn owners(&self, index: usize) -> Result<GrayImage> {
         GrayImage::from_raw(self.size, self.size, self.layout(index).owners).context("a mask for each pixel")
     }
 
@@ -108,6 +109,18 @@ impl Dataset for FashionScenes {
         Ok(items
             .map(|(item, bounding_box)| Annotation { bounding_box, class: item.class, crowd: false })
             .collect())
+    }
+
+    fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
+        let (layout, size) = (self.layout(index), self.size(index)?);
+        let boxes = layout.boxes().into_iter().enumerate();
+        let mask = |(number, bounds): (usize, BoundingBox)| {
+            let owned = |x: u32, y: u32| {
+                usize::from(layout.owners[y as usize * self.size as usize + x as usize]) == number + 1
+            };
+            Rle::draw(size, bounds, owned).map(Some)
+        };
+        boxes.map(mask).collect()
     }
 
     fn classes(&self) -> &[String] {

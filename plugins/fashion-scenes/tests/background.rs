@@ -48,7 +48,7 @@ fn mean_rank(gain: impl Fn(usize) -> f64) -> f64 {
     let scenes = FashionScenes::build(ScenesConfig::default(), Split::Train).unwrap();
     let mut pairs: Vec<[[f64; STATISTICS]; 2]> = (0..)
         .filter_map(|index| {
-            let places = two_crops(&scenes.masks(index).unwrap())?;
+            let places = two_crops(&scenes.owners(index).unwrap())?;
             let image = scenes.image(index).unwrap();
             Some(places.map(|place| statistics(&image, place, gain(index))))
         })

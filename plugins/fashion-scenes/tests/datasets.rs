@@ -75,7 +75,7 @@ fn every_scene_has_3_to_10_items_and_the_tight_boxes_of_their_masks() {
         for index in 0..500 {
             let annotations = scenes.annotations(index).unwrap();
             assert!((3..=10).contains(&annotations.len()), "{} items", annotations.len());
-            let masks = scenes.masks(index).unwrap();
+            let masks = scenes.owners(index).unwrap();
             for (number, annotation) in annotations.iter().enumerate() {
                 let own =
                     || masks.enumerate_pixels().filter(|(_, _, owner)| usize::from(owner.0[0]) == number + 1);

@@ -1,0 +1,197 @@
+//! COCO's files, whole and broken.
+
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use univip_core::geometry::Size;
+use univip_core::metrics::IouType::{BoundingBox, Segmentation};
+use univip_core::metrics::instances::{Instances, Results};
+use univip_core::metrics::rle::Rle;
+use univip_core::metrics::{GroundTruth, IouType};
+
+/// Two images of 30 x 20, categories with gaps, an object of each kind.
+fn annotations() -> Value {
+    json!({
+        "images": [
+            { "id": 9, "file_name": "b.jpg", "width": 30, "height": 20 },
+            { "id": 4, "file_name": "a.jpg", "width": 30, "height": 20 },
+        ],
+        "annotations": [
+            { "id": 1, "image_id": 9, "category_id": 90, "bbox": [1.0, 2.0, 3.5, 4.0], "iscrowd": 0, "area": 6.5,
+              "segmentation": [[1.0, 2.0, 4.0, 2.0, 4.0, 6.0]], "ignore": 1 },
+            { "id": 2, "image_id": 4, "category_id": 3, "bbox": [20.0, 10.0, 5.0, 5.0], "iscrowd": 1, "area": 3,
+              "segmentation": { "counts": [1, 3, 596], "size": [20, 30] } },
+        ],
+        "categories": [{ "id": 90, "name": "toothbrush" }, { "id": 3, "name": "car" }],
+    })
+}
+
+fn results() -> Value {
+    json!([
+        { "image_id": 9, "category_id": 90, "score": 0.75, "bbox": [1, 2, 3, 4],
+          "segmentation": { "counts": [1, 3, 596], "size": [20, 30] } },
+        { "image_id": 4, "category_id": 3, "score": 0.5, "bbox": [20.5, 10, 5, 5],
+          "segmentation": [[1.0, 2.0, 4.0, 2.0, 4.0, 6.0]] },
+    ])
+}
+
+fn with(mut value: Value, pointer: &str, change: Value) -> Value {
+    match value.pointer_mut(pointer) {
+        Some(place) => *place = change,
+        None => {
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            value.pointer_mut(parent).unwrap()[key] = change;
+        }
+    }
+    value
+}
+
+fn without(mut value: Value, pointer: &str) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    value.pointer_mut(parent).and_then(Value::as_object_mut).unwrap().remove(key).unwrap();
+    value
+}
+
+/// Both files, as they would be read.
+fn read(annotations: &Value, results: &Value, kind: IouType) -> anyhow::Result<(Instances, Results)> {
+    let directory = tempfile::tempdir()?;
+    let file = |name: &str, value: &Value| -> anyhow::Result<PathBuf> {
+        let path = directory.path().join(name);
+        std::fs::write(&path, value.to_string())?;
+        Ok(path)
+    };
+    let instances = Instances::read(&file("instances.json", annotations)?, kind)?;
+    let results = instances.results(&file("results.json", results)?, kind)?;
+    Ok((instances, results))
+}
+
+#[test]
+fn classes_are_categories_in_order_and_objects_are_as_the_file_has_them() {
+    let (instances, results) = read(&annotations(), &results(), Segmentation).unwrap();
+    assert_eq!(instances.classes, ["car", "toothbrush"]);
+    let size = Size { width: 30, height: 20 };
+    let mask = Some(Rle::from_polygons(size, [&[1.0, 2.0, 4.0, 2.0, 4.0, 6.0][..]]).unwrap());
+    let runs = Some(Rle::new(size, &[1, 3, 596]).unwrap());
+    let first = GroundTruth {
+        area: 6.5,
+        mask: mask.clone(),
+        // As pycocotools, which overwrites the field `ignore`.
+        ignore: false,
+        ..GroundTruth::of_box(9, 1, [1.0, 2.0, 3.5, 4.0])
+    };
+    let second = GroundTruth {
+        area: 3.0,
+        crowd: true,
+        mask: runs.clone(),
+        ..GroundTruth::of_box(4, 0, [20.0, 10.0, 5.0, 5.0])
+    };
+    assert_eq!(instances.truth, [first, second]);
+    let found: Vec<_> = results.detections.iter().map(|one| (one.image, one.class, one.score)).collect();
+    assert_eq!(found, [(9, 1, 0.75), (4, 0, 0.5)]);
+    assert_eq!([&results.detections[0].mask, &results.detections[1].mask], [&runs, &mask]);
+    assert_eq!(results.size_of, BoundingBox);
+    assert!(instances.passed_over.lines().is_empty() && results.passed_over.lines().is_empty());
+}
+
+#[test]
+fn boxes_alone_and_masks_alone_are_enough() {
+    let boxes = ["/0/segmentation", "/1/segmentation"].into_iter().fold(results(), without);
+    let (instances, found) = read(&annotations(), &boxes, BoundingBox).unwrap();
+    assert!(instances.truth.iter().all(|object| object.mask.is_none()));
+    assert!(found.detections.iter().all(|one| one.mask.is_none()));
+
+    let masks = ["/0/bbox", "/1/bbox"].into_iter().fold(results(), without);
+    for kind in [BoundingBox, Segmentation] {
+        let (_, found) = read(&annotations(), &masks, kind).unwrap();
+        assert_eq!(found.detections[0].bounding_box, [0.0, 1.0, 1.0, 3.0], "the box of the mask");
+        assert_eq!(found.size_of, Segmentation);
+    }
+}
+
+#[test]
+fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
+    let lines = |annotations: &Value, results: &Value, kind| -> (usize, usize, Vec<String>) {
+        let (instances, found) = read(annotations, results, kind).unwrap();
+        let lines = [instances.passed_over.lines(), found.passed_over.lines()].concat();
+        (instances.truth.len(), found.detections.len(), lines)
+    };
+    let flat = with(annotations(), "/annotations/0/bbox", json!([1.0, 2.0, 0.0, 4.0]));
+    let (objects, _, said) = lines(&flat, &results(), BoundingBox);
+    assert_eq!(objects, 2, "it is asked for, as by pycocotools");
+    assert!(
+        said[0].starts_with("1 objects have a box without an area")
+            && said[0].contains("annotation 1 of image 9")
+    );
+
+    let unsized_ = without(annotations(), "/annotations/0/area");
+    let (_, _, said) = lines(&unsized_, &results(), BoundingBox);
+    assert!(said[0].starts_with("1 objects have no `area` and are as large as their box"), "{said:?}");
+
+    let line = json!([[1.0, 2.0, 3.0, 4.0]]);
+    let short = with(annotations(), "/annotations/0/segmentation", line.clone());
+    let (objects, found, said) = lines(&short, &with(results(), "/1/segmentation", line), Segmentation);
+    assert_eq!((objects, found), (2, 2), "both are there, without a pixel");
+    let expected = "1 polygons are passed over: annotation 1 of image 9: a polygon has 2 points; expected at least three";
+    assert_eq!(said[0], expected);
+    assert!(said[1].starts_with("1 polygons are passed over: one found in image 4"), "{said:?}");
+
+    for bare in [
+        without(annotations(), "/annotations/0/segmentation"),
+        with(annotations(), "/annotations/0/segmentation", json!([])),
+    ] {
+        let (objects, found, said) = lines(&bare, &results(), Segmentation);
+        assert_eq!((objects, found), (1, 1), "the image is not measured on");
+        assert!(said[0].starts_with("1 images have objects without a mask and are passed over"), "{said:?}");
+        assert!(said[0].ends_with("image 9"), "{said:?}");
+        assert_eq!(lines(&bare, &results(), BoundingBox).0, 2);
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused_with_how_much_and_where() {
+    let error = |annotations: &Value, results: &Value, kind| {
+        let error = read(annotations, results, kind).err();
+        format!("{:#}", error.expect("it is refused"))
+    };
+    for (pointer, change, expected) in [
+        (
+            "/annotations/0/image_id",
+            json!(7),
+            "1 of 2 annotations are of images that are not listed: annotation 1",
+        ),
+        ("/annotations/1/category_id", json!(7), "1 of 2 annotations are of categories that are not listed"),
+        ("/annotations/1/id", json!(1), "1 of 2 annotations have an id twice: annotation 1"),
+        ("/images/1/id", json!(9), "1 of 2 images are listed twice: image 9"),
+        ("/images/0/width", json!(0), "1 of 2 images have no size: image 9 of 0 x 20"),
+        (
+            "/annotations/1/segmentation/size",
+            json!([30, 20]),
+            "annotation 2: its mask is of an image of 20 x 30",
+        ),
+        ("/annotations/1/segmentation/counts", json!([1, 2]), "annotation 2: a mask's runs have 3 pixels"),
+        ("/images", json!("none"), "is not a COCO annotation file"),
+    ] {
+        let said = error(&with(annotations(), pointer, change), &results(), Segmentation);
+        assert!(said.contains(expected) && said.contains("instances.json"), "{said}");
+    }
+    for (pointer, change, expected) in [
+        (
+            "/0/image_id",
+            json!(7),
+            "1 of 2 detections are in images that the annotation file does not list: image 7",
+        ),
+        (
+            "/0/category_id",
+            json!(1),
+            "1 of 2 detections are of categories that the annotation file does not list",
+        ),
+        ("/0/segmentation", Value::Null, "1 of 2 detections have no mask: one in image 9"),
+        ("/0/segmentation/counts", json!("~"), "a mask found in image 9: character 1 of a compressed mask"),
+        ("/0/score", Value::Null, "is not a COCO results file"),
+    ] {
+        let said = error(&annotations(), &with(results(), pointer, change), Segmentation);
+        assert!(said.contains(expected) && said.contains("results.json"), "{said}");
+    }
+    let bare = ["/0/bbox", "/0/segmentation"].into_iter().fold(results(), without);
+    let said = error(&annotations(), &bare, BoundingBox);
+    assert!(said.contains("1 of 2 detections have neither a box nor a mask"), "{said}");
+}

@@ -1,0 +1,75 @@
+//! The masks of an annotation file, read when they are first asked for: pre-training never does, and they are most of
+//! the file.
+
+use anyhow::{Context, Result, anyhow};
+use rayon::prelude::*;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use univip_core::geometry::Size;
+use univip_core::metrics::files::AnnotationFile;
+use univip_core::metrics::rle::Rle;
+use univip_core::metrics::segmentation::Segmentation;
+use univip_core::tally::Tally;
+
+const POLYGONS: &str = "polygons are passed over";
+
+/// The masks of one file.
+#[derive(Debug)]
+pub(crate) struct Masks {
+    path: PathBuf,
+    /// The error of reading is kept as text, to be told as often as one asks.
+    read: OnceLock<Result<Read, String>>,
+}
+
+#[derive(Debug)]
+struct Read {
+    /// Compressed, a tenth of the polygons' size, by annotation id.
+    masks: HashMap<u64, String>,
+    passed_over: Tally,
+}
+
+impl Masks {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, read: OnceLock::new() }
+    }
+
+    /// The mask of an object in an image of `size`; none where the file has none, or only broken polygons.
+    pub(crate) fn get(&self, annotation: u64, size: Size) -> Result<Option<Rle>> {
+        let read = self.read.get_or_init(|| self.read().map_err(|error| format!("{error:#}")));
+        let read = read.as_ref().map_err(|error| anyhow!("coco: {error}"))?;
+        read.masks.get(&annotation).map(|text| Rle::from_compressed(size, text)).transpose()
+    }
+
+    /// What could not be used, if masks have been asked for.
+    pub(crate) fn passed_over(&self) -> Tally {
+        match self.read.get() {
+            Some(Ok(read)) => read.passed_over.clone(),
+            _ => Tally::default(),
+        }
+    }
+
+    fn read(&self) -> Result<Read> {
+        let AnnotationFile { images, annotations, .. } = AnnotationFile::<Segmentation>::read(&self.path)?;
+        let sizes: HashMap<u64, Size> = images
+            .iter()
+            .map(|image| (image.id, Size { width: image.width, height: image.height }))
+            .collect();
+        let drawn: Vec<_> = (annotations.into_par_iter())
+            .filter_map(|object| Some((object.id, sizes[&object.image_id], object.segmentation?)))
+            .map(|(id, size, segmentation)| {
+                let broken = || format!("{}, the mask of annotation {id}", self.path.display());
+                let (mask, problems) = segmentation.mask(size).with_context(broken)?;
+                Ok((id, mask.map(|mask| mask.compressed()), problems))
+            })
+            .collect::<Result<_>>()?;
+        let mut read = Read { masks: HashMap::with_capacity(drawn.len()), passed_over: Tally::default() };
+        for (id, mask, problems) in drawn {
+            read.masks.extend(mask.map(|mask| (id, mask)));
+            for problem in problems {
+                read.passed_over.add(POLYGONS, || format!("annotation {id}: {problem:#}"));
+            }
+        }
+        Ok(read)
+    }
+}
