@@ -1,13 +1,15 @@
 //! The trait of evaluators: they measure a frozen backbone and never change it.
 
 use crate::augment::Renderer;
-use crate::dataset::Dataset;
-use crate::nn::Backbone;
+use crate::dataset::{Dataset, Split};
+use crate::nn::{Backbone, Mode, Parameters, Scope};
+use crate::recipe::NetworkSettings;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One measured number, with what one must know to compare it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,8 @@ pub struct EvaluationContext<'a> {
     pub train: &'a dyn Dataset,
     /// What is measured.
     pub val: &'a dyn Dataset,
+    /// Opens a split of what the backbone learned from, for measurements that need its annotations.
+    pub scenes: &'a dyn Fn(Split) -> Result<Box<dyn Dataset>>,
     /// Draws images as the backbone is used to see them.
     pub renderer: &'a Renderer,
     /// The run's seed.
@@ -174,33 +178,59 @@ pub trait Evaluator {
 }
 
 /// A backbone in evaluation mode whose parameters nobody can reach: running statistics, no graph.
-pub struct FrozenBackbone(Backbone);
+pub struct FrozenBackbone {
+    network: Backbone,
+    settings: NetworkSettings,
+    scope: Scope,
+}
 
 impl FrozenBackbone {
-    /// Freezes a backbone built with parameters of a [`crate::nn::Parameters::frozen`] scope.
-    pub fn new(backbone: Backbone) -> Self {
-        Self(backbone)
+    /// The backbone of a recipe's `[network]` with the parameters of `scope`, which must be one of
+    /// [`Parameters::frozen`]. It follows later changes of their values.
+    pub fn new(settings: &NetworkSettings, scope: &Scope) -> Result<Self> {
+        let network = Backbone::new(settings, scope)?;
+        Ok(Self { network, settings: settings.clone(), scope: scope.clone() })
+    }
+
+    /// A copy to fine-tune, in parameters of its own called `backbone.*`; this one never changes with it.
+    /// Whatever is made in the same parameters starts from `seed`.
+    pub fn copy(&self, seed: u64) -> Result<(Parameters, Backbone)> {
+        let parameters = Parameters::new(seed, self.device());
+        let network = Backbone::new(&self.settings, &parameters.trainable().enter("backbone"))?;
+        let values = self.tensors().into_iter().map(|(name, value)| (format!("backbone.{name}"), value));
+        parameters.load(&values.collect())?;
+        Ok((parameters, network))
+    }
+
+    /// Parameters and running statistics, by their names in the backbone.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        self.scope.tensors()
+    }
+
+    /// The shape that it was built to.
+    pub fn settings(&self) -> &NetworkSettings {
+        &self.settings
     }
 
     /// Global-average-pooled features. Images `[B, H, W, 3]`, normalised; features `[B, F]`.
-    pub fn features(&self, images: &candle_core::Tensor) -> Result<candle_core::Tensor> {
-        Ok(self.0.forward(images, crate::nn::Mode::Eval)?.detach())
+    pub fn features(&self, images: &Tensor) -> Result<Tensor> {
+        Ok(self.network.forward(images, Mode::Eval)?.detach())
     }
 
     /// The maps after each of the four stages, `[B, H_i, W_i, C_i]`.
-    pub fn stages(&self, images: &candle_core::Tensor) -> Result<Vec<candle_core::Tensor>> {
-        let maps = self.0.stages(images, crate::nn::Mode::Eval)?;
+    pub fn stages(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        let maps = self.network.stages(images, Mode::Eval)?;
         Ok(maps.into_iter().map(|map| map.detach()).collect())
     }
 
     /// F, the size of [`FrozenBackbone::features`].
     pub fn feature_size(&self) -> usize {
-        self.0.feature_size()
+        self.network.feature_size()
     }
 
     /// The device that images must be on.
-    pub fn device(&self) -> &candle_core::Device {
-        self.0.device()
+    pub fn device(&self) -> &Device {
+        self.network.device()
     }
 }
 

@@ -85,16 +85,12 @@ impl Networks {
 
     /// The online backbone's parameters and running statistics, by their names in the backbone.
     pub fn backbone_tensors(&self) -> BTreeMap<String, Tensor> {
-        let tensors = self.online_parameters.tensors();
-        let inside =
-            tensors.iter().filter_map(|(name, value)| Some((name.strip_prefix("backbone.")?, value)));
-        inside.map(|(name, value)| (name.to_string(), value.clone())).collect()
+        self.online_parameters.frozen().enter("backbone").tensors()
     }
 
     /// The online backbone, frozen, with its running statistics. It follows later changes of the values.
     pub fn frozen_backbone(&self) -> Result<FrozenBackbone> {
-        let scope = self.online_parameters.frozen().enter("backbone");
-        Ok(FrozenBackbone::new(Backbone::new(&self.settings, &scope)?))
+        FrozenBackbone::new(&self.settings, &self.online_parameters.frozen().enter("backbone"))
     }
 }
 

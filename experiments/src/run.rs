@@ -172,6 +172,7 @@ fn evaluate(
         Ok(Limited::drawn(open(recipe, registry, "probe_data.use", name, split)?, limit))
     };
     let (train, val) = (split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?);
+    let scenes = |split| open(recipe, registry, "data.use", &settings.data.name, split);
     let backbone = engine.networks().frozen_backbone()?;
     let renderer = Renderer::new(&settings.augment);
     let mut failures = Vec::new();
@@ -190,6 +191,7 @@ fn evaluate(
             backbone: &backbone,
             train: &train,
             val: &val,
+            scenes: &scenes,
             seed: job.seed,
             image_size: *image_size,
             renderer: &renderer,

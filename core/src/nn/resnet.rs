@@ -56,6 +56,27 @@ impl Backbone {
         Ok(maps)
     }
 
+    /// The map that the first stage takes, at stride 4: images `[B, H, W, 3]`.
+    ///
+    /// # Errors
+    /// When images have not three channels.
+    pub fn stem(&self, images: &Tensor, mode: Mode) -> Result<Map> {
+        if !matches!(images.dims(), [_, _, _, 3]) {
+            bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
+        }
+        let x = self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)?;
+        Ok(ops::max_pool(&x, 3, 2, 1)?)
+    }
+
+    /// What stage `index`, 0 to 3, makes of the map before it, or of a part of it.
+    pub fn stage(&self, index: usize, map: &Map, mode: Mode) -> Result<Map> {
+        let mut x = map.clone();
+        for block in &self.stages[index] {
+            x = block.forward(&x, mode)?;
+        }
+        Ok(x)
+    }
+
     /// F, the size of the averaged features.
     pub fn feature_size(&self) -> usize {
         self.feature_size
@@ -72,15 +93,9 @@ impl Backbone {
         mode: Mode,
         mut visit: impl FnMut(&Map) -> Result<()>,
     ) -> Result<Map> {
-        if !matches!(images.dims(), [_, _, _, 3]) {
-            bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
-        }
-        let x = self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)?;
-        let mut x = ops::max_pool(&x, 3, 2, 1)?;
-        for stage in &self.stages {
-            for block in stage {
-                x = block.forward(&x, mode)?;
-            }
+        let mut x = self.stem(images, mode)?;
+        for index in 0..self.stages.len() {
+            x = self.stage(index, &x, mode)?;
             visit(&x)?;
         }
         Ok(x)

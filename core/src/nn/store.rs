@@ -163,6 +163,13 @@ impl Scope {
         self.checked(var, &path, &shape)
     }
 
+    /// All values made inside this scope so far, by their names inside it.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let prefix = self.path("");
+        let all = self.parameters.tensors().into_iter();
+        all.filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_string(), value))).collect()
+    }
+
     /// Where the tensors live.
     pub fn device(&self) -> &Device {
         &self.parameters.device
