@@ -31,6 +31,9 @@ const RANK_IMAGES: usize = 256;
 /// Those that pass through the backbone at once.
 const RANK_BATCH: usize = 32;
 
+/// What is done after each epoch: its number, counted from 0, and the networks, which it can look at.
+pub type AfterEpoch<'a> = dyn FnMut(u64, &Networks, &mut dyn Observer) -> Result<()> + 'a;
+
 /// A recipe and a seed, ready to train or resume.
 pub struct Engine {
     settings: Settings,
@@ -125,7 +128,8 @@ impl Engine {
         self.settings.train.epochs * self.steps_per_epoch
     }
 
-    /// Trains to the end, from the newest checkpoint if there is one.
+    /// Trains to the end, from the newest checkpoint if there is one. `after_epoch` is called before the checkpoint
+    /// that stands for the epoch, so that a resumed run calls it once for each.
     ///
     /// # Errors
     /// [`Interrupted`] after `stop` was set and a checkpoint written; [`NonFinite`]; anything that the data,
@@ -135,6 +139,7 @@ impl Engine {
         checkpoints: &Checkpoints,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
+        after_epoch: &mut AfterEpoch<'_>,
     ) -> Result<()> {
         let mut progress = self.resume(checkpoints, observer)?;
         let steps_per_epoch = self.steps_per_epoch;
@@ -187,6 +192,7 @@ impl Engine {
                     skipped: progress.epoch_skipped,
                 })?;
                 (progress.epoch_total, progress.epoch_skipped) = (0.0, 0);
+                after_epoch(number / steps_per_epoch, &self.networks, observer)?;
             }
             let due = match self.settings.train.checkpoint_every {
                 0 => epoch_ended,

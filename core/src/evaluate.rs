@@ -217,9 +217,9 @@ impl FrozenBackbone {
         Ok(self.network.forward(images, Mode::Eval)?.detach())
     }
 
-    /// The maps after each of the four stages, `[B, H_i, W_i, C_i]`.
-    pub fn stages(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        let maps = self.network.stages(images, Mode::Eval)?;
+    /// The maps after the stem (before its pooling) and after each of the four stages, `[B, H_i, W_i, C_i]`.
+    pub fn stem_and_stages(&self, images: &Tensor) -> Result<Vec<Tensor>> {
+        let maps = self.network.stem_and_stages(images, Mode::Eval)?;
         Ok(maps.into_iter().map(|map| map.detach()).collect())
     }
 

@@ -72,6 +72,9 @@ pub enum Event {
     },
     /// An evaluator measured a number.
     Evaluation {
+        /// The epoch that had just ended, counted from 0; none after the last step.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<u64>,
         /// The evaluator's name.
         evaluator: String,
         /// What it measured.

@@ -117,7 +117,7 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
 
 /// The next byte after one or more 0xff, and the position behind it.
 fn next_marker(bytes: &[u8], from: usize) -> Option<(u8, usize)> {
-    let start = from + bytes.get(from..)?.iter().position(|byte| *byte == 0xff)?;
+    let start = from + memchr::memchr(0xff, bytes.get(from..)?)?;
     let marker = start + bytes[start..].iter().position(|byte| *byte != 0xff)?;
     Some((bytes[marker], marker + 1))
 }

@@ -3,6 +3,7 @@
 //! `core` names no plugin, prints nothing and draws nothing: it emits [`event::Event`]s.
 
 pub mod augment;
+pub mod backbone_file;
 pub mod checkpoint;
 pub mod dataset;
 pub mod diagnostics;

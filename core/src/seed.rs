@@ -1,6 +1,6 @@
 //! Random streams named by what they are for, so that nobody shifts another one's numbers.
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
@@ -22,10 +22,15 @@ pub fn stream(seed: u64, purpose: &str, indices: &[u64]) -> Stream {
     ChaCha8Rng::from_seed(hash.finalize().into())
 }
 
+/// One draw of the standard normal distribution (Box and Muller 1958).
+pub fn standard_normal(stream: &mut Stream) -> f32 {
+    let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
+    (radius * (std::f64::consts::TAU * stream.random::<f64>()).cos()) as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::Rng;
 
     #[test]
     fn a_stream_is_named_by_seed_purpose_and_indices_alone() {

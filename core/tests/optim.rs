@@ -90,8 +90,9 @@ fn a_state_that_does_not_fit_is_refused_with_every_reason() -> Result<()> {
     state.remove("head.bias");
     state.insert("norm.weight".into(), Tensor::zeros(9, candle_core::DType::F32, &Device::Cpu)?);
     state.insert("projector.weight".into(), Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu)?);
-    let error = optimizer.load_state(&state).expect_err("three misfits").to_string();
-    for part in ["missing head.bias", "norm.weight is [9], expected [4]", "unexpected projector.weight"] {
+    let error = format!("{:#}", optimizer.load_state(&state).expect_err("three misfits"));
+    for part in ["1 missing: head.bias", "norm.weight is [9], expected [4]", "1 unexpected: projector.weight"]
+    {
         assert!(error.contains(part), "{error}");
     }
     Ok(())

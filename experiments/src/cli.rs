@@ -1,5 +1,6 @@
 //! The command line of `univip`.
 
+use crate::{evaluate, export};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use univip_core::dataset::Split;
@@ -11,6 +12,8 @@ use univip_core::dataset::Split;
   univip ablate table7                        Table 7 at the scale `small`, on composed scenes
   univip ablate table7 --row d --seeds 0,1,2  one row, three seeds
   univip ablate all --dry-run                 what would run, and how long it would take
+  univip evaluate table7-e --with knn         a measurement more, on a run that is there
+  univip export table7-e --to torchvision     its backbone, for another library
   univip recipe show table7/d --scale small   every resolved value and where it comes from
   univip recipe diff table7/d table7/e        what two rows differ in
   univip proposals build --data coco=DIR      the boxes of all of COCO, made once
@@ -37,6 +40,12 @@ A finished run is reused, an interrupted one goes on; rows with the same recipe 
     /// Run one recipe file
     #[command(after_help = "Example: univip run my-recipe.toml --scale small --seeds 0")]
     Run(RunRecipe),
+    /// Measure a run that is there, or a backbone from elsewhere
+    #[command(after_help = evaluate::EXAMPLES)]
+    Evaluate(evaluate::Evaluate),
+    /// Hand a run's backbone over to another library
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Export),
     /// Show or compare recipes
     #[command(subcommand)]
     Recipe(RecipeCommand),

@@ -9,12 +9,16 @@ mod ablate;
 mod cli;
 mod device;
 mod estimate;
+mod evaluate;
+mod export;
 mod machine;
+mod measure;
 mod observers;
 mod plan;
 mod proposals;
 mod run;
 mod run_directory;
+mod trained;
 
 pub use ablate::{Outcome, ablate};
 pub use observers::Bars;
@@ -96,6 +100,14 @@ fn command(command: Command) -> Result<u8> {
             proposals::command(command, &registry, &STOP)?;
             Ok(0)
         }
+        Command::Evaluate(asked) => {
+            stop_on_interrupt("stopping after this evaluator; again to leave at once")?;
+            Ok(if evaluate::evaluate(&asked, &registry, &STOP)? { INTERRUPTED } else { 0 })
+        }
+        Command::Export(asked) => {
+            export::export(&asked)?;
+            Ok(0)
+        }
         Command::Plugins => {
             print!("{}", plugins(&registry));
             Ok(0)
@@ -128,12 +140,12 @@ fn stop_on_interrupt(message: &'static str) -> Result<()> {
 fn library(layers: &Layers) -> Result<Library> {
     let mut overlays = data_overlay("data", "--data", layers.data.as_deref());
     overlays.extend(data_overlay("probe_data", "--probe-data", layers.probe_data.as_deref()));
-    Ok(Library {
-        directory: Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf(),
-        scale: layers.scale.clone(),
-        overlays,
-        sets: layers.set.clone(),
-    })
+    Ok(library_with(&layers.scale, &layers.set, overlays))
+}
+
+fn library_with(scale: &str, sets: &[String], overlays: Vec<Override>) -> Library {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
+    Library { directory, scale: scale.into(), overlays, sets: sets.to_vec() }
 }
 
 /// `coco=DIR` as the settings it stands for.

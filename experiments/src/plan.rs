@@ -312,6 +312,7 @@ fn end(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-fn usage(key: &str, problem: String) -> anyhow::Error {
+/// A command that cannot be used as it is given.
+pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
     RecipeError { origin: "command line".into(), key: key.into(), problem }.into()
 }

@@ -1,5 +1,6 @@
 //! One run, from a recipe and a seed to measured numbers in a directory.
 
+use crate::measure::{Measured, Probe};
 use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
 use crate::{device, machine, proposals};
@@ -8,17 +9,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
-use univip_core::augment::Renderer;
+use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Limited, Split};
 use univip_core::engine::Engine;
 use univip_core::error::Interrupted;
-use univip_core::evaluate::{EvaluationContext, Metric};
+use univip_core::evaluate::Metric;
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
-use univip_core::nn::layout::to_torchvision;
+use univip_core::networks::Networks;
 use univip_core::proposals::{BuildOptions, Proposals};
-use univip_core::recipe::{ProbeDataChoice, Recipe};
+use univip_core::recipe::{EvaluatorSettings, Recipe};
 use univip_core::registry::{Kind, Registry};
 
 /// A recipe to run with a seed, and where.
@@ -113,13 +114,15 @@ fn phases(
     let backbone = engine.networks().backbone_tensors();
     record.parameters = backbone.values().map(|tensor| tensor.elem_count()).sum();
     let checkpoints = Checkpoints::open(&directory.file("checkpoints"), settings.train.keep)?;
-    let trained = engine.train(&checkpoints, observers, stop);
+    let mut probe = Probe::new(job.recipe, registry, job.seed);
+    let trained = engine.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
+        evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)
+    });
     lap(record, "train");
     trained?;
-    let tensors = to_torchvision(&engine.networks().backbone_tensors())?;
-    write_atomic(&directory.file("backbone.safetensors"), &safetensors::serialize(&tensors, None)?)?;
+    backbone_file::write(&directory.file("backbone.safetensors"), &engine.networks().backbone_tensors())?;
 
-    let evaluated = evaluate(job, registry, directory, &engine, observers, stop);
+    let evaluated = evaluate(job, &mut probe, directory, &engine, observers, stop);
     lap(record, "evaluate");
     evaluated
 }
@@ -154,67 +157,57 @@ fn proposals(
 /// Runs the evaluators that have not been run; one that fails does not keep the others from running.
 fn evaluate(
     job: &Job<'_>,
-    registry: &Registry,
+    probe: &mut Probe<'_>,
     directory: &RunDirectory,
     engine: &Engine,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<()> {
-    let (recipe, settings) = (job.recipe, &job.recipe.settings);
-    let done: Vec<String> = directory.evaluations()?.into_iter().map(|each| each.evaluator).collect();
-    let missing: Vec<&String> =
-        settings.evaluators.names.iter().filter(|name| !done.contains(name)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let ProbeDataChoice { name, train_limit, val_limit, image_size } = &settings.probe_data;
-    let split = |split, limit: usize| -> Result<Limited> {
-        Ok(Limited::drawn(open(recipe, registry, "probe_data.use", name, split)?, limit))
+    let missing = directory.unmeasured(&job.recipe.settings.evaluators.names)?;
+    let mut keep = |evaluator: &str, metrics: Vec<Metric>, observer: &mut dyn Observer| -> Result<()> {
+        let entry = |metric| Evaluated { evaluator: evaluator.into(), metric, set: Vec::new() };
+        let evaluated: Vec<Evaluated> = metrics.into_iter().map(entry).collect();
+        directory.append_evaluations(&evaluated)?;
+        evaluated.into_iter().try_for_each(|Evaluated { evaluator, metric, .. }| {
+            observer.observe(&Event::Evaluation { epoch: None, evaluator, metric })
+        })
     };
-    let (train, val) = (split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?);
-    let scenes = |split| open(recipe, registry, "data.use", &settings.data.name, split);
     let backbone = engine.networks().frozen_backbone()?;
-    let renderer = Renderer::new(&settings.augment);
-    let mut failures = Vec::new();
-    for name in missing {
-        if stop.load(Ordering::Relaxed) {
-            return Err(Interrupted { step: engine.steps() }.into());
-        }
-        let plugin =
-            registry.get(Kind::Evaluator, name, &recipe.origin("evaluators.use"), "evaluators.use")?;
-        let evaluator = plugin.evaluator(&recipe.table(Kind::Evaluator, name))?;
-        let mut progress = |done, total, task: &str| {
-            // Drawing a bar cannot fail; the observers that write ignore progress.
-            let _ = observers.observe(&Event::Progress { task: task.into(), done, total });
-        };
-        let context = EvaluationContext {
-            backbone: &backbone,
-            train: &train,
-            val: &val,
-            scenes: &scenes,
-            seed: job.seed,
-            image_size: *image_size,
-            renderer: &renderer,
-            progress: &mut progress,
-        };
-        match evaluator.evaluate(context) {
-            Ok(metrics) => {
-                let entry = |metric: Metric| Evaluated { evaluator: name.clone(), metric };
-                let evaluated: Vec<Evaluated> = metrics.into_iter().map(entry).collect();
-                directory.append_evaluations(&evaluated)?;
-                for Evaluated { evaluator, metric } in evaluated {
-                    observers.observe(&Event::Evaluation { evaluator, metric })?;
-                }
-            }
-            Err(error) => failures.push(format!("evaluator `{name}`: {error:#}")),
-        }
+    let Measured { failures, stopped } = probe.measure(&missing, &backbone, observers, stop, &mut keep)?;
+    if stopped {
+        return Err(Interrupted { step: engine.steps() }.into());
     }
     ensure!(
         failures.is_empty(),
-        "{}; the pre-training is kept, run again to repeat the evaluation",
+        "{}; the pre-training is kept, run again or use `univip evaluate` to repeat the evaluation",
         failures.join("; ")
     );
     Ok(())
+}
+
+/// Runs the evaluators that the recipe names for the time of training, where they are due after `epoch`.
+fn evaluate_during(
+    settings: &EvaluatorSettings,
+    probe: &mut Probe<'_>,
+    epoch: u64,
+    networks: &Networks,
+    observer: &mut dyn Observer,
+) -> Result<()> {
+    if settings.every == 0 || !(epoch + 1).is_multiple_of(settings.every) {
+        return Ok(());
+    }
+    let mut keep = |evaluator: &str, metrics: Vec<Metric>, observer: &mut dyn Observer| -> Result<()> {
+        metrics.into_iter().try_for_each(|metric| {
+            observer.observe(&Event::Evaluation { epoch: Some(epoch), evaluator: evaluator.into(), metric })
+        })
+    };
+    let backbone = networks.frozen_backbone()?;
+    // Not to be stopped: the checkpoint that follows stands for this epoch, its evaluations included.
+    let never = AtomicBool::new(false);
+    let measured = probe.measure(&settings.during, &backbone, observer, &never, &mut keep)?;
+    measured.failures.into_iter().try_for_each(|failure| {
+        observer.observe(&Event::Warning { message: format!("after epoch {epoch}: {failure}") })
+    })
 }
 
 /// Opens a split of the dataset that the recipe names at `key`.

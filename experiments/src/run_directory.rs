@@ -76,6 +76,18 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// As `run.json` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Running => "running",
+            Status::Finished => "finished",
+            Status::Interrupted => "interrupted",
+            Status::Failed => "failed",
+        }
+    }
+}
+
 /// A line of `evaluations.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Evaluated {
@@ -83,6 +95,9 @@ pub struct Evaluated {
     pub evaluator: String,
     /// What it measured.
     pub metric: Metric,
+    /// What was set otherwise than in the run's recipe, as `key=value`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set: Vec<String>,
 }
 
 impl RunDirectory {
@@ -154,18 +169,21 @@ impl RunDirectory {
     /// The numbers measured so far. A last line that a kill cut short is removed.
     pub fn evaluations(&self) -> Result<Vec<Evaluated>> {
         let path = self.file("evaluations.jsonl");
-        if !path.exists() {
-            return Ok(Vec::new());
+        if path.exists() {
+            let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let whole = text.rfind('\n').map_or(0, |end| end + 1);
+            if whole < text.len() {
+                write_atomic(&path, &text.as_bytes()[..whole])?;
+            }
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        if whole < text.len() {
-            write_atomic(&path, &text.as_bytes()[..whole])?;
-        }
-        let parse = |(number, line): (usize, &str)| {
-            serde_json::from_str(line).with_context(|| format!("{} line {}", path.display(), number + 1))
-        };
-        text[..whole].lines().enumerate().map(parse).collect()
+        read_evaluations(&self.path)
+    }
+
+    /// Those of the evaluators `names` that have measured nothing yet as the run's recipe says.
+    pub fn unmeasured(&self, names: &[String]) -> Result<Vec<String>> {
+        let measured = self.evaluations()?;
+        let done = |name: &String| measured.iter().any(|each| each.evaluator == *name && each.set.is_empty());
+        Ok(names.iter().filter(|name| !done(name)).cloned().collect())
     }
 
     /// Appends what an evaluator measured, all of it at once.
@@ -184,6 +202,20 @@ impl RunDirectory {
         text.push_str(&lines);
         write_atomic(&path, text.as_bytes())
     }
+}
+
+/// The numbers in a run's directory, without a last line that a kill cut short.
+pub fn read_evaluations(directory: &Path) -> Result<Vec<Evaluated>> {
+    let path = directory.join("evaluations.jsonl");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let parse = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).with_context(|| format!("{} line {}", path.display(), number + 1))
+    };
+    text[..whole].lines().enumerate().map(parse).collect()
 }
 
 /// Reads `run.json` of a directory; none if it was never begun.

@@ -4,6 +4,7 @@ use crate::plot;
 use crate::text::{TextColumn, TextTable};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,9 @@ struct Line {
     seconds: f64,
     peak_bytes: f64,
     version: String,
+    /// The seconds of each part, where a case has some.
+    #[serde(default)]
+    parts: BTreeMap<String, f64>,
 }
 
 /// What a case came to: medians over the pairs.
@@ -37,10 +41,14 @@ pub struct Case {
     pub ours: (f64, f64),
     /// The peer's, where it was measured.
     pub peer: Option<(f64, f64)>,
-    /// The peer's seconds over ours in the same pair.
+    /// Our seconds over the peer's in the same pair.
     pub ratio: Option<f64>,
+    /// Our bytes over the peer's in the same pair.
+    pub memory_ratio: Option<f64>,
     /// The number of pairs.
     pub pairs: usize,
+    /// Our seconds of each part, in the order of their names.
+    pub parts: Vec<(String, f64)>,
 }
 
 /// Writes `NAME.md`, `NAME.csv` and `NAME.svg` beside a file of lines; the text for a terminal, and the files.
@@ -55,8 +63,12 @@ pub fn bench(path: &Path, width: usize) -> Result<(String, Vec<PathBuf>)> {
     let lines: Vec<Line> =
         rest.lines().map(serde_json::from_str).collect::<Result<_, _>>().with_context(context)?;
     let cases = cases(&lines)?;
-    let (title, table) = (describe(&head, &lines), table(&cases));
-    let markdown = format!("# Bench {}\n\n{title}\n\n{}\n{NOTE}\n", head.bench, table.markdown());
+    let (title, table, parts) = (describe(&head, &lines), table(&cases), parts_table(&cases));
+    let shown = |show: &dyn Fn(&TextTable) -> String| {
+        let parts = parts.as_ref().map_or(String::new(), |parts| format!("\n{}", show(parts)));
+        format!("{title}\n\n{}\n{NOTE}\n{parts}", show(&table))
+    };
+    let markdown = format!("# Bench {}\n\n{}", head.bench, shown(&TextTable::markdown));
     let files = [
         (path.with_extension("md"), markdown),
         (path.with_extension("csv"), csv(&cases)),
@@ -65,11 +77,11 @@ pub fn bench(path: &Path, width: usize) -> Result<(String, Vec<PathBuf>)> {
     for (path, content) in &files {
         fs::write(path, content).with_context(|| format!("writing {}", path.display()))?;
     }
-    Ok((format!("{title}\n\n{}\n{NOTE}\n", table.terminal(width)), files.map(|(path, _)| path).to_vec()))
+    Ok((shown(&|table| table.terminal(width)), files.map(|(path, _)| path).to_vec()))
 }
 
-const NOTE: &str = "Medians over the pairs, measured in turns; the ratio is the median of each pair's. Memory: the most \
-                    beyond what was there before.";
+const NOTE: &str = "Medians over the pairs, measured in turns; a ratio is ours over the peer's, the median of \
+                    each pair's. Memory: the most beyond what was there before.";
 
 fn describe(head: &Head, lines: &[Line]) -> String {
     let mut versions: Vec<&str> = lines.iter().map(|line| line.version.as_str()).collect();
@@ -99,14 +111,31 @@ fn cases(lines: &[Line]) -> Result<Vec<Case>> {
             seconds.zip(median(lines.iter().map(|line| line.peak_bytes).collect()))
         };
         let Some(our_side) = side(&ours) else { bail!("the case `{name}` was not measured on our side") };
-        let pairs = peers.iter().filter_map(|peer| {
-            let ours = ours.iter().find(|ours| ours.pair == peer.pair)?;
-            Some(peer.seconds / ours.seconds)
+        let ratio = |value: fn(&Line) -> f64| {
+            let pairs = peers.iter().filter_map(|peer| {
+                let ours = ours.iter().find(|ours| ours.pair == peer.pair)?;
+                Some(value(ours) / value(peer))
+            });
+            median(pairs.collect())
+        };
+        cases.push(Case {
+            name: name.into(),
+            ours: our_side,
+            peer: side(&peers),
+            ratio: ratio(|line| line.seconds),
+            memory_ratio: ratio(|line| line.peak_bytes).filter(|ratio| ratio.is_finite()),
+            pairs: ours.len(),
+            parts: parts(&ours),
         });
-        let ratio = median(pairs.collect());
-        cases.push(Case { name: name.into(), ours: our_side, peer: side(&peers), ratio, pairs: ours.len() });
     }
     Ok(cases)
+}
+
+/// The median of each part, in the order of their names.
+fn parts(lines: &[&Line]) -> Vec<(String, f64)> {
+    let names: BTreeSet<&String> = lines.iter().flat_map(|line| line.parts.keys()).collect();
+    let of = |name: &String| lines.iter().filter_map(|line| line.parts.get(name).copied()).collect();
+    names.into_iter().filter_map(|name| Some((name.clone(), median(of(name))?))).collect()
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -133,21 +162,48 @@ fn table(cases: &[Case]) -> TextTable {
             column("case", false, &|case| case.name.clone()),
             column("ours, ms", true, &|case| format!("{:.1}", case.ours.0 * 1e3)),
             column("peer, ms", true, &|case| peer(case.peer.map(|(seconds, _)| seconds * 1e3), 1)),
-            column("ratio", true, &|case| peer(case.ratio, 1)),
+            column("ratio", true, &|case| peer(case.ratio, 2)),
             column("ours, MB", true, &|case| format!("{:.1}", case.ours.1 / 1e6)),
             column("peer, MB", true, &|case| peer(case.peer.map(|(_, bytes)| bytes / 1e6), 1)),
+            column("ratio", true, &|case| peer(case.memory_ratio, 2)),
             column("pairs", true, &|case| case.pairs.to_string()),
         ],
     }
 }
 
+/// What the parts of each case take, in milliseconds and as shares of all parts; empty where no case has parts.
+fn parts_table(cases: &[Case]) -> Option<TextTable> {
+    let with_parts: Vec<&Case> = cases.iter().filter(|case| !case.parts.is_empty()).collect();
+    let names: BTreeSet<&String> =
+        with_parts.iter().flat_map(|case| case.parts.iter().map(|(name, _)| name)).collect();
+    let cell = |case: &Case, name: &String| {
+        let all: f64 = case.parts.iter().map(|(_, seconds)| seconds).sum();
+        let part = case.parts.iter().find(|(part, _)| part == name);
+        part.map_or("–".into(), |(_, seconds)| {
+            format!("{:.1} ({:.0}%)", seconds * 1e3, 100.0 * seconds / all.max(1e-12))
+        })
+    };
+    let column =
+        |head: String, number: bool, cells: Vec<String>| TextColumn { head, cells, number, spare: 0 };
+    let mut columns =
+        vec![column("ours, ms".into(), false, with_parts.iter().map(|case| case.name.clone()).collect())];
+    columns.extend(names.into_iter().map(|name| {
+        // A part begins with its number, which is there for the order.
+        let head = name.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
+        column(head.into(), true, with_parts.iter().map(|case| cell(case, name)).collect())
+    }));
+    (!with_parts.is_empty()).then_some(TextTable { columns })
+}
+
 fn csv(cases: &[Case]) -> String {
-    let mut text = "case,ours_seconds,peer_seconds,ratio,ours_peak_bytes,peer_peak_bytes,pairs\n".to_string();
+    let mut text =
+        "case,ours_seconds,peer_seconds,ratio,ours_peak_bytes,peer_peak_bytes,memory_ratio,pairs\n"
+            .to_string();
     let maybe = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    for Case { name, ours, peer, ratio, pairs } in cases {
+    for Case { name, ours, peer, ratio, memory_ratio, pairs, .. } in cases {
         let (seconds, bytes) = (maybe(peer.map(|peer| peer.0)), maybe(peer.map(|peer| peer.1)));
-        let ratio = maybe(*ratio);
-        text += &format!("{name},{},{seconds},{ratio},{},{bytes},{pairs}\n", ours.0, ours.1);
+        let (ratio, memory_ratio) = (maybe(*ratio), maybe(*memory_ratio));
+        text += &format!("{name},{},{seconds},{ratio},{},{bytes},{memory_ratio},{pairs}\n", ours.0, ours.1);
     }
     text
 }
@@ -158,19 +214,19 @@ mod tests {
 
     fn line(side: &str, pair: usize, seconds: f64) -> Line {
         let (case, version) = ("fast".to_string(), "1".to_string());
-        Line { case, side: side.into(), pair, seconds, peak_bytes: 1e6, version }
+        Line { case, side: side.into(), pair, seconds, peak_bytes: 1e6, version, parts: BTreeMap::new() }
     }
 
     #[test]
     fn ratios_are_taken_pair_by_pair() {
-        // The machine slows down from pair to pair: the medians of the sides would say 20 / 2 = 10 as well, but
-        // the ratios 10, 5 and 12 have the median 10.
+        // The machine slows down from pair to pair: the medians of the sides would say 2 / 20 = 1/10 as well, but
+        // the ratios 1/10, 1/5 and 1/12 have the median 1/10.
         let sides = [("ours", [1.0, 4.0, 2.0]), ("peer", [10.0, 20.0, 24.0])];
         let lines: Vec<Line> =
             sides.iter().flat_map(|(side, times)| (0..3).map(|pair| line(side, pair, times[pair]))).collect();
         let [case] = cases(&lines).unwrap().try_into().unwrap();
-        assert_eq!((case.ratio, case.ours.0, case.pairs), (Some(10.0), 2.0, 3));
-        assert_eq!(csv(&[case]).lines().nth(1), Some("fast,2,20,10,1000000,1000000,3"));
+        assert_eq!((case.ratio, case.ours.0, case.pairs), (Some(0.1), 2.0, 3));
+        assert_eq!(csv(&[case]).lines().nth(1), Some("fast,2,20,0.1,1000000,1000000,1,3"));
     }
 
     #[test]
@@ -184,7 +240,7 @@ mod tests {
         let (text, files) = bench(&path, 80).unwrap();
         assert!(text.contains("no OpenCV") && text.contains("250.0"), "{text}");
         assert!(files.iter().all(|file| file.exists()) && files.len() == 3);
-        assert!(fs::read_to_string(&files[1]).unwrap().ends_with("fast,0.25,,,5000000,,1\n"));
+        assert!(fs::read_to_string(&files[1]).unwrap().ends_with("fast,0.25,,,5000000,,,1\n"));
     }
 
     #[test]

@@ -22,17 +22,31 @@ struct Bench {
     import: &'static str,
 }
 
-const BENCHES: [Bench; 1] = [Bench {
-    name: "proposals",
-    ours: "bench_proposals",
-    peer: "plugins/selective-search/bench/opencv.py",
-    import: "cv2.ximgproc.segmentation",
-}];
+const BENCHES: [Bench; 3] = [
+    Bench {
+        name: "proposals",
+        ours: "bench_proposals",
+        peer: "plugins/selective-search/bench/opencv.py",
+        import: "cv2.ximgproc.segmentation",
+    },
+    Bench {
+        name: "step",
+        ours: "bench_step",
+        peer: "experiments/bench/step.py",
+        import: "torchvision.models.resnet",
+    },
+    Bench {
+        name: "data",
+        ours: "bench_data",
+        peer: "experiments/bench/data.py",
+        import: "torchvision.transforms",
+    },
+];
 
 /// What is asked of a bench.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure: proposals
+    /// What to measure: proposals, step, data
     pub name: String,
     /// How often each side is measured, in turns
     #[arg(long, default_value_t = 3)]
@@ -64,7 +78,7 @@ pub fn bench(options: &Options) -> Result<u8> {
     let images = match &options.images {
         Some(images) => images.clone(),
         None => {
-            let images = options.out.join("images");
+            let images = options.out.join(format!("{}-images", bench.name));
             lines(Command::new(&ours).arg("prepare").arg(&images))?;
             images
         }

@@ -1,6 +1,7 @@
 //! Project chores. Spawns cargo, so that its own build takes seconds and its dependencies are few.
 
 mod bench;
+mod check_cuda;
 mod new_plugin;
 mod spawn;
 
@@ -18,6 +19,8 @@ use std::process::ExitCode;
   cargo xtask ablate all --dry-run                   what would run, and how long it would take
   cargo xtask report --table table7                  the table again, from what is in runs/
   cargo xtask bench proposals                        selective search beside OpenCV's
+  cargo xtask bench step                             training steps beside PyTorch's
+  cargo xtask check-cuda                             whether it compiles for a GPU; needs Python, no GPU
   cargo xtask new-plugin loss my-loss                a plugin crate that runs at once")]
 struct Cli {
     #[command(subcommand)]
@@ -43,10 +46,18 @@ enum Chore {
     /// Measure ours beside a peer, in turns, and write Markdown, CSV and a picture
     #[command(after_help = "Examples:
   cargo xtask bench proposals
+  cargo xtask bench step --python venv/bin/python
   cargo xtask bench proposals --python venv/bin/python --images photos --pairs 5
 
 Without the peer ours runs alone, and the text says what is missing.")]
     Bench(bench::Options),
+    /// Check that the workspace compiles with the feature `cuda`; makes a Python environment with nvcc
+    #[command(after_help = "Examples:
+  cargo xtask check-cuda
+  cargo xtask check-cuda --python python3.12 --capability 90
+
+Takes about ten minutes of one core and 2 GB of disk the first time.")]
+    CheckCuda(check_cuda::Options),
     /// Write a plugin crate into plugins/ and link it
     NewPlugin {
         /// What it is
@@ -77,6 +88,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
             Ok(spawn::run("univip-reports", &arguments)?.into())
         }
         Chore::Bench(options) => Ok(bench::bench(&options)?.into()),
+        Chore::CheckCuda(options) => Ok(check_cuda::check(&options)?.into()),
         Chore::NewPlugin { kind, name, workspace } => {
             for line in new_plugin::write(&workspace, kind, &name)? {
                 println!("{line}");

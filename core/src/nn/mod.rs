@@ -2,6 +2,7 @@
 
 pub mod batch_norm;
 pub mod conv;
+pub mod cross_entropy;
 pub mod heads;
 pub mod layout;
 pub mod linear;

@@ -46,13 +46,28 @@ impl Backbone {
 
     /// Features averaged over all positions: `[B, H, W, 3]` to `[B, F]`.
     pub fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        Ok(ops::mean_pool(&self.last_stage(images, mode, |_| Ok(()))?)?.tensor()?)
+        Ok(ops::mean_pool(&self.last_stage(images, mode, |_, _| Ok(()))?)?.tensor()?)
     }
 
     /// The maps after each of the four stages, `[B, H_i, W_i, C_i]`, at strides 4, 8, 16 and 32.
     pub fn stages(&self, images: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
+        self.maps(images, mode, 1)
+    }
+
+    /// The map after the stem's ReLU, before its pooling, at stride 2, and then those of [`Backbone::stages`].
+    pub fn stem_and_stages(&self, images: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
+        self.maps(images, mode, 0)
+    }
+
+    /// The maps from the place `first` on: 0 is the stem, 1 the first stage.
+    fn maps(&self, images: &Tensor, mode: Mode, first: usize) -> Result<Vec<Tensor>> {
         let mut maps = Vec::new();
-        self.last_stage(images, mode, |map| Ok(maps.push(map.tensor()?)))?;
+        self.last_stage(images, mode, |place, map| {
+            if place >= first {
+                maps.push(map.tensor()?);
+            }
+            Ok(())
+        })?;
         Ok(maps)
     }
 
@@ -61,11 +76,7 @@ impl Backbone {
     /// # Errors
     /// When images have not three channels.
     pub fn stem(&self, images: &Tensor, mode: Mode) -> Result<Map> {
-        if !matches!(images.dims(), [_, _, _, 3]) {
-            bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
-        }
-        let x = self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)?;
-        Ok(ops::max_pool(&x, 3, 2, 1)?)
+        Ok(ops::max_pool(&self.rectified_stem(images, mode)?, 3, 2, 1)?)
     }
 
     /// What stage `index`, 0 to 3, makes of the map before it, or of a part of it.
@@ -75,6 +86,13 @@ impl Backbone {
             x = block.forward(&x, mode)?;
         }
         Ok(x)
+    }
+
+    fn rectified_stem(&self, images: &Tensor, mode: Mode) -> Result<Map> {
+        if !matches!(images.dims(), [_, _, _, 3]) {
+            bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
+        }
+        self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)
     }
 
     /// F, the size of the averaged features.
@@ -87,16 +105,19 @@ impl Backbone {
         &self.device
     }
 
+    /// Calls `visit` with the stem's map (0) and those of the stages (1 to 4).
     fn last_stage(
         &self,
         images: &Tensor,
         mode: Mode,
-        mut visit: impl FnMut(&Map) -> Result<()>,
+        mut visit: impl FnMut(usize, &Map) -> Result<()>,
     ) -> Result<Map> {
-        let mut x = self.stem(images, mode)?;
+        let x = self.rectified_stem(images, mode)?;
+        visit(0, &x)?;
+        let mut x = ops::max_pool(&x, 3, 2, 1)?;
         for index in 0..self.stages.len() {
             x = self.stage(index, &x, mode)?;
-            visit(&x)?;
+            visit(index + 1, &x)?;
         }
         Ok(x)
     }

@@ -80,22 +80,9 @@ impl Parameters {
     /// When a name is missing or left over, or a shape differs: all of them are listed, and nothing is set.
     pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
         let inner = self.lock();
-        let own: BTreeMap<_, _> = inner.parameters.iter().chain(&inner.buffers).collect();
-        let mut problems = Vec::new();
-        for (name, var) in &own {
-            match values.get(*name) {
-                None => problems.push(format!("missing {name} {:?}", var.dims())),
-                Some(value) if value.dims() != var.dims() => {
-                    problems.push(format!("{name} is {:?}, expected {:?}", value.dims(), var.dims()));
-                }
-                Some(_) => {}
-            }
-        }
-        let surplus = values.keys().filter(|name| !own.contains_key(name));
-        problems.extend(surplus.map(|name| format!("unexpected {name}")));
-        if !problems.is_empty() {
-            bail!("the tensors do not fit the network: {}", problems.join("; "));
-        }
+        let own: BTreeMap<&String, &Var> = inner.parameters.iter().chain(&inner.buffers).collect();
+        let expected = own.iter().map(|(name, var)| (name.as_str(), var.dims()));
+        fit(expected, values).context("the tensors do not fit the network")?;
         for (name, var) in own {
             // Copied, since the values may be views of this very store.
             var.set(&values[name].to_device(&self.device)?.copy()?)?;
@@ -107,6 +94,38 @@ impl Parameters {
         // A panic while the lock is held cannot leave the map half changed.
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Refuses tensors that are not those which are expected.
+///
+/// # Errors
+/// Lists the names that are missing, those that are left over, and the shapes that differ.
+pub fn fit<'a>(
+    expected: impl Iterator<Item = (&'a str, &'a [usize])>,
+    found: &BTreeMap<String, Tensor>,
+) -> Result<()> {
+    let expected: BTreeMap<&str, &[usize]> = expected.collect();
+    let (mut missing, mut differing) = (Vec::new(), Vec::new());
+    for (name, shape) in &expected {
+        match found.get(*name) {
+            None => missing.push(format!("{name} {shape:?}")),
+            Some(tensor) if tensor.dims() != *shape => {
+                differing.push(format!("{name} is {:?}, expected {shape:?}", tensor.dims()));
+            }
+            Some(_) => {}
+        }
+    }
+    let surplus = found.keys().filter(|name| !expected.contains_key(name.as_str())).cloned().collect();
+    let groups = [("missing", missing), ("unexpected", surplus), ("of another shape", differing)];
+    let listed: Vec<String> = groups
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(what, names)| format!("{} {what}: {}", names.len(), names.join(", ")))
+        .collect();
+    if !listed.is_empty() {
+        bail!("{}", listed.join("; "));
+    }
+    Ok(())
 }
 
 /// A place in the tree of names where a layer makes its parameters.
@@ -195,15 +214,9 @@ impl Scope {
             .map(|_| match init {
                 Init::Constant(value) => value,
                 Init::Uniform { bound } => (stream.random::<f32>() * 2.0 - 1.0) * bound,
-                Init::Normal { std } => standard_normal(&mut stream) * std,
+                Init::Normal { std } => seed::standard_normal(&mut stream) * std,
             })
             .collect();
         Ok(Var::from_vec(values, shape.clone(), &self.parameters.device)?)
     }
-}
-
-/// One draw of the standard normal distribution (Box and Muller 1958).
-fn standard_normal(stream: &mut seed::Stream) -> f32 {
-    let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
-    (radius * (std::f64::consts::TAU * stream.random::<f64>()).cos()) as f32
 }

@@ -9,6 +9,7 @@ pub use schedule::{Schedule, peak_lr, target_momentum};
 
 use crate::nn::Parameters;
 use crate::nn::ops::sgd_step;
+use crate::nn::store::fit;
 use crate::recipe::{OptimizerKind, OptimizerSettings};
 use anyhow::{Context, Result, bail};
 use candle_core::{Tensor, Var};
@@ -90,25 +91,8 @@ impl Optimizer {
     /// # Errors
     /// When a name is missing or left over, or a shape differs: all of them are listed, and nothing is set.
     pub fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        let mut problems = Vec::new();
-        for (name, slot) in &self.slots {
-            match state.get(name) {
-                None => problems.push(format!("missing {name}")),
-                Some(buffer) if buffer.dims() != slot.buffer.dims() => {
-                    problems.push(format!(
-                        "{name} is {:?}, expected {:?}",
-                        buffer.dims(),
-                        slot.buffer.dims()
-                    ));
-                }
-                Some(_) => {}
-            }
-        }
-        let surplus = state.keys().filter(|name| !self.slots.contains_key(*name));
-        problems.extend(surplus.map(|name| format!("unexpected {name}")));
-        if !problems.is_empty() {
-            bail!("the optimiser state does not fit the parameters: {}", problems.join("; "));
-        }
+        let expected = self.slots.iter().map(|(name, slot)| (name.as_str(), slot.buffer.dims()));
+        fit(expected, state).context("the optimiser state does not fit the parameters")?;
         for (name, slot) in &self.slots {
             slot.buffer.set(&state[name].to_device(slot.buffer.device())?.contiguous()?.copy()?)?;
         }

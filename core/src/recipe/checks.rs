@@ -239,6 +239,14 @@ impl Config for TrainSettings {
 
 impl Config for EvaluatorSettings {
     fn check(&self) -> Result<(), Invalid> {
-        distinct("use", &self.names)
+        distinct("use", &self.names)?;
+        distinct("during", &self.during)?;
+        require(self.during.is_empty() == (self.every == 0), "during", || {
+            format!(
+                "names {} evaluators to run every {} epochs: set evaluators.during and evaluators.every, or neither",
+                self.during.len(),
+                self.every
+            )
+        })
     }
 }

@@ -128,7 +128,7 @@ impl Recipe {
 
     /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
     /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
-    /// `train.checkpoint_every`, `train.keep`).
+    /// `train.checkpoint_every`, `train.keep`, what is measured during training).
     pub fn fingerprint(&self) -> String {
         resolved::fingerprint(&self.resolved)
     }
@@ -150,6 +150,8 @@ impl Recipe {
         plugins.extend(losses.names.iter().map(|name| (Kind::Loss, name.as_str(), "losses.use")));
         plugins
             .extend(evaluators.names.iter().map(|name| (Kind::Evaluator, name.as_str(), "evaluators.use")));
+        let during = evaluators.during.iter();
+        plugins.extend(during.map(|name| (Kind::Evaluator, name.as_str(), "evaluators.during")));
         plugins
     }
 
@@ -182,7 +184,8 @@ impl Recipe {
         if looking.is_empty() {
             return Ok(());
         }
-        let problem = format!("K = 0, but instances are looked at by {}: set it to 1 or more", looking.join(", "));
+        let problem =
+            format!("K = 0, but instances are looked at by {}: set it to 1 or more", looking.join(", "));
         Err(self.error("views.instances", problem).into())
     }
 }

@@ -23,13 +23,28 @@ pub(super) fn values(recipe: &Recipe, registry: &Registry) -> Result<Value> {
     Ok(tidy(Value::Object(all)))
 }
 
-/// Keys that change no bit of a result: how batches are made ready, and how often a run is saved.
-const NO_INFLUENCE: [(&str, &str); 4] =
-    [("loader", "workers"), ("loader", "ahead"), ("train", "checkpoint_every"), ("train", "keep")];
+/// Keys that change no bit of a result: how batches are made ready, how often a run is saved, and what is measured
+/// on the way.
+const NO_INFLUENCE: [(&str, &str); 6] = [
+    ("loader", "workers"),
+    ("loader", "ahead"),
+    ("train", "checkpoint_every"),
+    ("train", "keep"),
+    ("evaluators", "during"),
+    ("evaluators", "every"),
+];
 
 /// See [`Recipe::fingerprint`].
 pub(super) fn fingerprint(resolved: &Value) -> String {
     let mut resolved = resolved.clone();
+    // The tables of evaluators that only run during training go with them.
+    let last = resolved["evaluators"]["use"].clone();
+    if let Some(Value::Object(tables)) = resolved.get_mut("evaluator") {
+        tables.retain(|name, _| last.as_array().is_some_and(|last| last.iter().any(|each| each == name)));
+        if let (true, Value::Object(all)) = (tables.is_empty(), &mut resolved) {
+            all.remove("evaluator");
+        }
+    }
     for (table, key) in NO_INFLUENCE {
         if let Some(Value::Object(table)) = resolved.get_mut(table) {
             table.remove(key);

@@ -207,6 +207,16 @@ pub enum BackboneKind {
     ResNet50,
 }
 
+impl BackboneKind {
+    /// As recipes and other libraries name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            BackboneKind::ResNet18 => "resnet18",
+            BackboneKind::ResNet50 => "resnet50",
+        }
+    }
+}
+
 /// Over what batch norm takes the statistics of instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -310,4 +320,8 @@ pub struct EvaluatorSettings {
     /// The evaluators; their parameters are in `[evaluator.<name>]`.
     #[serde(rename = "use")]
     pub names: Vec<String>,
+    /// The evaluators that also run during training. They change no bit of it.
+    pub during: Vec<String>,
+    /// Epochs between two runs of those; 0 is never.
+    pub every: u64,
 }

@@ -104,6 +104,12 @@ fn mistakes_in_a_file() {
             "`losses.weights`: `push-away` has a weight but is not in losses.use: [\"pull\"]".into(),
         ),
         (
+            "[evaluators]\nevery = 2",
+            "`evaluators.during`: names 0 evaluators to run every 2 epochs: set evaluators.during and evaluators.every, \
+             or neither"
+                .into(),
+        ),
+        (
             "[train]\nepochs = 2\n[schedule]\nwarmup_epochs = 3",
             "`schedule.warmup_epochs`: the warm-up of 3 epochs is longer than the run of 2".into(),
         ),

@@ -19,11 +19,12 @@ fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
         ("recipes/unused.toml", &over_base("[loss.push-away]")),
         ("recipes/loader.toml", &over_base("[loader]\nworkers = 7\nahead = 9")),
         ("recipes/saving.toml", &over_base("[train]\ncheckpoint_every = 5\nkeep = 9")),
+        ("recipes/during.toml", &over_base("[evaluators]\nduring = [\"ruler\"]\nevery = 3")),
         ("recipes/flat.toml", BASE),
     ]);
     let base = folder.load("recipes/base.toml").fingerprint();
     assert!(base.len() == 12 && base.chars().all(|digit| digit.is_ascii_hexdigit()), "{base}");
-    for same in ["same", "default", "whole", "unused", "loader", "saving", "flat"] {
+    for same in ["same", "default", "whole", "unused", "loader", "saving", "during", "flat"] {
         assert_eq!(folder.load(&format!("recipes/{same}.toml")).fingerprint(), base, "{same}");
     }
     let small = Sources { scale: Some("small".into()), ..folder.sources("recipes/base.toml") };

@@ -37,8 +37,9 @@ impl JsonLines {
 impl Observer for JsonLines {
     fn observe(&mut self, event: &Event) -> Result<()> {
         match event {
-            // Evaluations have a file of their own, and passing progress is not a fact about the run.
-            Event::Progress { .. } | Event::Evaluation { .. } => Ok(()),
+            // Evaluations of the trained backbone have a file of their own, and passing progress is not a fact about
+            // the run.
+            Event::Progress { .. } | Event::Evaluation { epoch: None, .. } => Ok(()),
             Event::Start { step, steps_per_epoch, .. } => {
                 self.file = None;
                 keep_before(&self.path, *step, *steps_per_epoch)?;
@@ -61,7 +62,9 @@ fn keep_before(path: &Path, step: u64, steps_per_epoch: u64) -> Result<()> {
         let number = |key: &str| event.get(key).and_then(Value::as_u64);
         match event.get("event").and_then(Value::as_str) {
             Some("step") => number("step").is_some_and(|done| done < step),
-            Some("epoch") => number("epoch").is_some_and(|epoch| (epoch + 1) * steps_per_epoch <= step),
+            Some("epoch" | "evaluation") => {
+                number("epoch").is_some_and(|epoch| (epoch + 1) * steps_per_epoch <= step)
+            }
             Some("checkpoint") => number("step").is_some_and(|done| done <= step),
             _ => true,
         }

@@ -32,6 +32,7 @@ impl Bars {
             training: None,
             task: None,
             recent: VecDeque::new(),
+            spent: Spent::default(),
         }
     }
 
@@ -57,18 +58,43 @@ pub struct Progress {
     name: String,
     training: Option<Training>,
     task: Option<(String, ProgressBar)>,
-    /// Seconds of the latest steps, for the rate.
-    recent: VecDeque<f64>,
+    /// The latest steps, for the rate.
+    recent: VecDeque<Spent>,
+    /// All of them.
+    spent: Spent,
+}
+
+/// The seconds of steps, and those of them spent waiting for data.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    seconds: f64,
+    waited: f64,
+}
+
+impl Spent {
+    fn add(&mut self, other: Self) {
+        self.seconds += other.seconds;
+        self.waited += other.waited;
+    }
+
+    /// The share of the time spent waiting, in percent.
+    fn waiting(&self) -> f64 {
+        100.0 * self.waited / self.seconds.max(1e-9)
+    }
 }
 
 struct Training {
     run: ProgressBar,
     epoch: ProgressBar,
     batch: usize,
+    steps: u64,
     steps_per_epoch: u64,
 }
 
 const RATE_STEPS: usize = 20;
+
+/// A run that waits for data for more than this share of its time, in percent, is told so.
+const MUCH_WAITING: f64 = 3.0;
 
 impl Observer for Progress {
     fn observe(&mut self, event: &Event) -> Result<()> {
@@ -81,22 +107,29 @@ impl Observer for Progress {
                 run.set_prefix(self.name.clone());
                 let epoch = self.bars.all.add(ProgressBar::new(*steps_per_epoch));
                 epoch.set_style(style("{prefix:<22} {bar:24.blue/dim} step {pos}/{len} {msg}"));
-                self.training =
-                    Some(Training { run, epoch, batch: *batch, steps_per_epoch: *steps_per_epoch });
+                let (steps, steps_per_epoch) = (*steps, *steps_per_epoch);
+                self.training = Some(Training { run, epoch, batch: *batch, steps, steps_per_epoch });
             }
-            Event::Step { step, epoch, total, seconds, .. } => {
-                self.recent.push_back(*seconds);
+            Event::Step { step, epoch, total, seconds, waited, .. } => {
+                let spent = Spent { seconds: *seconds, waited: *waited };
+                self.spent.add(spent);
+                self.recent.push_back(spent);
                 if self.recent.len() > RATE_STEPS {
                     self.recent.pop_front();
                 }
                 let Some(training) = &self.training else { return Ok(()) };
-                let elapsed: f64 = self.recent.iter().sum();
-                let rate = (self.recent.len() * training.batch) as f64 / elapsed.max(1e-9);
+                let mut recent = Spent::default();
+                self.recent.iter().for_each(|step| recent.add(*step));
+                let rate = (self.recent.len() * training.batch) as f64 / recent.seconds.max(1e-9);
                 training.run.set_position(step + 1);
                 training.run.set_message(format!("loss {total:.4}"));
                 training.epoch.set_prefix(format!("  epoch {}", epoch + 1));
                 training.epoch.set_position(step % training.steps_per_epoch + 1);
-                training.epoch.set_message(format!("{rate:.0} images/s"));
+                let waiting = recent.waiting();
+                training.epoch.set_message(format!("{rate:.0} images/s, {waiting:.0}% waiting for data"));
+                if step + 1 == training.steps && self.spent.waiting() > MUCH_WAITING {
+                    self.bars.line(&waiting_line(&self.name, self.spent));
+                }
             }
             Event::Progress { task, done, total } => self.draw_task(task, *done, *total),
             Event::Warning { message } => self.bars.line(&format!("warning: {}: {message}", self.name)),
@@ -144,4 +177,30 @@ impl Drop for Progress {
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants of this file; a bad one still draws a plain bar.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// What is said at the end of a training that waited much.
+fn waiting_line(name: &str, spent: Spent) -> String {
+    format!(
+        "{name}: waited for data during {:.0}% of its {:.0} seconds; more of `loader.workers` and `loader.ahead`, or a \
+         faster disk, would help",
+        spent.waiting(),
+        spent.seconds
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_waiting_is_that_of_all_seconds() {
+        let mut spent = Spent::default();
+        assert_eq!(spent.waiting(), 0.0, "before the first step");
+        spent.add(Spent { seconds: 1.0, waited: 0.5 });
+        spent.add(Spent { seconds: 9.0, waited: 0.0 });
+        assert_eq!(spent.waiting(), 5.0);
+        let line = waiting_line("table7-e seed 0", spent);
+        assert!(line.contains("table7-e seed 0: waited for data during 5% of its 10 seconds"), "{line}");
+    }
 }

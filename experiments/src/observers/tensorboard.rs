@@ -54,7 +54,7 @@ impl Observer for Tensorboard {
             Event::Epoch { effective_rank, .. } => {
                 self.add(&[("features/effective_rank".to_string(), *effective_rank)], self.last_step);
             }
-            Event::Evaluation { evaluator, metric } => {
+            Event::Evaluation { evaluator, metric, .. } => {
                 self.add(&[(format!("{evaluator}/{}", metric.name), metric.value as f32)], self.last_step);
             }
             Event::Checkpoint { .. } => {

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
-use univip_core::nn::ops::{values, vectorised, with_values};
+use univip_core::nn::ops::{values, with_values};
 
 /// A box in an image of the batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -215,9 +215,7 @@ impl CustomOp1 for RoiAlign {
 
 /// `sum += weight * values`.
 fn add(sum: &mut [f32], values: &[f32], weight: f32) {
-    vectorised(|| {
-        for (sum, value) in sum.iter_mut().zip(values) {
-            *sum += weight * value;
-        }
-    });
+    for (sum, value) in sum.iter_mut().zip(values) {
+        *sum += weight * value;
+    }
 }

@@ -128,7 +128,7 @@ fn icons_take_turns_and_are_of_the_class_they_say() {
         assert_eq!(annotations.len(), 1);
         assert_eq!(annotations[0].class, index % 10);
         let bounds = annotations[0].bounding_box;
-        assert!(bounds.width.max(bounds.height) > 32, "{bounds:?}");
+        assert!(bounds.width.max(bounds.height) > 24, "{bounds:?}");
     }
     // The nearest mean image, a classifier that has only pixels (without the light on them), finds the labels of
     // unseen items.

@@ -1,7 +1,7 @@
 //! The protocols that draw augmented images anew each epoch.
 
 use crate::batch_norm::BatchNorm;
-use crate::classifier::{Classifier, Training, one_hot};
+use crate::classifier::{Classifier, Training};
 use crate::lighting::light;
 use crate::pooling::pool;
 use crate::recipe::Recipe;
@@ -12,12 +12,13 @@ use rand::seq::SliceRandom;
 use univip_core::augment::{Renderer, ViewParameters};
 use univip_core::evaluate::{Accuracy, EvaluationContext, FrozenBackbone, Metric, labels};
 use univip_core::geometry::Size;
+use univip_core::nn::cross_entropy::one_hot;
 use univip_core::recipe::Augmentation;
 use univip_core::seed::{Stream, stream};
 use univip_core::views::CropLimits;
 
-/// Trains as `recipe` says and measures. Of several classifiers `top1` and `top5` are the last stage's
-/// (res5), and `top1-res2`, ... those of the others: the best of them would be chosen on val.
+/// Trains as `recipe` says and measures. Of several classifiers `top1` and `top5` are those of the best, as ORL reports
+/// it, and `top1-stem`, `top1-res2`, ... those of each: the best is chosen on val, a single one (res5) is not.
 pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe) -> Result<Vec<Metric>> {
     let (train, val) = (context.train, context.val);
     let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
@@ -39,7 +40,11 @@ pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe)
             let images = context.images(train, chosen, &draw)?;
             let inputs = inputs(backbone, &images, recipe.stages)?;
             if heads.is_empty() {
-                let made = inputs.iter().map(|input| Head::new(input, classes, recipe));
+                let made = inputs.iter().enumerate();
+                let made = made.map(|(place, input)| {
+                    let mut stream = stream(seed, "linear-probe classifier", &[place as u64]);
+                    Head::new(input, classes, recipe, &mut stream)
+                });
                 heads = made.collect::<Result<_>>()?;
             }
             let chosen: Vec<u32> = chosen.iter().map(|index| train_labels[*index]).collect();
@@ -98,12 +103,12 @@ fn augmented(
     Ok(())
 }
 
-/// What each classifier sees: the last features `[B, F]`, or the pooled maps `[B, P, P, C]` of each stage.
+/// What each classifier sees: the last features `[B, F]`, or the pooled maps `[B, P, P, C]` of the stem and each stage.
 fn inputs(backbone: &FrozenBackbone, images: &Tensor, stages: bool) -> Result<Vec<Tensor>> {
     if !stages {
         return Ok(vec![backbone.features(images)?]);
     }
-    backbone.stages(images)?.iter().enumerate().map(|(stage, maps)| pool(maps, stage)).collect()
+    backbone.stem_and_stages(images)?.iter().enumerate().map(|(stage, maps)| pool(maps, stage)).collect()
 }
 
 /// A classifier, behind a batch norm where it sees maps.
@@ -113,9 +118,9 @@ struct Head {
 }
 
 impl Head {
-    fn new(input: &Tensor, classes: usize, recipe: &Recipe) -> Result<Self> {
+    fn new(input: &Tensor, classes: usize, recipe: &Recipe, stream: &mut Stream) -> Result<Self> {
         let features = input.dims()[1..].iter().product();
-        let classifier = Classifier::new(features, classes, DType::F32, input.device())?;
+        let classifier = Classifier::drawn(features, classes, recipe.initial, stream, input.device())?;
         Ok(Self {
             norm: recipe.stages.then(BatchNorm::default),
             training: Training::new(classifier, recipe.sgd),
@@ -140,11 +145,14 @@ impl Head {
 }
 
 fn metrics(accuracies: &[Accuracy], protocol: &str, split: &str) -> Vec<Metric> {
-    let Some((last, earlier)) = accuracies.split_last() else { return Vec::new() };
-    let mut metrics = last.metrics(protocol, split);
-    for (stage, accuracy) in earlier.iter().enumerate() {
-        let top1 = accuracy.metrics(protocol, split).into_iter().take(1);
-        metrics.extend(top1.map(|metric| Metric { name: format!("top1-res{}", stage + 2), ..metric }));
+    // The last of equals: the deepest.
+    let best = accuracies.iter().max_by(|one, other| one.top1().total_cmp(&other.top1()));
+    let mut metrics = best.map(|best| best.metrics(protocol, split)).unwrap_or_default();
+    if accuracies.len() > 1 {
+        for (accuracy, place) in accuracies.iter().zip(["stem", "res2", "res3", "res4", "res5"]) {
+            let top1 = accuracy.metrics(protocol, split).into_iter().take(1);
+            metrics.extend(top1.map(|metric| Metric { name: format!("top1-{place}"), ..metric }));
+        }
     }
     metrics
 }
@@ -172,7 +180,7 @@ mod tests {
         let (train, train_labels) = maps(256, 1)?;
         let (val, val_labels) = maps(200, 2)?;
         for recipe in [&ORL, &MOCO, &BYOL] {
-            let mut head = Head::new(&train, 2, recipe)?;
+            let mut head = Head::new(&train, 2, recipe, &mut stream(0, "classifier", &[]))?;
             let targets = one_hot(&train_labels, 2, DType::F32, &Device::Cpu)?;
             for step in 0..recipe.epochs * 4 {
                 head.step(&train, &targets, recipe.lr(step, 4, 256))?;
@@ -186,18 +194,29 @@ mod tests {
     }
 
     #[test]
-    fn the_last_stage_is_the_result_and_the_others_are_named() {
-        let count = |hit: u32| {
+    fn the_best_classifier_is_the_result_and_each_is_named() {
+        let count = |right: bool| {
             let mut accuracy = Accuracy::new(2);
-            accuracy.count(&[1.0, 0.0], hit);
+            accuracy.count(&[1.0, 0.0], u32::from(!right));
             accuracy
         };
-        let found: Vec<_> = metrics(&[count(0), count(1), count(1), count(0)], "orl-linear-28ep", "a-b")
-            .into_iter()
-            .map(|metric| (metric.name, metric.value))
-            .collect();
-        let expected = [("top1", 100.0), ("top1-res2", 100.0), ("top1-res3", 0.0), ("top1-res4", 0.0)];
-        assert_eq!(found, expected.map(|(name, value)| (name.to_string(), value)));
+        let named = |found: &[Metric]| -> Vec<(String, f64)> {
+            found.iter().map(|metric| (metric.name.clone(), metric.value)).collect()
+        };
+        let five = [false, false, true, false, false].map(count);
+        let expected = [
+            ("top1", 100.0),
+            ("top1-stem", 0.0),
+            ("top1-res2", 0.0),
+            ("top1-res3", 100.0),
+            ("top1-res4", 0.0),
+            ("top1-res5", 0.0),
+        ];
+        assert_eq!(
+            named(&metrics(&five, "orl-linear-28ep", "a-b")),
+            expected.map(|(name, value)| (name.to_string(), value))
+        );
+        assert_eq!(named(&metrics(&[count(true)], "moco", "a-b")), [("top1".to_string(), 100.0)]);
     }
 
     #[test]

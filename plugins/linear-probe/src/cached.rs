@@ -1,11 +1,12 @@
 //! Protocol byol-linear-cached: BYOL's classifier on features computed once.
 
-use crate::classifier::{Classifier, Training, one_hot};
+use crate::classifier::{Classifier, Training};
 use crate::recipe::Recipe;
 use anyhow::Result;
 use candle_core::{DType, Tensor};
 use rand::seq::SliceRandom;
 use univip_core::evaluate::{EvaluationContext, Metric, labels};
+use univip_core::nn::cross_entropy::one_hot;
 use univip_core::seed::stream;
 
 /// Trains as `recipe` says, on the features of plain images instead of new crops each epoch, and measures.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use candle_core::{D, DType, Device, Tensor};
 use univip_core::evaluate::Accuracy;
+use univip_core::seed::{Stream, standard_normal};
 
 /// A linear classifier: scores = features * weight + bias.
 #[derive(Debug, Clone)]
@@ -27,6 +28,19 @@ impl Classifier {
     pub fn new(features: usize, classes: usize, dtype: DType, device: &Device) -> Result<Self> {
         let weight = Tensor::zeros((features, classes), dtype, device)?;
         Ok(Self { weight, bias: Tensor::zeros(classes, dtype, device)? })
+    }
+
+    /// Weights from N(0, `deviation`), biases 0: as ORL's and MoCo's code begin.
+    pub fn drawn(
+        features: usize,
+        classes: usize,
+        deviation: f32,
+        stream: &mut Stream,
+        device: &Device,
+    ) -> Result<Self> {
+        let weight: Vec<f32> = (0..features * classes).map(|_| deviation * standard_normal(stream)).collect();
+        let weight = Tensor::from_vec(weight, (features, classes), device)?;
+        Ok(Self { weight, bias: Tensor::zeros(classes, DType::F32, device)? })
     }
 
     /// The classes' scores. Features `[B, F]`, scores `[B, C]`.
@@ -57,15 +71,6 @@ impl Classifier {
             bias: error.sum(0)?,
         })
     }
-}
-
-/// Labels as rows with a single 1. `[B, C]`.
-pub fn one_hot(labels: &[u32], classes: usize, dtype: DType, device: &Device) -> Result<Tensor> {
-    let mut rows = vec![0f32; labels.len() * classes];
-    for (row, label) in rows.chunks_mut(classes).zip(labels) {
-        row[*label as usize] = 1.0;
-    }
-    Ok(Tensor::from_vec(rows, (labels.len(), classes), device)?.to_dtype(dtype)?)
 }
 
 /// Gradient descent with momentum, as PyTorch's SGD.
@@ -119,6 +124,7 @@ impl Training {
 mod tests {
     use super::*;
     use crate::fixture::{close, fixture};
+    use univip_core::nn::cross_entropy::one_hot;
 
     #[test]
     fn ten_steps_of_sgd_agree_with_pytorch() -> Result<()> {

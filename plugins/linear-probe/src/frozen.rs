@@ -1,10 +1,11 @@
 //! Protocol frozen-features: logistic regression to convergence on features computed once.
 
-use crate::classifier::{Classifier, one_hot};
+use crate::classifier::Classifier;
 use crate::lbfgs::minimise;
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};
 use univip_core::evaluate::{EvaluationContext, Metric, labels};
+use univip_core::nn::cross_entropy::one_hot;
 
 /// The L2 penalties that are tried, the strongest first: each solution is where the next search starts.
 const PENALTIES: [f64; 5] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5];

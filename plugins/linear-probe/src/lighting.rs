@@ -1,7 +1,6 @@
 //! PCA lighting: noise along the principal colours of ImageNet (Krizhevsky et al. 2012).
 
-use rand::Rng;
-use univip_core::seed::Stream;
+use univip_core::seed::{Stream, standard_normal};
 
 /// The standard deviation of the noise along each principal colour.
 const STRENGTH: f32 = 0.1;
@@ -20,12 +19,6 @@ pub fn light(image: &mut [f32], std: &[f32; 3], stream: &mut Stream) {
     for pixel in image.chunks_exact_mut(3) {
         pixel.iter_mut().zip(shift).for_each(|(value, shift)| *value += shift);
     }
-}
-
-/// One draw of the standard normal distribution (Box and Muller 1958).
-fn standard_normal(stream: &mut Stream) -> f32 {
-    let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
-    (radius * (std::f64::consts::TAU * stream.random::<f64>()).cos()) as f32
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@ pub struct Recipe {
     pub batch: usize,
     pub lr: LearningRate,
     pub sgd: Sgd,
-    /// Whether each stage gets a classifier, on normalised pooled maps, or the last features one.
+    /// Whether the stem and each stage get a classifier, on normalised pooled maps, or the last features one.
     pub stages: bool,
+    /// The standard deviation of a classifier's first weights.
+    pub initial: f32,
     /// Whether colours are jittered and lit, or images only cropped and flipped.
     pub colours: bool,
 }
@@ -26,14 +28,15 @@ pub enum LearningRate {
     Cosine(f64),
 }
 
-/// ORL, `configs/benchmarks/linear_classification/imagenet/r50_multihead_28ep.py`. Of its five classifiers
-/// the stem's is left out.
+/// ORL, `configs/benchmarks/linear_classification/imagenet/r50_multihead_28ep.py`: five classifiers, of the stem and
+/// of each stage.
 pub const ORL: Recipe = Recipe {
     epochs: 28,
     batch: 256,
     lr: LearningRate::Steps(0.01, &[8, 16, 24]),
     sgd: Sgd { momentum: 0.9, nesterov: true, weight_decay: 1e-4 },
     stages: true,
+    initial: 0.01,
     colours: true,
 };
 
@@ -44,17 +47,19 @@ pub const MOCO: Recipe = Recipe {
     lr: LearningRate::Steps(30.0, &[60, 80]),
     sgd: Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 },
     stages: false,
+    initial: 0.01,
     colours: false,
 };
 
 /// BYOL, `configs/eval.py` and the README's single learning rate. The code leaves the batch to a flag; 1,024
-/// is the article's.
+/// is the article's. Its classifier starts as haiku draws it, ours at 0: the problem is convex.
 pub const BYOL: Recipe = Recipe {
     epochs: 80,
     batch: 1024,
     lr: LearningRate::Cosine(0.2),
     sgd: Sgd { momentum: 0.9, nesterov: true, weight_decay: 0.0 },
     stages: false,
+    initial: 0.0,
     colours: false,
 };
 

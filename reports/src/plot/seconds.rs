@@ -4,11 +4,11 @@ use super::svg::{Anchor, GRID, INK, PALETTE, QUIET, Svg};
 use crate::bench::Case;
 
 const WIDTH: f64 = 760.0;
-const NAMES: f64 = 190.0;
+const NAMES: f64 = 240.0;
 const LINE: f64 = 34.0;
 const TOP: f64 = 84.0;
 
-/// A row for each case: a dot for our seconds, another for the peer's, and the ratio at the right.
+/// A row for each case: a dot for our seconds, another for the peer's, and their ratio at the right.
 pub fn seconds(name: &str, cases: &[Case]) -> String {
     let bottom = TOP + LINE * cases.len() as f64;
     let title = format!("Bench {name}: seconds, less is better");
@@ -35,7 +35,7 @@ pub fn seconds(name: &str, cases: &[Case]) -> String {
         if let (Some((peer, _)), Some(ratio)) = (case.peer, case.ratio) {
             svg.line((at(case.ours.0), y), (at(peer), y), QUIET, 1.3, "none");
             svg.dot((at(peer), y), 5.5, PALETTE[2], true);
-            svg.text((WIDTH - 24.0, y + 4.5), 13.0, Anchor::End, INK, true, &format!("{ratio:.1} times"));
+            svg.text((WIDTH - 24.0, y + 4.5), 13.0, Anchor::End, INK, true, &format!("{ratio:.2}"));
         }
         svg.dot((at(case.ours.0), y), 5.5, PALETTE[1], true);
     }

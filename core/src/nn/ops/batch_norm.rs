@@ -3,8 +3,8 @@
 use super::buffer::Buffer;
 use super::map::{Map, Node, Pixels};
 use super::moments::{Cut, Moments, Rows, gradient_sums, moments};
-use super::scaling::{Affine, add_rows, combine, combine_in_place, keep, rectify};
-use super::{composed, vectorised, with_values};
+use super::scaling::{Affine, combine, combine_in_place};
+use super::{composed, with_values};
 use candle_core::{Device, Result, Tensor, bail};
 use std::sync::Arc;
 
@@ -135,13 +135,8 @@ fn affine(rows: Rows, moments: Option<&Moments>, weight: &[f32], bias: &[f32], r
 fn sum(values: &[f32], affine: &Affine, residual: &Pixels) -> Buffer {
     let mut y = Buffer::stale(values.len());
     affine.rows.each_chunk(&mut y, |group, range, y| {
-        let (scale, shift) =
-            (affine.rows.of_group(&affine.scale, group), affine.rows.of_group(&affine.shift, group));
         let x = &values[range.clone()];
-        residual.with(range, |residual| match affine.relu {
-            true => vectorised(|| add_rows(y, x, scale, shift, residual, rectify)),
-            false => vectorised(|| add_rows(y, x, scale, shift, residual, keep)),
-        });
+        residual.with(range, |residual| affine.add(group, x, residual, y));
     });
     y
 }
@@ -196,14 +191,14 @@ impl Backward {
             (None, Some(residual)) => residual.add(gradient),
             (Some(for_x), None) => {
                 rows.each_chunk(&mut gradient, |group, range, gradient| {
-                    vectorised(|| combine_in_place(gradient, &x[range], of_group(group)));
+                    combine_in_place(gradient, &x[range], of_group(group));
                 });
                 for_x.add(gradient);
             }
             (Some(for_x), Some(residual)) => {
                 let mut dx = Buffer::stale(gradient.len());
                 rows.each_chunk(&mut dx, |group, range, dx| {
-                    vectorised(|| combine(dx, &gradient[range.clone()], &x[range], of_group(group)));
+                    combine(dx, &gradient[range.clone()], &x[range], of_group(group));
                 });
                 for_x.add(dx);
                 residual.add(gradient);

@@ -58,11 +58,64 @@ fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     })
 }
 
-/// Runs `body` compiled for the widest vectors of this machine.
-#[inline(always)]
-pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(body)
+/// What vectors this processor has, found out at run time.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+enum Vectors {
+    Avx512,
+    Avx2,
+    Least,
 }
+
+#[cfg(target_arch = "x86_64")]
+impl Vectors {
+    fn of_processor() -> Self {
+        static VECTORS: std::sync::LazyLock<Vectors> = std::sync::LazyLock::new(|| {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vl");
+            match (avx512 && avx2, avx2) {
+                (true, _) => Vectors::Avx512,
+                (false, true) => Vectors::Avx2,
+                (false, false) => Vectors::Least,
+            }
+        });
+        *VECTORS
+    }
+}
+
+/// Compiles functions for several widths of vectors, and calls the widest that the processor has. A closure in their
+/// place would not do: the compiler leaves a long one out of the wide function, at the least width.
+macro_rules! vectorised {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $body:block)*) => {$(
+        $(#[$meta])*
+        $vis fn $name($($argument: $type),*) {
+            #[inline(always)]
+            fn body($($argument: $type),*) $body
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+                fn with_avx512($($argument: $type),*) {
+                    body($($argument),*);
+                }
+                #[target_feature(enable = "avx2,fma")]
+                fn with_avx2($($argument: $type),*) {
+                    body($($argument),*);
+                }
+                // SAFETY: the processor has these vectors.
+                match crate::nn::ops::Vectors::of_processor() {
+                    crate::nn::ops::Vectors::Avx512 => return unsafe { with_avx512($($argument),*) },
+                    crate::nn::ops::Vectors::Avx2 => return unsafe { with_avx2($($argument),*) },
+                    crate::nn::ops::Vectors::Least => {}
+                }
+            }
+            body($($argument),*);
+        }
+    )*};
+}
+use vectorised;
 
 /// Channels handled at once: a few vectors, so that their sums stay in registers.
 const LANES: usize = 16;

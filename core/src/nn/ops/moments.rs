@@ -96,7 +96,7 @@ pub(super) fn moments(rows: Rows, values: &[f32], epsilon: f64) -> Moments {
     let mut square = vec![0f64; rows.groups * channels];
     rows.reduce(
         std::iter::repeat(()),
-        |_, range, (), sums| vectorised(|| chunk_moments(channels, &values[range], sums)),
+        |_, range, (), sums| chunk_moments(channels, &values[range], sums),
         |group, more, means, squares| {
             let (before, after) = (count[group] as f64, (count[group] + more) as f64);
             count[group] += more;
@@ -150,11 +150,11 @@ pub(super) fn gradient_sums(
         |group, range, gradient, sums| {
             let (x, mean) = (&x[range.clone()], rows.of_group(mean, group));
             match cut {
-                Cut::Nowhere => vectorised(|| plain_sums(x, gradient, mean, sums)),
-                Cut::Output(output) => vectorised(|| output_sums(x, gradient, &output[range], mean, sums)),
+                Cut::Nowhere => plain_sums(x, gradient, mean, sums),
+                Cut::Output(output) => output_sums(x, gradient, &output[range], mean, sums),
                 Cut::Affine(Affine { scale, shift, .. }) => {
                     let (scale, shift) = (rows.of_group(scale, group), rows.of_group(shift, group));
-                    vectorised(|| affine_sums(x, gradient, [scale, shift], mean, sums));
+                    affine_sums(x, gradient, [scale, shift], mean, sums);
                 }
             }
         },
@@ -168,103 +168,105 @@ pub(super) fn gradient_sums(
     (plain, moment)
 }
 
-#[inline(always)]
-fn chunk_moments(channels: usize, values: &[f32], [means, squares]: [&mut [f32]; 2]) {
-    let scale = channels as f32 / values.len() as f32;
-    for_lanes!(channels, |from, width| {
-        let mut sum = [0f32; LANES];
-        for row in values.chunks_exact(channels) {
-            for (sum, value) in sum[..width].iter_mut().zip(&row[from..from + width]) {
-                *sum += value;
+vectorised! {
+    fn chunk_moments(channels: usize, values: &[f32], sums: [&mut [f32]; 2]) {
+        let [means, squares] = sums;
+        let scale = channels as f32 / values.len() as f32;
+        for_lanes!(channels, |from, width| {
+            let mut sum = [0f32; LANES];
+            for row in values.chunks_exact(channels) {
+                for (sum, value) in sum[..width].iter_mut().zip(&row[from..from + width]) {
+                    *sum += value;
+                }
             }
-        }
-        let mean = sum.map(|sum| sum * scale);
-        let mut square = [0f32; LANES];
-        for row in values.chunks_exact(channels) {
-            let row = &row[from..from + width];
-            for ((square, value), mean) in square[..width].iter_mut().zip(row).zip(&mean[..width]) {
-                *square += (value - mean) * (value - mean);
+            let mean = sum.map(|sum| sum * scale);
+            let mut square = [0f32; LANES];
+            for row in values.chunks_exact(channels) {
+                let row = &row[from..from + width];
+                for ((square, value), mean) in square[..width].iter_mut().zip(row).zip(&mean[..width]) {
+                    *square += (value - mean) * (value - mean);
+                }
             }
-        }
-        means[from..from + width].copy_from_slice(&mean[..width]);
-        squares[from..from + width].copy_from_slice(&square[..width]);
-    });
-}
+            means[from..from + width].copy_from_slice(&mean[..width]);
+            squares[from..from + width].copy_from_slice(&square[..width]);
+        });
+    }
 
-#[inline(always)]
-fn plain_sums(x: &[f32], gradient: &[f32], mean: &[f32], [plain, moment]: [&mut [f32]; 2]) {
-    let channels = mean.len();
-    for_lanes!(channels, |from, width| {
-        let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
-        let mean = &mean[from..from + width];
-        for start in (from..x.len()).step_by(channels) {
-            let (x, gradient) = (&x[start..start + width], &gradient[start..start + width]);
-            for lane in 0..width {
-                first[lane] += gradient[lane];
-                second[lane] += gradient[lane] * (x[lane] - mean[lane]);
+    fn plain_sums(x: &[f32], gradient: &[f32], mean: &[f32], sums: [&mut [f32]; 2]) {
+        let [plain, moment] = sums;
+        let channels = mean.len();
+        for_lanes!(channels, |from, width| {
+            let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
+            let mean = &mean[from..from + width];
+            for start in (from..x.len()).step_by(channels) {
+                let (x, gradient) = (&x[start..start + width], &gradient[start..start + width]);
+                for lane in 0..width {
+                    first[lane] += gradient[lane];
+                    second[lane] += gradient[lane] * (x[lane] - mean[lane]);
+                }
             }
-        }
-        plain[from..from + width].copy_from_slice(&first[..width]);
-        moment[from..from + width].copy_from_slice(&second[..width]);
-    });
-}
+            plain[from..from + width].copy_from_slice(&first[..width]);
+            moment[from..from + width].copy_from_slice(&second[..width]);
+        });
+    }
 
-#[inline(always)]
-fn output_sums(
-    x: &[f32],
-    gradient: &mut [f32],
-    output: &[f32],
-    mean: &[f32],
-    [plain, moment]: [&mut [f32]; 2],
-) {
-    let channels = mean.len();
-    for_lanes!(channels, |from, width| {
-        let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
-        let mean = &mean[from..from + width];
-        for start in (from..x.len()).step_by(channels) {
-            let (x, gradient) = (&x[start..start + width], &mut gradient[start..start + width]);
-            let output = &output[start..start + width];
-            // By way of an array: the compiler cannot know that a store to the gradient leaves the rest alone.
-            let mut passed = [0f32; LANES];
-            for lane in 0..width {
-                passed[lane] = if output[lane] > 0.0 { gradient[lane] } else { 0.0 };
-                first[lane] += passed[lane];
-                second[lane] += passed[lane] * (x[lane] - mean[lane]);
+    fn output_sums(
+        x: &[f32],
+        gradient: &mut [f32],
+        output: &[f32],
+        mean: &[f32],
+        sums: [&mut [f32]; 2],
+    ) {
+        let [plain, moment] = sums;
+        let channels = mean.len();
+        for_lanes!(channels, |from, width| {
+            let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
+            let mean = &mean[from..from + width];
+            for start in (from..x.len()).step_by(channels) {
+                let (x, gradient) = (&x[start..start + width], &mut gradient[start..start + width]);
+                let output = &output[start..start + width];
+                // By way of an array: the compiler cannot know that a store to the gradient leaves the rest alone.
+                let mut passed = [0f32; LANES];
+                for lane in 0..width {
+                    passed[lane] = if output[lane] > 0.0 { gradient[lane] } else { 0.0 };
+                    first[lane] += passed[lane];
+                    second[lane] += passed[lane] * (x[lane] - mean[lane]);
+                }
+                gradient.copy_from_slice(&passed[..width]);
             }
-            gradient.copy_from_slice(&passed[..width]);
-        }
-        plain[from..from + width].copy_from_slice(&first[..width]);
-        moment[from..from + width].copy_from_slice(&second[..width]);
-    });
-}
+            plain[from..from + width].copy_from_slice(&first[..width]);
+            moment[from..from + width].copy_from_slice(&second[..width]);
+        });
+    }
 
-#[inline(always)]
-fn affine_sums(
-    x: &[f32],
-    gradient: &mut [f32],
-    [scale, shift]: [&[f32]; 2],
-    mean: &[f32],
-    [plain, moment]: [&mut [f32]; 2],
-) {
-    let channels = mean.len();
-    for_lanes!(channels, |from, width| {
-        let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
-        let mean = &mean[from..from + width];
-        let (scale, shift) = (&scale[from..from + width], &shift[from..from + width]);
-        for start in (from..x.len()).step_by(channels) {
-            let (x, gradient) = (&x[start..start + width], &mut gradient[start..start + width]);
-            // By way of an array: the compiler cannot know that a store to the gradient leaves the rest alone.
-            let mut passed = [0f32; LANES];
-            for lane in 0..width {
-                passed[lane] = if x[lane] * scale[lane] + shift[lane] > 0.0 { gradient[lane] } else { 0.0 };
-                first[lane] += passed[lane];
-                second[lane] += passed[lane] * (x[lane] - mean[lane]);
+    fn affine_sums(
+        x: &[f32],
+        gradient: &mut [f32],
+        parameters: [&[f32]; 2],
+        mean: &[f32],
+        sums: [&mut [f32]; 2],
+    ) {
+        let ([plain, moment], [scale, shift]) = (sums, parameters);
+        let channels = mean.len();
+        for_lanes!(channels, |from, width| {
+            let (mut first, mut second) = ([0f32; LANES], [0f32; LANES]);
+            let mean = &mean[from..from + width];
+            let (scale, shift) = (&scale[from..from + width], &shift[from..from + width]);
+            for start in (from..x.len()).step_by(channels) {
+                let (x, gradient) = (&x[start..start + width], &mut gradient[start..start + width]);
+                // By way of an array: the compiler cannot know that a store to the gradient leaves the rest alone.
+                let mut passed = [0f32; LANES];
+                for lane in 0..width {
+                    passed[lane] = if x[lane] * scale[lane] + shift[lane] > 0.0 { gradient[lane] } else { 0.0 };
+                    first[lane] += passed[lane];
+                    second[lane] += passed[lane] * (x[lane] - mean[lane]);
+                }
+                gradient.copy_from_slice(&passed[..width]);
             }
-            gradient.copy_from_slice(&passed[..width]);
-        }
-        plain[from..from + width].copy_from_slice(&first[..width]);
-        moment[from..from + width].copy_from_slice(&second[..width]);
-    });
+            plain[from..from + width].copy_from_slice(&first[..width]);
+            moment[from..from + width].copy_from_slice(&second[..width]);
+        });
+    }
 }
 
 #[cfg(test)]

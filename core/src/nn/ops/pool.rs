@@ -52,30 +52,18 @@ pub fn mean_pool(x: &Map) -> Result<Map> {
     let mut y = Buffer::zeros(batch * channels);
     y.par_chunks_mut(channels).enumerate().for_each(|(image, mean)| {
         pixels.with(image * size..(image + 1) * size, |pixels| {
-            vectorised(|| {
-                for pixel in pixels.chunks_exact(channels) {
-                    mean.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
-                }
-                mean.iter_mut().for_each(|sum| *sum *= share);
-            });
+            add_pixels(mean, pixels);
+            mean.iter_mut().for_each(|sum| *sum *= share);
         });
     });
     let node = x.node().cloned();
     let backward = move |gradient: Buffer| {
         if let Some(node) = node {
             node.accumulate(batch * size, |target, store| {
-                target.par_chunks_mut(size).zip(gradient.par_chunks(channels)).for_each(
-                    |(target, gradient)| {
-                        vectorised(|| {
-                            for pixel in target.chunks_exact_mut(channels) {
-                                for (value, gradient) in pixel.iter_mut().zip(gradient) {
-                                    let before = if store == Store::Add { *value } else { 0.0 };
-                                    *value = before + gradient * share;
-                                }
-                            }
-                        });
-                    },
-                );
+                let images = target.par_chunks_mut(size).zip(gradient.par_chunks(channels));
+                images.for_each(|(target, gradient)| {
+                    spread_mean(target, gradient, share, store == Store::Add);
+                });
                 Ok(())
             })?;
         }
@@ -83,6 +71,41 @@ pub fn mean_pool(x: &Map) -> Result<Map> {
     };
     let node = Node::link([x.node(), None], None, backward)?;
     Ok(Map::new(Shape::from((batch, channels)), y, node))
+}
+
+vectorised! {
+    /// Adds all pixels to `sum`.
+    fn add_pixels(sum: &mut [f32], pixels: &[f32]) {
+        for pixel in pixels.chunks_exact(sum.len()) {
+            sum.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    /// Writes or adds a share of the gradient to each pixel.
+    fn spread_mean(pixels: &mut [f32], gradient: &[f32], share: f32, add: bool) {
+        for pixel in pixels.chunks_exact_mut(gradient.len()) {
+            for (value, gradient) in pixel.iter_mut().zip(gradient) {
+                let before = if add { *value } else { 0.0 };
+                *value = before + gradient * share;
+            }
+        }
+    }
+
+    /// Puts the values of a place of the window where they are larger. A NaN wins and stays.
+    fn challenge(y: &mut [f32], winners: &mut [u8], x: &[f32], place: u8) {
+        for ((y, winner), x) in y.iter_mut().zip(winners).zip(x) {
+            let wins = *x > *y || x.is_nan();
+            *y = if wins { *x } else { *y };
+            *winner = if wins { place } else { *winner };
+        }
+    }
+
+    /// Adds the gradient where the place won.
+    fn reward(sum: &mut [f32], gradient: &[f32], winners: &[u8], place: u8) {
+        for ((sum, gradient), winner) in sum.iter_mut().zip(gradient).zip(winners) {
+            *sum += if *winner == place { *gradient } else { 0.0 };
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -120,16 +143,8 @@ impl Windows {
         images.for_each(|(index, (y, winners))| {
             y.fill(f32::NEG_INFINITY);
             pixels.with(index * image..(index + 1) * image, |x| {
-                vectorised(|| {
-                    self.each_place(input, output, |target, source, place| {
-                        let (y, winners) = (&mut y[target.clone()], &mut winners[target]);
-                        for ((y, winner), x) in y.iter_mut().zip(winners).zip(&x[source]) {
-                            // A NaN wins and stays.
-                            let wins = *x > *y || x.is_nan();
-                            *y = if wins { *x } else { *y };
-                            *winner = if wins { place } else { *winner };
-                        }
-                    });
+                self.each_place(input, output, |target, source, place| {
+                    challenge(&mut y[target.clone()], &mut winners[target], &x[source], place);
                 });
             });
         });
@@ -154,13 +169,8 @@ impl Windows {
             if store == Store::Replace {
                 result.fill(0.0);
             }
-            vectorised(|| {
-                self.each_place(input, output, |source, target, place| {
-                    let (gradient, winners) = (&gradient[source.clone()], &winners[source]);
-                    for ((sum, gradient), winner) in result[target].iter_mut().zip(gradient).zip(winners) {
-                        *sum += if *winner == place { *gradient } else { 0.0 };
-                    }
-                });
+            self.each_place(input, output, |source, target, place| {
+                reward(&mut result[target], &gradient[source.clone()], &winners[source], place);
             });
         });
     }

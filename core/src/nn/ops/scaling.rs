@@ -29,12 +29,19 @@ impl Affine {
             let (y, other_y) = target.split_at_mut(count);
             let (scale, shift) =
                 (self.rows.of_group(&self.scale, group), self.rows.of_group(&self.shift, group));
-            match self.relu {
-                true => vectorised(|| scale_rows(y, x, scale, shift, rectify)),
-                false => vectorised(|| scale_rows(y, x, scale, shift, keep)),
-            }
+            scale_rows(y, x, scale, shift, self.floor());
             (source, target, group, left) = (other_x, other_y, group + 1, group_values);
         }
+    }
+
+    /// Writes what becomes of `x`, plus the residual, to `y`: values of one group.
+    pub(super) fn add(&self, group: usize, x: &[f32], residual: &[f32], y: &mut [f32]) {
+        let (scale, shift) = (self.rows.of_group(&self.scale, group), self.rows.of_group(&self.shift, group));
+        add_rows(y, x, scale, shift, residual, self.floor());
+    }
+
+    fn floor(&self) -> f32 {
+        if self.relu { 0.0 } else { f32::NEG_INFINITY }
     }
 
     /// What becomes of the whole batch.
@@ -48,74 +55,60 @@ impl Affine {
     }
 }
 
-/// ReLU.
-#[inline(always)]
-pub(super) fn rectify(value: f32) -> f32 {
-    // Unlike `max`, this lets NaN through.
-    if value < 0.0 { 0.0 } else { value }
-}
+vectorised! {
+    /// `y = x * scale + shift`, but at least `floor`: 0 is ReLU.
+    fn scale_rows(y: &mut [f32], x: &[f32], scale: &[f32], shift: &[f32], floor: f32) {
+        let channels = scale.len();
+        for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+            for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
+                *y = at_least(floor, x * scale + shift);
+            }
+        }
+    }
 
-/// No activation.
-#[inline(always)]
-pub(super) fn keep(value: f32) -> f32 {
-    value
-}
+    /// `y = x * scale + shift + residual`, but at least `floor`.
+    fn add_rows(y: &mut [f32], x: &[f32], scale: &[f32], shift: &[f32], residual: &[f32], floor: f32) {
+        let channels = scale.len();
+        let rows =
+            y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(residual.chunks_exact(channels));
+        for ((y, x), residual) in rows {
+            let parameters = scale.iter().zip(shift);
+            for (((y, x), residual), (scale, shift)) in y.iter_mut().zip(x).zip(residual).zip(parameters) {
+                *y = at_least(floor, x * scale + shift + residual);
+            }
+        }
+    }
 
-/// `y = finish(x * scale + shift)`.
-#[inline(always)]
-fn scale_rows(y: &mut [f32], x: &[f32], scale: &[f32], shift: &[f32], finish: impl Fn(f32) -> f32) {
-    let channels = scale.len();
-    for (y, x) in y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-        for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(scale).zip(shift) {
-            *y = finish(x * scale + shift);
+    /// `dx = own * gradient + slope * x + offset`: the gradient in front of a batch norm.
+    pub(super) fn combine(dx: &mut [f32], gradient: &[f32], x: &[f32], parameters: [&[f32]; 3]) {
+        let [own, slope, offset] = parameters;
+        let channels = own.len();
+        let rows =
+            dx.chunks_exact_mut(channels).zip(gradient.chunks_exact(channels)).zip(x.chunks_exact(channels));
+        for ((dx, gradient), x) in rows {
+            let parameters = own.iter().zip(slope).zip(offset);
+            let values = dx.iter_mut().zip(gradient).zip(x);
+            for (((dx, gradient), x), ((own, slope), offset)) in values.zip(parameters) {
+                *dx = gradient * own + x * slope + offset;
+            }
+        }
+    }
+
+    /// The same, in the place of the gradient.
+    pub(super) fn combine_in_place(gradient: &mut [f32], x: &[f32], parameters: [&[f32]; 3]) {
+        let [own, slope, offset] = parameters;
+        let channels = own.len();
+        for (gradient, x) in gradient.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
+            let parameters = own.iter().zip(slope).zip(offset);
+            for ((gradient, x), ((own, slope), offset)) in gradient.iter_mut().zip(x).zip(parameters) {
+                *gradient = *gradient * own + x * slope + offset;
+            }
         }
     }
 }
 
-/// `y = finish(x * scale + shift + residual)`.
+/// Unlike `max`, this lets NaN through.
 #[inline(always)]
-pub(super) fn add_rows(
-    y: &mut [f32],
-    x: &[f32],
-    scale: &[f32],
-    shift: &[f32],
-    residual: &[f32],
-    finish: impl Fn(f32) -> f32,
-) {
-    let channels = scale.len();
-    let rows =
-        y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(residual.chunks_exact(channels));
-    for ((y, x), residual) in rows {
-        for ((((y, x), scale), shift), residual) in y.iter_mut().zip(x).zip(scale).zip(shift).zip(residual) {
-            *y = finish(x * scale + shift + residual);
-        }
-    }
-}
-
-/// `dx = own * gradient + slope * x + offset`: the gradient in front of a batch norm.
-#[inline(always)]
-pub(super) fn combine(dx: &mut [f32], gradient: &[f32], x: &[f32], [own, slope, offset]: [&[f32]; 3]) {
-    let channels = own.len();
-    let rows =
-        dx.chunks_exact_mut(channels).zip(gradient.chunks_exact(channels)).zip(x.chunks_exact(channels));
-    for ((dx, gradient), x) in rows {
-        let parameters = own.iter().zip(slope).zip(offset);
-        for (((dx, gradient), x), ((own, slope), offset)) in
-            dx.iter_mut().zip(gradient).zip(x).zip(parameters)
-        {
-            *dx = gradient * own + x * slope + offset;
-        }
-    }
-}
-
-/// The same, in the place of the gradient.
-#[inline(always)]
-pub(super) fn combine_in_place(gradient: &mut [f32], x: &[f32], [own, slope, offset]: [&[f32]; 3]) {
-    let channels = own.len();
-    for (gradient, x) in gradient.chunks_exact_mut(channels).zip(x.chunks_exact(channels)) {
-        let parameters = own.iter().zip(slope).zip(offset);
-        for ((gradient, x), ((own, slope), offset)) in gradient.iter_mut().zip(x).zip(parameters) {
-            *gradient = *gradient * own + x * slope + offset;
-        }
-    }
+fn at_least(floor: f32, value: f32) -> f32 {
+    if value < floor { floor } else { value }
 }

@@ -20,9 +20,9 @@ pub fn sgd_step(
         return parameter.set(&(parameter.as_tensor() - (buffer.as_tensor() * rate)?)?.detach());
     }
     let [momentum, decay, rate] = [momentum as f32, decay as f32, rate as f32];
-    let velocity = Elementwise(move |v: &mut f32, [g, p]: [f32; 2]| *v = momentum * *v + (g + decay * p));
+    let velocity = Elementwise(move |v: &mut [f32], [g, p]: [&[f32]; 2]| follow(v, g, p, momentum, decay));
     buffer.inplace_op3(&gradient.contiguous()?, parameter, &velocity)?;
-    parameter.inplace_op2(buffer, &Elementwise(move |p: &mut f32, [v]: [f32; 1]| *p -= rate * v))
+    parameter.inplace_op2(buffer, &Elementwise(move |p: &mut [f32], [v]: [&[f32]; 1]| go(p, v, rate)))
 }
 
 /// One step of an exponential moving average (Eq. 1): `target = m * target + (1 - m) * online`.
@@ -31,14 +31,33 @@ pub fn ema_step(target: &Var, online: &Tensor, momentum: f64) -> Result<()> {
         return target.set(&((target.as_tensor() * momentum)? + (online * (1.0 - momentum))?)?.detach());
     }
     let (keep, take) = (momentum as f32, (1.0 - momentum) as f32);
-    let average = Elementwise(move |t: &mut f32, [o]: [f32; 1]| *t = keep * *t + take * o);
+    let average = Elementwise(move |t: &mut [f32], [o]: [&[f32]; 1]| average(t, o, keep, take));
     target.inplace_op2(&online.contiguous()?, &average)
 }
 
-/// Changes each value of a tensor by what stands at the same place in others.
+vectorised! {
+    /// `v = momentum * v + (gradient + decay * p)`.
+    fn follow(v: &mut [f32], gradient: &[f32], p: &[f32], momentum: f32, decay: f32) {
+        for ((v, gradient), p) in v.iter_mut().zip(gradient).zip(p) {
+            *v = momentum * *v + (gradient + decay * p);
+        }
+    }
+
+    /// `p = p - rate * v`.
+    fn go(p: &mut [f32], v: &[f32], rate: f32) {
+        p.iter_mut().zip(v).for_each(|(p, v)| *p -= rate * v);
+    }
+
+    /// `t = keep * t + take * o`.
+    fn average(t: &mut [f32], o: &[f32], keep: f32, take: f32) {
+        t.iter_mut().zip(o).for_each(|(t, o)| *t = keep * *t + take * o);
+    }
+}
+
+/// Changes the values of a tensor by what stands at the same places in others, chunk by chunk.
 struct Elementwise<F>(F);
 
-impl<F: Fn(&mut f32, [f32; 1]) + Sync> InplaceOp2 for Elementwise<F> {
+impl<F: Fn(&mut [f32], [&[f32]; 1]) + Sync> InplaceOp2 for Elementwise<F> {
     fn name(&self) -> &'static str {
         "elementwise update"
     }
@@ -48,7 +67,7 @@ impl<F: Fn(&mut f32, [f32; 1]) + Sync> InplaceOp2 for Elementwise<F> {
     }
 }
 
-impl<F: Fn(&mut f32, [f32; 2]) + Sync> InplaceOp3 for Elementwise<F> {
+impl<F: Fn(&mut [f32], [&[f32]; 2]) + Sync> InplaceOp3 for Elementwise<F> {
     fn name(&self) -> &'static str {
         "elementwise update"
     }
@@ -70,7 +89,7 @@ fn update<const N: usize>(
     target: &mut CpuStorage,
     layout: &Layout,
     sources: [(&CpuStorage, &Layout); N],
-    change: &(impl Fn(&mut f32, [f32; N]) + Sync),
+    change: &(impl Fn(&mut [f32], [&[f32]; N]) + Sync),
 ) -> Result<()> {
     let Some((start, end)) = layout.contiguous_offsets() else {
         bail!("cannot update a tensor with the layout {layout:?} in place");
@@ -87,11 +106,7 @@ fn update<const N: usize>(
     const CHUNK: usize = 16_384;
     target.par_chunks_mut(CHUNK).enumerate().for_each(|(index, target)| {
         let slices = slices.map(|slice| &slice[index * CHUNK..][..target.len()]);
-        vectorised(|| {
-            for (at, value) in target.iter_mut().enumerate() {
-                change(value, slices.map(|slice| slice[at]));
-            }
-        });
+        change(target, slices);
     });
     Ok(())
 }

@@ -37,14 +37,15 @@ pub(super) fn turned_weight(g: &Geometry, weight: &[f32]) -> Buffer {
     transformed_weight(weight, g.channels, true)
 }
 
+/// G of the transforms of kernels.
+const G: [[f32; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+
 /// `G w G'` of kernels `[.., 3, 3, values]`: `[16, .., values]`; of the kernels turned round, if asked.
 fn transformed_weight(kernels: &[f32], values: usize, turned: bool) -> Buffer {
     const CHUNK: usize = 1024;
     let count = kernels.len() / 9;
     let mut result = Buffer::stale(PLACES * count);
     result.par_chunks_mut(4 * count).enumerate().for_each(|(row, result)| {
-        // Row `row` of G takes the rows of the kernel with these factors.
-        let rows: [f32; 3] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]][row];
         let mut sums = [[0f32; CHUNK]; 3];
         for (index, kernel) in kernels.chunks_exact(9 * values).enumerate() {
             for start in (0..values).step_by(CHUNK) {
@@ -55,26 +56,12 @@ fn transformed_weight(kernels: &[f32], values: usize, turned: bool) -> Buffer {
                         &kernel[tap * values + start..][..length]
                     };
                     let (upper, middle, lower) = (tap(0), tap(1), tap(2));
-                    vectorised(|| {
-                        for (((sum, a), b), c) in sum.iter_mut().zip(upper).zip(middle).zip(lower) {
-                            *sum = rows[0] * a + rows[1] * b + rows[2] * c;
-                        }
-                    });
+                    weigh(&mut sum[..length], [upper, middle, lower], G[row]);
                 }
                 for (place, result) in result.chunks_exact_mut(count).enumerate() {
                     let result = &mut result[index * values + start..][..length];
                     let [left, middle, right] = &sums;
-                    vectorised(|| {
-                        let sums = left.iter().zip(middle).zip(right);
-                        for (value, ((a, b), c)) in result.iter_mut().zip(sums) {
-                            *value = match place {
-                                0 => *a,
-                                1 => 0.5 * (a + b + c),
-                                2 => 0.5 * (a - b + c),
-                                _ => *c,
-                            };
-                        }
-                    });
+                    weigh(result, [&left[..length], &middle[..length], &right[..length]], G[place]);
                 }
             }
         }
@@ -181,22 +168,17 @@ pub(super) fn weight_gradient(g: &Geometry, images: &Pixels, gradient: &[f32]) -
 
 /// `G' u G` of each filter and channel: from `[16, filters, channels]` to `[filters, 3, 3, channels]`.
 fn back_to_kernels(g: &Geometry, sum: &[f32]) -> Vec<f32> {
-    // Row i of G' is what each of the four places gives to tap i.
-    const G: [[f32; 4]; 3] = [[1.0, 0.5, 0.5, 0.0], [0.0, 0.5, -0.5, 0.0], [0.0, 0.5, 0.5, 1.0]];
     let (channels, size) = (g.channels, g.filters * g.channels);
     let mut result = vec![0.0; 9 * size];
     result.par_chunks_mut(9 * channels).enumerate().for_each(|(filter, kernel)| {
-        vectorised(|| {
-            for (tap, target) in kernel.chunks_mut(channels).enumerate() {
-                for place in 0..PLACES {
-                    let factor = G[tap / 3][place / 4] * G[tap % 3][place % 4];
-                    if factor != 0.0 {
-                        let source = &sum[place * size + filter * channels..][..channels];
-                        target.iter_mut().zip(source).for_each(|(sum, value)| *sum += factor * value);
-                    }
+        for (tap, target) in kernel.chunks_mut(channels).enumerate() {
+            for place in 0..PLACES {
+                let factor = G[place / 4][tap / 3] * G[place % 4][tap % 3];
+                if factor != 0.0 {
+                    add_scaled(target, &sum[place * size + filter * channels..][..channels], factor);
                 }
             }
-        });
+        }
     });
     result
 }
@@ -272,7 +254,6 @@ impl Tiles {
     ) {
         let filters = g.filters;
         let width = g.output[1] * filters;
-        let size = products.len() / PLACES;
         let start = self.row(g, lines.start);
         let mut beyond = vec![0.0; 2 * filters.max(width)];
         for (inside, line) in inside.zip(lines) {
@@ -281,67 +262,135 @@ impl Tiles {
             let (upper, rest) = output.split_at_mut(width);
             let has_lower = line % self.down * 2 + 1 < g.output[0];
             let lower = if has_lower { &mut rest[..width] } else { &mut beyond_row[..width] };
-            vectorised(|| {
-                let pairs = upper.chunks_mut(2 * filters).zip(lower.chunks_mut(2 * filters));
-                for (tile, (upper, lower)) in pairs.enumerate() {
-                    let first = (inside * self.across + tile) * filters;
-                    let mut places = [&[][..]; PLACES];
-                    for (place, values) in places.iter_mut().enumerate() {
-                        *values = &products[place * size + first..][..filters];
-                    }
-                    let (upper, upper_right) = upper.split_at_mut(filters);
-                    let (lower, lower_right) = lower.split_at_mut(filters);
-                    let targets = match upper_right.is_empty() {
-                        false => [upper, upper_right, lower, lower_right],
-                        true => {
-                            let (one, other) = beyond_column.split_at_mut(filters);
-                            [upper, one, lower, &mut other[..filters]]
-                        }
-                    };
-                    match store {
-                        Store::Replace => finish(places, targets, |_, value| value),
-                        Store::Add => finish(places, targets, |sum, value| sum + value),
+            let first = inside * self.across * filters;
+            finish_line(products, first, filters, upper, lower, beyond_column, store == Store::Add);
+        }
+    }
+}
+
+vectorised! {
+    /// `A' m A` for each filter of the tiles of a line, whose products begin at `first` in each place: two rows of pixels.
+    /// `beyond` takes what lies right of the border.
+    fn finish_line(
+        products: &[f32],
+        first: usize,
+        filters: usize,
+        upper: &mut [f32],
+        lower: &mut [f32],
+        beyond: &mut [f32],
+        add: bool,
+    ) {
+        let size = products.len() / PLACES;
+        let pairs = upper.chunks_mut(2 * filters).zip(lower.chunks_mut(2 * filters));
+        for (tile, (upper, lower)) in pairs.enumerate() {
+            let tile = &products[first + tile * filters..];
+            let (upper, upper_right) = upper.split_at_mut(filters);
+            let (lower, lower_right) = lower.split_at_mut(filters);
+            let (one, other) = beyond.split_at_mut(filters);
+            let (upper_right, lower_right) =
+                if upper_right.is_empty() { (one, other) } else { (upper_right, lower_right) };
+            for_lanes!(filters, |from, width| {
+                let (mut above, mut below) = ([[0f32; LANES]; 4], [[0f32; LANES]; 4]);
+                for column in 0..4 {
+                    let a = &tile[column * size + from..][..width];
+                    let b = &tile[(4 + column) * size + from..][..width];
+                    let c = &tile[(8 + column) * size + from..][..width];
+                    let d = &tile[(12 + column) * size + from..][..width];
+                    for lane in 0..width {
+                        above[column][lane] = a[lane] + b[lane] + c[lane];
+                        below[column][lane] = b[lane] - c[lane] - d[lane];
                     }
                 }
+                let part = from..from + width;
+                finish_row(&above, &mut upper[part.clone()], &mut upper_right[part.clone()], add);
+                finish_row(&below, &mut lower[part.clone()], &mut lower_right[part], add);
             });
         }
     }
-}
 
-/// The four values of `A' m A` for each filter, upper left, upper right, lower left and lower right.
-#[inline(always)]
-fn finish(places: [&[f32]; PLACES], targets: [&mut [f32]; 4], combine: impl Fn(f32, f32) -> f32) {
-    let [upper, upper_right, lower, lower_right] = targets;
-    for_lanes!(upper.len(), |from, width| {
-        let (mut above, mut below) = ([[0f32; LANES]; 4], [[0f32; LANES]; 4]);
-        for column in 0..4 {
-            let a = &places[column][from..from + width];
-            let b = &places[4 + column][from..from + width];
-            let c = &places[8 + column][from..from + width];
-            let d = &places[12 + column][from..from + width];
-            let (above, below) = (&mut above[column], &mut below[column]);
-            for lane in 0..width {
-                above[lane] = a[lane] + b[lane] + c[lane];
-                below[lane] = b[lane] - c[lane] - d[lane];
-            }
+    /// One row of `B'` along the columns: the four places of each tile from two rows of pixels.
+    fn transform_line(above: &mut [f32], below: &[f32], sign: f32, channels: usize, places: [&mut [f32]; 4]) {
+        above.iter_mut().zip(below).for_each(|(above, below)| *above += sign * below);
+        let [zeroth, first, second, third] = places;
+        for tile in 0..zeroth.len() / channels {
+            let pixels = &above[2 * tile * channels..][..4 * channels];
+            for_lanes!(channels, |from, width| {
+                let a = &pixels[from..][..width];
+                let b = &pixels[channels + from..][..width];
+                let c = &pixels[2 * channels + from..][..width];
+                let d = &pixels[3 * channels + from..][..width];
+                let mut values = [[0f32; LANES]; 4];
+                for lane in 0..width {
+                    values[0][lane] = a[lane] - c[lane];
+                    values[1][lane] = b[lane] + c[lane];
+                    values[2][lane] = c[lane] - b[lane];
+                    values[3][lane] = b[lane] - d[lane];
+                }
+                let at = tile * channels + from;
+                zeroth[at..][..width].copy_from_slice(&values[0][..width]);
+                first[at..][..width].copy_from_slice(&values[1][..width]);
+                second[at..][..width].copy_from_slice(&values[2][..width]);
+                third[at..][..width].copy_from_slice(&values[3][..width]);
+            });
         }
-        finish_row(&above, &mut upper[from..from + width], &mut upper_right[from..from + width], &combine);
-        finish_row(&below, &mut lower[from..from + width], &mut lower_right[from..from + width], &combine);
-    });
+    }
+
+    /// One row of `A` along the columns: the four places of each tile from a row of pixels.
+    fn transform_gradient_line(pixels: &[f32], filters: usize, places: [&mut [f32]; 4]) {
+        let [zeroth, first, second, third] = places;
+        for tile in 0..zeroth.len() / filters {
+            let pixels = &pixels[2 * tile * filters..][..2 * filters];
+            for_lanes!(filters, |from, width| {
+                let (a, b) = (&pixels[from..][..width], &pixels[filters + from..][..width]);
+                let mut values = [[0f32; LANES]; 3];
+                for lane in 0..width {
+                    values[0][lane] = a[lane] + b[lane];
+                    values[1][lane] = a[lane] - b[lane];
+                    values[2][lane] = -b[lane];
+                }
+                let at = tile * filters + from;
+                zeroth[at..][..width].copy_from_slice(a);
+                first[at..][..width].copy_from_slice(&values[0][..width]);
+                second[at..][..width].copy_from_slice(&values[1][..width]);
+                third[at..][..width].copy_from_slice(&values[2][..width]);
+            });
+        }
+    }
+
+    /// `sum = upper * above + lower * below`.
+    fn mix(sum: &mut [f32], above: &[f32], below: &[f32], upper: f32, lower: f32) {
+        for ((sum, above), below) in sum.iter_mut().zip(above).zip(below) {
+            *sum = upper * above + lower * below;
+        }
+    }
+
+    /// The sum of three with their factors.
+    fn weigh(sum: &mut [f32], values: [&[f32]; 3], factors: [f32; 3]) {
+        let [a, b, c] = values;
+        for (((sum, a), b), c) in sum.iter_mut().zip(a).zip(b).zip(c) {
+            *sum = factors[0] * a + factors[1] * b + factors[2] * c;
+        }
+    }
+
+    /// `sum += factor * values`.
+    fn add_scaled(sum: &mut [f32], values: &[f32], factor: f32) {
+        sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += factor * value);
+    }
 }
 
 #[inline(always)]
-fn finish_row(
-    [a, b, c, d]: &[[f32; LANES]; 4],
-    left: &mut [f32],
-    right: &mut [f32],
-    combine: &impl Fn(f32, f32) -> f32,
-) {
-    for (left, ((a, b), c)) in left.iter_mut().zip(a.iter().zip(b).zip(c)) {
-        *left = combine(*left, a + b + c);
+fn finish_row([a, b, c, d]: &[[f32; LANES]; 4], left: &mut [f32], right: &mut [f32], add: bool) {
+    let mut values = [[0f32; LANES]; 2];
+    for lane in 0..LANES {
+        values[0][lane] = a[lane] + b[lane] + c[lane];
+        values[1][lane] = b[lane] - c[lane] - d[lane];
     }
-    for (right, ((b, c), d)) in right.iter_mut().zip(b.iter().zip(c).zip(d)) {
-        *right = combine(*right, b - c - d);
+    if add {
+        left.iter_mut().zip(&values[0]).for_each(|(sum, value)| *sum += value);
+        right.iter_mut().zip(&values[1]).for_each(|(sum, value)| *sum += value);
+    } else {
+        left.copy_from_slice(&values[0][..left.len()]);
+        right.copy_from_slice(&values[1][..right.len()]);
     }
 }
 
@@ -365,38 +414,12 @@ fn transform_images(
         let (image, top) = (line / tiles.down, line % tiles.down * 2);
         read_row(g, images, image, top + first, above);
         read_row(g, images, image, top + second, below);
-        vectorised(|| {
-            for (above, below) in above.iter_mut().zip(below.iter()) {
-                *above += sign * below;
-            }
-            let (zeroth, rest) = result.split_at_mut(count);
-            let (first, rest) = rest.split_at_mut(count);
-            let (second, third) = rest.split_at_mut(count);
-            for tile in 0..tiles.across {
-                let pixels = &above[2 * tile * channels..][..4 * channels];
-                let start = (index * tiles.across + tile) * channels;
-                for_lanes!(channels, |from, width| {
-                    let a = &pixels[from..from + width];
-                    let b = &pixels[channels + from..channels + from + width];
-                    let c = &pixels[2 * channels + from..2 * channels + from + width];
-                    let d = &pixels[3 * channels + from..3 * channels + from + width];
-                    let at = start + from..start + from + width;
-                    let (zeroth, first) = (&mut zeroth[at.clone()], &mut first[at.clone()]);
-                    let (second, third) = (&mut second[at.clone()], &mut third[at]);
-                    let mut values = [[0f32; LANES]; 4];
-                    for lane in 0..width {
-                        values[0][lane] = a[lane] - c[lane];
-                        values[1][lane] = b[lane] + c[lane];
-                        values[2][lane] = c[lane] - b[lane];
-                        values[3][lane] = b[lane] - d[lane];
-                    }
-                    zeroth.copy_from_slice(&values[0][..width]);
-                    first.copy_from_slice(&values[1][..width]);
-                    second.copy_from_slice(&values[2][..width]);
-                    third.copy_from_slice(&values[3][..width]);
-                });
-            }
+        let mut places = result.chunks_mut(count).map(|place| {
+            let line = tiles.across * channels;
+            &mut place[index * line..(index + 1) * line]
         });
+        let places = std::array::from_fn(|_| places.next().unwrap_or_default());
+        transform_line(above, below, sign, channels, places);
     }
 }
 
@@ -436,35 +459,13 @@ fn transform_gradient(
         let lower = if has_lower { lower } else { 0.0 };
         let above = &gradient[top * width..][..width];
         let below = if has_lower { &gradient[(top + 1) * width..][..width] } else { above };
-        vectorised(|| {
-            for ((sum, above), below) in sum.iter_mut().zip(above).zip(below) {
-                *sum = upper * above + lower * below;
-            }
-            let (zeroth, rest) = result.split_at_mut(count);
-            let (first, rest) = rest.split_at_mut(count);
-            let (second, third) = rest.split_at_mut(count);
-            for tile in 0..tiles.across {
-                let pixels = &sum[2 * tile * filters..][..2 * filters];
-                let start = (index * tiles.across + tile) * filters;
-                zeroth[start..start + filters].copy_from_slice(&pixels[..filters]);
-                for_lanes!(filters, |from, width| {
-                    let a = &pixels[from..from + width];
-                    let b = &pixels[filters + from..filters + from + width];
-                    let at = start + from..start + from + width;
-                    let (first, second) = (&mut first[at.clone()], &mut second[at.clone()]);
-                    let third = &mut third[at];
-                    let mut values = [[0f32; LANES]; 3];
-                    for lane in 0..width {
-                        values[0][lane] = a[lane] + b[lane];
-                        values[1][lane] = a[lane] - b[lane];
-                        values[2][lane] = -b[lane];
-                    }
-                    first.copy_from_slice(&values[0][..width]);
-                    second.copy_from_slice(&values[1][..width]);
-                    third.copy_from_slice(&values[2][..width]);
-                });
-            }
+        mix(&mut sum, above, below, upper, lower);
+        let mut places = result.chunks_mut(count).map(|place| {
+            let line = tiles.across * filters;
+            &mut place[index * line..(index + 1) * line]
         });
+        let places = std::array::from_fn(|_| places.next().unwrap_or_default());
+        transform_gradient_line(&sum, filters, places);
     }
 }
 

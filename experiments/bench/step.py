@@ -1,0 +1,174 @@
+"""PyTorch's side of `cargo xtask bench step`:  python step.py CASE DIRECTORY
+
+Prints one JSON line: the median seconds of a training step on noise, and the most memory that the process took beyond
+what was there before the network. Each case is measured in both memory layouts, each in a process of its own; the
+faster one counts. Which one that is depends on the sizes.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+LAYOUTS = ["contiguous_format", "channels_last"]
+# Settings of Table 7(e): hidden units, outputs, side of an instance.
+SCALES = {"small": ("resnet18", 512, 128, 32), "paper": ("resnet50", 4096, 256, 96)}
+EPSILON, ITERATIONS = 0.1, 50
+
+
+def main():
+    case = sys.argv[1]
+    if len(sys.argv) == 4:
+        return measure(case, sys.argv[3])
+    environment = os.environ | {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
+    for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]:
+        environment.pop(name, None)
+    lines = []
+    for layout in LAYOUTS:
+        command = [sys.executable, __file__, case, ".", layout]
+        lines.append(json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout))
+    print(json.dumps(min(lines, key=lambda line: line["seconds"])))
+
+
+def measure(case, layout):
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    words = case.split(" ")
+    number = {word.strip("0123456789"): int(word.strip("abcdefghijklmnopqrstuvwxyz")) for word in words[1:]}
+    before = resident("VmRSS")
+    make = univip if words[0].startswith("univip-") else backbone
+    step = make(words[0], number, getattr(torch, layout))
+    seconds, begin = [], time.perf_counter()
+    while len(seconds) < 5 or (len(seconds) < 30 and time.perf_counter() - begin < 6):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    line = {"case": case, "seconds": statistics.median(seconds[2:]), "peak_bytes": resident("VmHWM") - before}
+    print(json.dumps(line | {"version": f"PyTorch {torch.__version__.split('+')[0]}"}))
+
+
+def resident(field):
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def resnet(name, width):
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock, Bottleneck
+
+    block, depths = {"resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet50": (Bottleneck, [3, 4, 6, 3])}[name]
+    layers = [nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(True), nn.MaxPool2d(3, 2, 1)]
+    inputs = width
+    for stage, depth in enumerate(depths):
+        planes = width << stage
+        outputs = planes * block.expansion
+        for index in range(depth):
+            stride = 2 if stage > 0 and index == 0 else 1
+            shortcut = None
+            if stride != 1 or inputs != outputs:
+                conv = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+                shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
+            layers.append(block(inputs, planes, stride, shortcut))
+            inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), inputs
+
+
+def backbone(name, number, layout):
+    import torch
+
+    images = torch.randn(number["b"], 3, number["px"], number["px"]).to(memory_format=layout)
+    model = resnet(name, number["w"])[0].to(memory_format=layout)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4)
+
+    def step():
+        optimizer.zero_grad()
+        model(images).square().mean().backward()
+        optimizer.step()
+
+    return step
+
+
+def head(inputs, hidden, outputs):
+    from torch import nn
+
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(True), nn.Linear(hidden, outputs, bias=False)
+    )
+
+
+def univip(name, number, layout):
+    import copy
+
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
+    kind, hidden, outputs, side = SCALES[name.removeprefix("univip-")]
+    batch, k = number["b"], number["k"]
+    trunk, features = resnet(kind, number["w"])
+    encoder = nn.Sequential(trunk, head(features, hidden, outputs)).to(memory_format=layout)
+    predictor = head(outputs, hidden, outputs)
+    linear = nn.Linear(max(k, 1) * outputs, outputs)
+    target = copy.deepcopy(encoder).requires_grad_(False)
+    learnt = [*encoder.parameters(), *predictor.parameters(), *(linear.parameters() if k else [])]
+    optimizer = torch.optim.SGD(learnt, 1e-3, momentum=0.9, weight_decay=1e-4)
+
+    def noise(count, side):
+        return [torch.randn(batch, 3, side, side).to(memory_format=layout) for _ in range(count)]
+
+    scenes, crops, other_crops = noise(2, number["px"]), noise(k, side), noise(k, side)
+
+    def similarity(a, b):
+        return -F.cosine_similarity(a, b, dim=-1).mean()
+
+    @torch.no_grad()
+    def plan(cost, supply, demand):
+        f, g = torch.zeros_like(supply), torch.zeros_like(demand)
+        for _ in range(ITERATIONS):
+            f = EPSILON * (supply.log() - ((g[:, None, :] - cost) / EPSILON).logsumexp(2))
+            g = EPSILON * (demand.log() - ((f[:, :, None] - cost) / EPSILON).logsumexp(1))
+        return ((f[:, :, None] + g[:, None, :] - cost) / EPSILON).exp()
+
+    def marginals(instances, scene):
+        weights = F.relu(torch.einsum("bkd,bd->bk", instances, scene)).double()
+        mass = weights.sum(1, keepdim=True)
+        return torch.where(mass > 0, weights / mass.clamp_min(1e-300), 1 / k)
+
+    def loss():
+        # A forward pass a view, as batch norm wants it.
+        online = [predictor(encoder(view)) for view in scenes]
+        with torch.no_grad():
+            goal = [target(view) for view in scenes]
+        total = similarity(online[0], goal[1]) + similarity(online[1], goal[0])
+        if k == 0:
+            return total
+        o = torch.stack([predictor(encoder(view)) for view in crops], 1)
+        with torch.no_grad():
+            t = torch.stack([target(view) for view in other_crops], 1)
+        combined = linear(o.flatten(1))
+        total = total + similarity(combined, goal[0]) + similarity(combined, goal[1])
+        cosine = torch.einsum("bmd,bnd->bmn", F.normalize(o, dim=2), F.normalize(t, dim=2))
+        with torch.no_grad():
+            supply = marginals(o, (goal[0] + goal[1]) / 2)
+            demand = marginals(t, (online[0] + online[1]) / 2)
+            flows = plan(1 - cosine.double(), supply, demand).to(cosine.dtype)
+        return total - (cosine * flows).sum((1, 2)).mean()
+
+    def step():
+        optimizer.zero_grad()
+        loss().backward()
+        optimizer.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(list(target.parameters()), list(encoder.parameters()), 0.01)
+
+    return step
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+//! `univip evaluate`: evaluators on a run that is there, or on a backbone from elsewhere.
+
+use crate::measure::{Measured, Probe};
+use crate::observers::Bars;
+use crate::plan::{Library, usage};
+use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status};
+use crate::trained::TrainedRun;
+use crate::{data_overlay, device, library_with};
+use anyhow::{Result, bail, ensure};
+use clap::Args;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+use univip_core::backbone_file;
+use univip_core::evaluate::Metric;
+use univip_core::event::Observer;
+use univip_core::recipe::{Override, Recipe};
+use univip_core::registry::{Kind, Registry};
+
+/// `univip evaluate`
+#[derive(Args)]
+pub struct Evaluate {
+    /// A run: its directory, or the beginning of its name in --runs (table7-e)
+    #[arg(conflicts_with = "backbone")]
+    run: Option<String>,
+    /// A backbone in a safetensors file with torchvision's names: a resnet18 or resnet50 of any width
+    #[arg(long, value_name = "FILE")]
+    backbone: Option<PathBuf>,
+    /// The evaluators; without it those of the recipe that the run has no numbers of
+    #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
+    with: Vec<String>,
+    /// A setting of the evaluators or their data, as a.b=c; later ones win
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// The labelled images to measure on (image-folder=DIR)
+    #[arg(long, value_name = "NAME[=ROOT]")]
+    probe_data: Option<String>,
+    /// Where run directories are kept
+    #[arg(long, default_value = "runs")]
+    runs: PathBuf,
+    /// For --backbone: the recipe whose evaluators and probe data are used
+    #[arg(long, default_value = "base", requires = "backbone")]
+    recipe: String,
+    /// For --backbone: the scale of that recipe
+    #[arg(long, default_value = "small", requires = "backbone")]
+    scale: String,
+    /// For --backbone: the seed of the evaluators
+    #[arg(long, default_value_t = 0, requires = "backbone")]
+    seed: u64,
+}
+
+/// Shown by `univip evaluate --help`.
+pub const EXAMPLES: &str = "Examples:
+  univip evaluate table7-e                          what its recipe names and is not measured yet
+  univip evaluate table7-e --with knn --set evaluator.knn.k=200
+  univip evaluate runs/table7-e-0123456789ab-s0 --with linear-probe,semi-supervised
+  univip evaluate --backbone resnet50.safetensors --with knn --probe-data image-folder=DIR
+
+Numbers of a run are appended to its evaluations.jsonl, those of a file are only printed.
+An evaluator that fails costs the others nothing.
+Exit codes: 0 done, 1 an evaluator failed, 2 a command that cannot be used, 130 interrupted.";
+
+/// What can be set of a run that is trained.
+const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "dataset."];
+
+/// Runs `univip evaluate`; whether the user stopped it.
+///
+/// # Errors
+/// [`univip_core::error::RecipeError`] when it cannot be used as it is; which evaluators failed, after the others ran.
+pub fn evaluate(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
+    for name in &asked.with {
+        registry.get(Kind::Evaluator, name, "command line", "--with")?;
+    }
+    match (&asked.run, &asked.backbone) {
+        (Some(run), _) => of_run(asked, run, registry, stop),
+        (None, Some(_)) => of_file(asked, registry, stop),
+        (None, None) => Err(usage("RUN", "name a run or give --backbone".into())),
+    }
+}
+
+fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
+    let foreign = |set: &&String| !OF_EVALUATION.iter().any(|section| set.trim().starts_with(section));
+    if let Some(set) = asked.set.iter().find(foreign) {
+        let problem = "the run is trained; what can be set now is evaluator.*, evaluators.*, probe_data.* and dataset.*";
+        return Err(usage(set, problem.into()));
+    }
+    let run = TrainedRun::find(name, &asked.runs)?;
+    let directory = RunDirectory::open(&run.path)?;
+    let probe_data = data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref());
+    let mut set = asked.set.clone();
+    set.extend(probe_data.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value)));
+    let planned = run.recipe(Vec::new(), Vec::new())?.settings.evaluators.names;
+    let mut overlays = of_scale(&run.record.scale, &asked.with, &planned)?;
+    overlays.extend(probe_data);
+    let recipe = run.recipe(overlays, asked.set.clone())?;
+    let names = match &asked.with[..] {
+        [] => directory.unmeasured(&recipe.settings.evaluators.names)?,
+        with => with.to_vec(),
+    };
+    if names.is_empty() {
+        let names = recipe.settings.evaluators.names.join(", ");
+        println!("measured already: {names}; name one with --with to repeat it");
+        return Ok(false);
+    }
+    let backbone = run.backbone(&recipe, &device::best()?)?;
+    let begin = Instant::now();
+    let mut keep = |evaluator: &str, metrics: Vec<Metric>, _: &mut dyn Observer| -> Result<()> {
+        let entry = |metric: &Metric| Evaluated {
+            evaluator: evaluator.into(),
+            metric: metric.clone(),
+            set: set.clone(),
+        };
+        directory.append_evaluations(&metrics.iter().map(entry).collect::<Vec<_>>())?;
+        print(evaluator, &metrics);
+        Ok(())
+    };
+    let bars = Bars::new("evaluate", 1);
+    let measured = Probe::new(&recipe, registry, run.record.seed).measure(
+        &names,
+        &backbone,
+        &mut bars.run(name),
+        stop,
+        &mut keep,
+    );
+    bars.clear();
+    // Whatever became of them, the record tells how the run stands now.
+    let mut record: RunRecord = run.record;
+    *record.seconds.entry("evaluate".into()).or_default() += begin.elapsed().as_secs_f64();
+    if directory.unmeasured(&planned)?.is_empty() {
+        (record.status, record.error) = (Status::Finished, None);
+    }
+    directory.write_record(&record)?;
+    told(measured?)
+}
+
+/// What a scale says of the evaluators `names` that a run's recipe does not name, and so says nothing of.
+fn of_scale(scale: &str, names: &[String], planned: &[String]) -> Result<Vec<Override>> {
+    let new: Vec<&String> = names.iter().filter(|name| !planned.contains(name)).collect();
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sets = [format!("evaluators.use={}", serde_json::to_string(&new)?)];
+    let recipe = library_with(scale, &sets, Vec::new()).load("base")?;
+    let mut overlays = Vec::new();
+    flatten("evaluator", &recipe.resolved()["evaluator"], &mut |key, value| {
+        overlays.push(Override { key, value: value.to_string(), origin: format!("scale {scale}") });
+    });
+    Ok(overlays)
+}
+
+/// Calls `each` with every value that is no table, and its dotted key.
+fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
+    match value {
+        Value::Object(table) => {
+            table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
+        }
+        leaf => each(path.to_string(), leaf),
+    }
+}
+
+fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
+    let Some(path) = &asked.backbone else { bail!("no backbone is given") };
+    let library: Library = library_with(
+        &asked.scale,
+        &asked.set,
+        data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref()),
+    );
+    let recipe: Recipe = library.load(&asked.recipe)?;
+    let backbone = backbone_file::read(path, None, &device::best()?)?;
+    let names = match &asked.with[..] {
+        [] => recipe.settings.evaluators.names.clone(),
+        with => with.to_vec(),
+    };
+    let mut keep = |evaluator: &str, metrics: Vec<Metric>, _: &mut dyn Observer| -> Result<()> {
+        print(evaluator, &metrics);
+        Ok(())
+    };
+    let bars = Bars::new("evaluate", 1);
+    let mut progress = bars.run(&path.display().to_string());
+    let measured =
+        Probe::new(&recipe, registry, asked.seed).measure(&names, &backbone, &mut progress, stop, &mut keep);
+    drop(progress);
+    bars.clear();
+    told(measured?)
+}
+
+fn told(measured: Measured) -> Result<bool> {
+    let Measured { failures, stopped } = measured;
+    ensure!(failures.is_empty(), "{}; what the others measured is kept", failures.join("; "));
+    Ok(stopped)
+}
+
+fn print(evaluator: &str, metrics: &[Metric]) {
+    for Metric { name, value, protocol, split, images } in metrics {
+        println!("{evaluator:<16} {name:<12} {value:>7.2}  {protocol}, {images} images, split {split}");
+    }
+}

@@ -1,0 +1,64 @@
+//! `manifest.json`: what an export is, where it is from and what images it wants.
+
+use crate::run_directory::{Evaluated, RunRecord};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use univip_core::recipe::Recipe;
+
+/// The libraries that `experiments/export/check.py` was last run with.
+const CHECKED_WITH: [(&str, &str); 4] =
+    [("torch", "2.15.0"), ("torchvision", "0.29.2"), ("timm", "1.0.31"), ("safetensors", "0.8.0")];
+
+/// The manifest of `file`, which is written.
+pub fn manifest(
+    target: &str,
+    file: &Path,
+    record: &RunRecord,
+    recipe: &Recipe,
+    evaluations: &[Evaluated],
+) -> Result<Value> {
+    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (settings, augment) = (&recipe.settings, &recipe.resolved()["augment"]);
+    let size = settings.probe_data.image_size;
+    Ok(json!({
+        "target": target,
+        "file": file.file_name().map(|name| name.to_string_lossy()),
+        "sha256": digest,
+        "network": {
+            "architecture": settings.network.backbone.name(),
+            "width": settings.network.width,
+            "parameters": record.parameters,
+        },
+        "input": {
+            "colours": "RGB",
+            "range": "0 to 1, then (x - mean) / std",
+            "mean": augment["mean"],
+            "std": augment["std"],
+            "evaluated_at": {
+                "resize_short_side": size * 256 / 224,
+                "centre_crop": size,
+                "interpolation": augment["interpolation"],
+            },
+        },
+        "run": {
+            "name": record.name,
+            "seed": record.seed,
+            "fingerprint": record.fingerprint,
+            "scale": record.scale,
+            "steps": record.steps,
+            "data": record.data,
+            "data_digest": record.data_digest,
+            "started": record.started,
+            "machine": record.machine,
+        },
+        "evaluations": evaluations,
+        "recipe": recipe.resolved(),
+        "versions": {
+            "univip": { "run": record.version, "export": env!("CARGO_PKG_VERSION") },
+            "checked_with": CHECKED_WITH.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
+        },
+    }))
+}

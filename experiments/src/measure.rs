@@ -1,0 +1,105 @@
+//! Runs evaluators on a backbone, each of them whatever becomes of the others.
+
+use crate::run;
+use anyhow::{Result, anyhow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use univip_core::augment::Renderer;
+use univip_core::dataset::{Limited, Split};
+use univip_core::evaluate::{EvaluationContext, FrozenBackbone, Metric};
+use univip_core::event::{Event, Observer};
+use univip_core::recipe::{ProbeDataChoice, Recipe};
+use univip_core::registry::{Kind, Registry};
+
+/// The evaluators of a recipe, and the images that they measure on.
+pub struct Probe<'a> {
+    recipe: &'a Recipe,
+    registry: &'a Registry,
+    seed: u64,
+    /// Train and val, opened when they are first needed.
+    data: Option<[Limited; 2]>,
+}
+
+/// What became of the evaluators.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// One sentence for each that failed, with its name and the reason.
+    pub failures: Vec<String>,
+    /// Whether the user stopped it before all had run.
+    pub stopped: bool,
+}
+
+/// Takes what an evaluator measured: its name and the numbers.
+pub type Keep<'a> = dyn FnMut(&str, Vec<Metric>, &mut dyn Observer) -> Result<()> + 'a;
+
+impl<'a> Probe<'a> {
+    /// The evaluators of `recipe` with the random numbers of `seed`.
+    pub fn new(recipe: &'a Recipe, registry: &'a Registry, seed: u64) -> Self {
+        Self { recipe, registry, seed, data: None }
+    }
+
+    /// Runs the evaluators `names`; what one has measured is kept before the next begins.
+    ///
+    /// # Errors
+    /// When the probe data cannot be opened, an evaluator is not known, or `keep` fails. An evaluator that fails or
+    /// panics is none: it is among [`Measured::failures`].
+    pub fn measure(
+        &mut self,
+        names: &[String],
+        backbone: &FrozenBackbone,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+        keep: &mut Keep<'_>,
+    ) -> Result<Measured> {
+        let mut measured = Measured::default();
+        if names.is_empty() {
+            return Ok(measured);
+        }
+        let Self { recipe, registry, seed, .. } = *self;
+        let [train, val] = self.data()?;
+        let renderer = Renderer::new(&recipe.settings.augment);
+        let scenes = |split| run::open(recipe, registry, "data.use", &recipe.settings.data.name, split);
+        for name in names {
+            if stop.load(Ordering::Relaxed) {
+                measured.stopped = true;
+                break;
+            }
+            let plugin =
+                registry.get(Kind::Evaluator, name, &recipe.origin("evaluators.use"), "evaluators.use")?;
+            let evaluator = plugin.evaluator(&recipe.table(Kind::Evaluator, name))?;
+            let mut progress = |done, total, task: &str| {
+                // Drawing a bar cannot fail; the observers that write ignore progress.
+                let _ = observer.observe(&Event::Progress { task: task.into(), done, total });
+            };
+            let context = EvaluationContext {
+                backbone,
+                train,
+                val,
+                scenes: &scenes,
+                seed,
+                image_size: recipe.settings.probe_data.image_size,
+                renderer: &renderer,
+                progress: &mut progress,
+            };
+            let outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
+                .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
+            match outcome {
+                Ok(metrics) => keep(name, metrics, observer)?,
+                Err(error) => measured.failures.push(format!("evaluator `{name}`: {error:#}")),
+            }
+        }
+        Ok(measured)
+    }
+
+    fn data(&mut self) -> Result<&[Limited; 2]> {
+        if self.data.is_none() {
+            let ProbeDataChoice { name, train_limit, val_limit, .. } = &self.recipe.settings.probe_data;
+            let split = |split, limit: usize| -> Result<Limited> {
+                let whole = run::open(self.recipe, self.registry, "probe_data.use", name, split)?;
+                Ok(Limited::drawn(whole, limit))
+            };
+            self.data = Some([split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?]);
+        }
+        self.data.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))
+    }
+}

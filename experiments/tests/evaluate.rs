@@ -1,0 +1,212 @@
+//! `univip evaluate`: measurements on runs that are there and on backbones from elsewhere.
+
+mod common;
+
+use anyhow::{Context, Result, ensure};
+use common::{ROW, evaluations, last_checkpoint, output, run_directory, stdout, univip};
+use serde_json::Value;
+use std::path::Path;
+
+/// Runs `univip evaluate` on the runs in `runs`.
+fn evaluate(arguments: &[&str], runs: &Path) -> Result<(Option<i32>, String, String)> {
+    let mut command = univip(&["evaluate"], runs);
+    let output = command.args(arguments).arg("--runs").arg(runs).output()?;
+    Ok((output.status.code(), String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
+}
+
+fn lines(run: &Path) -> Result<Vec<Value>> {
+    evaluations(run)?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+fn status(run: &Path) -> Result<String> {
+    let record: Value = serde_json::from_slice(&std::fs::read(run.join("run.json"))?)?;
+    Ok(record["status"].as_str().context("no status")?.to_string())
+}
+
+#[test]
+fn a_finished_run_can_be_measured_again_and_otherwise() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    stdout(&ROW, runs.path())?;
+    let run = run_directory(runs.path(), "table7-e")?;
+    let before = lines(&run)?;
+
+    let (code, said, _) = evaluate(&["table7-e"], runs.path())?;
+    ensure!(code == Some(0) && said.contains("measured already: linear-probe, knn"), "{said}");
+    ensure!(lines(&run)? == before, "nothing was asked for");
+
+    let (code, said, error) = evaluate(&["table7-e", "--with", "knn"], runs.path())?;
+    ensure!(code == Some(0), "{error}");
+    let after = lines(&run)?;
+    ensure!(after[..before.len()] == before[..], "earlier lines stay");
+    let first = before.iter().find(|line| line["evaluator"] == "knn").context("no knn")?;
+    let again = after[before.len()..].iter().find(|line| line["metric"]["name"] == first["metric"]["name"]);
+    ensure!(again == Some(first), "the same bits from the file as from the run: {again:?}, {first}");
+    ensure!(said.contains("knn-20") && said.contains("top1"), "{said}");
+
+    let set = ["table7-e", "--with", "knn,semi-supervised", "--set", "evaluator.knn.k=3"];
+    let (code, _, error) = evaluate(&set, runs.path())?;
+    ensure!(code == Some(0), "{error}");
+    let last = lines(&run)?;
+    let protocols: Vec<_> =
+        last[after.len()..].iter().map(|line| line["metric"]["protocol"].as_str()).collect();
+    ensure!(protocols.contains(&Some("knn-3")), "{protocols:?}");
+    ensure!(protocols.contains(&Some("semi-10pct-small")), "the run's scale says which: {protocols:?}");
+    ensure!(last[after.len()]["set"][0] == "evaluator.knn.k=3", "{}", last[after.len()]);
+    Ok(())
+}
+
+#[test]
+fn an_evaluator_that_failed_is_run_again_alone() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    // 1% of 100 images are too few for 10 classes; kNN does not mind.
+    let row = [
+        &ROW[..],
+        &["--set", "evaluators.use=[\"semi-supervised\", \"knn\"]"],
+        &["--set", "evaluator.semi-supervised.protocols=[\"semi-1pct-small\"]"],
+    ]
+    .concat();
+    let failed = output(&row, runs.path())?;
+    let said = String::from_utf8(failed.stderr)?;
+    ensure!(failed.status.code() == Some(1) && said.contains("1% of 100 labelled images"), "{said}");
+    let run = run_directory(runs.path(), "table7-e")?;
+    ensure!(
+        status(&run)? == "failed" && evaluations(&run)?.contains("knn-20"),
+        "the other's numbers are kept"
+    );
+    let checkpoint = last_checkpoint(&run)?;
+
+    // With other settings it is a measurement, and not the recipe's.
+    let other = "evaluator.semi-supervised.protocols=[\"semi-10pct-small\"]";
+    let (code, _, error) = evaluate(&["table7-e", "--set", other], runs.path())?;
+    ensure!(code == Some(0), "{error}");
+    ensure!(status(&run)? == "failed", "the recipe's own number is still missing");
+
+    let (code, _, error) = evaluate(&["table7-e"], runs.path())?;
+    ensure!(code == Some(1) && error.contains("evaluator `semi-supervised`"), "{error}");
+    let (code, _, error) = evaluate(&["table7-e", "--with", "knn"], runs.path())?;
+    ensure!(code == Some(0), "{error}");
+    ensure!(last_checkpoint(&run)? == checkpoint, "an evaluation changed the run");
+    Ok(())
+}
+
+#[test]
+fn a_run_is_finished_when_what_was_missing_is_measured() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    stdout(&ROW, runs.path())?;
+    let run = run_directory(runs.path(), "table7-e")?;
+    // As after a failure of kNN.
+    let kept: String = evaluations(&run)?
+        .lines()
+        .filter(|line| !line.contains("\"knn\""))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    std::fs::write(run.join("evaluations.jsonl"), kept)?;
+    let record = std::fs::read_to_string(run.join("run.json"))?;
+    let record =
+        record.replace("\"finished\"", "\"failed\"").replace("\"error\": null", "\"error\": \"kNN\"");
+    std::fs::write(run.join("run.json"), record)?;
+    let (code, said, error) = evaluate(&[&run.display().to_string()], runs.path())?;
+    ensure!(code == Some(0) && said.contains("knn-20") && !said.contains("linear-probe"), "{said}{error}");
+    ensure!(status(&run)? == "finished");
+    ensure!(std::fs::read_to_string(run.join("run.json"))?.contains("\"error\": null"));
+    Ok(())
+}
+
+#[test]
+fn a_backbone_from_elsewhere_is_measured() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    stdout(&ROW, runs.path())?;
+    let run = run_directory(runs.path(), "table7-e")?;
+    let file = run.join("backbone.safetensors").display().to_string();
+    let with = ["--backbone", &file, "--scale", "smoke", "--with", "knn"];
+    let (code, said, error) = evaluate(&with, runs.path())?;
+    ensure!(code == Some(0), "{error}");
+    let line = lines(&run)?.into_iter().find(|line| line["evaluator"] == "knn").context("no knn")?;
+    let value = format!("{:.2}", line["metric"]["value"].as_f64().context("no value")?);
+    ensure!(said.contains(&value) && said.contains("knn-20"), "{said}, expected {value}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let run = runs.path().join("table7-e-0123456789ab-s0");
+    std::fs::create_dir(&run)?;
+    std::fs::write(run.join("run.json"), RECORD)?;
+    std::fs::write(runs.path().join("some.safetensors"), "none")?;
+    let some = runs.path().join("some.safetensors").display().to_string();
+    let cases: [(&[&str], i32, &[&str]); 7] = [
+        (&[], 2, &["name a run or give --backbone"]),
+        (&["table7-f"], 2, &["is called `table7-f`", "did you mean `table7-e`?"]),
+        (&["table7-e", "--with", "kn"], 2, &["unknown evaluator `kn`", "did you mean `knn`?"]),
+        (&["table7-e", "--set", "optimizer.lr=1"], 2, &["optimizer.lr=1", "the run is trained"]),
+        (&["table7-e", "--backbone", "x.safetensors"], 2, &["cannot be used with"]),
+        (&["table7-e"], 1, &["has not ended", "interrupted"]),
+        (&["--backbone", &some], 1, &["some.safetensors is not a whole safetensors file"]),
+    ];
+    for (arguments, expected_code, expected) in cases {
+        let (code, _, said) = evaluate(arguments, runs.path())?;
+        ensure!(code == Some(expected_code), "{arguments:?} gave {code:?}: {said}");
+        for part in expected {
+            ensure!(said.contains(part), "{arguments:?} said {said:?}, expected {part:?}");
+        }
+    }
+    Ok(())
+}
+
+/// `run.json` of a run that was stopped.
+const RECORD: &str = r#"{"status": "interrupted", "error": null, "name": "table7-e", "seed": 0, "fingerprint": "0123456789ab",
+    "scale": "smoke", "data": "fashion-scenes", "data_digest": "", "probe_data": "fashion-icons", "version": "0.1.0",
+    "machine": {}, "started": "", "seconds": {}, "peak_memory_bytes": null, "steps": 12, "parameters": 0}"#;
+
+#[test]
+fn evaluating_during_training_changes_no_bit_of_it() -> Result<()> {
+    let epochs = ["--set", "train.epochs=4", "--set", "train.checkpoint_every=5"];
+    let during = ["--set", "evaluators.during=[\"knn\", \"semi-supervised\"]", "--set", "evaluators.every=2"];
+    let [without, with, stopped] = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
+    stdout(&[&ROW[..], &epochs].concat(), without.path())?;
+    let row = [&ROW[..], &epochs, &during].concat();
+    stdout(&row, with.path())?;
+    let [plain, measured] =
+        [run_directory(without.path(), "table7-e")?, run_directory(with.path(), "table7-e")?];
+    ensure!(plain.file_name() == measured.file_name(), "it is the same run");
+    ensure!(last_checkpoint(&plain)? == last_checkpoint(&measured)?, "training took another course");
+    ensure!(evaluations(&plain)? == evaluations(&measured)?);
+
+    let events = |run: &Path| -> Result<Vec<Value>> {
+        let text = std::fs::read_to_string(run.join("metrics.jsonl"))?;
+        let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+        Ok(events.into_iter().filter(|event| event["event"] == "evaluation").collect())
+    };
+    let top1: Vec<_> = events(&measured)?
+        .into_iter()
+        .filter(|event| event["metric"]["name"] == "top1")
+        .map(|event| (event["epoch"].as_u64(), event["evaluator"].as_str().map(str::to_string)))
+        .collect();
+    let expected = [(1, "knn"), (1, "semi-supervised"), (3, "knn"), (3, "semi-supervised")];
+    let expected = expected.map(|(epoch, name)| (Some(epoch), Some(name.to_string())));
+    ensure!(top1 == expected, "{top1:?}");
+
+    // Killed in the third epoch: what is done again is there once.
+    let mut child = univip(&row, stopped.path()).stderr(std::process::Stdio::null()).spawn()?;
+    let killed = loop {
+        let run = run_directory(stopped.path(), "table7-e").ok();
+        let text =
+            run.and_then(|run| std::fs::read_to_string(run.join("metrics.jsonl")).ok()).unwrap_or_default();
+        if text.contains("\"epoch\":2,\"total\"") {
+            child.kill()?;
+            child.wait()?;
+            break true;
+        }
+        if child.try_wait()?.is_some() {
+            break false;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    };
+    ensure!(killed, "the run was over before it could be killed");
+    stdout(&row, stopped.path())?;
+    let resumed = run_directory(stopped.path(), "table7-e")?;
+    ensure!(last_checkpoint(&plain)? == last_checkpoint(&resumed)?, "a resumed run ended in other bits");
+    ensure!(events(&resumed)? == events(&measured)?, "the same events, each once");
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! `univip export`. That other libraries read what is written is checked by `export/check.py`, which needs them.
+
+mod common;
+
+use anyhow::{Context, Result, ensure};
+use common::{run_directory, stdout, univip};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use univip_core::backbone_file;
+
+/// A run of an untrained backbone of the smoke scale's width, and its directory.
+fn run(backbone: &str, runs: &Path) -> Result<PathBuf> {
+    let set = format!("network.backbone={backbone}");
+    let measured = "evaluators.use=[\"knn\"]";
+    stdout(&["run", "random", "--scale", "smoke", "--set", &set, "--set", measured], runs)?;
+    run_directory(runs, "random")
+}
+
+fn export(arguments: &[&str], runs: &Path) -> Result<(Option<i32>, String, String)> {
+    let output = univip(&["export"], runs).args(arguments).arg("--runs").arg(runs).output()?;
+    Ok((output.status.code(), String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
+}
+
+#[test]
+fn an_export_is_whole_and_tells_what_it_is() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let run = run("resnet18", runs.path())?;
+    let (code, said, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(0), "{error}");
+    let directory = run.join("export/safetensors");
+    ensure!(said.trim() == directory.display().to_string(), "{said}");
+    let names: BTreeSet<_> = fs::read_dir(&directory)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<_>>()?;
+    let expected = ["backbone.safetensors", "check.safetensors", "manifest.json"];
+    ensure!(names == expected.map(String::from).into(), "{names:?}");
+    ensure!(fs::read(directory.join("backbone.safetensors"))? == fs::read(run.join("backbone.safetensors"))?);
+
+    let manifest: Value = serde_json::from_slice(&fs::read(directory.join("manifest.json"))?)?;
+    ensure!(manifest["target"] == "safetensors" && manifest["network"]["architecture"] == "resnet18");
+    ensure!(manifest["network"]["width"] == 8 && manifest["input"]["colours"] == "RGB");
+    ensure!(run.display().to_string().contains(manifest["run"]["fingerprint"].as_str().context("none")?));
+    ensure!(manifest["recipe"]["network"]["width"] == 8, "{}", manifest["recipe"]["network"]);
+    ensure!(manifest["evaluations"][0]["metric"]["protocol"] == "knn-20");
+
+    // What `check.py` does, with our own network: the features that are stored are those of the file.
+    let device = candle_core::Device::Cpu;
+    let check = candle_core::safetensors::load(directory.join("check.safetensors"), &device)?;
+    let number = |key: &str, channel: usize| manifest["input"][key][channel].as_f64().unwrap_or(f64::NAN);
+    let pixels = check["pixels"].to_dtype(candle_core::DType::F32)?;
+    let channels: Vec<_> = (0..3)
+        .map(|channel| {
+            let levels = (pixels.narrow(2, channel, 1)? / 255.0)?;
+            (levels - number("mean", channel))? / number("std", channel)
+        })
+        .collect::<candle_core::Result<_>>()?;
+    let image = candle_core::Tensor::cat(&channels, 2)?.unsqueeze(0)?;
+    let backbone = backbone_file::read(&directory.join("backbone.safetensors"), None, &device)?;
+    let difference = (backbone.features(&image)?.squeeze(0)? - &check["features"])?.abs()?.max(0)?;
+    ensure!(difference.to_scalar::<f32>()? < 1e-4, "{difference}");
+    Ok(())
+}
+
+#[test]
+fn detectron2_gets_its_file_and_a_configuration() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    run("resnet50", runs.path())?;
+    let out = runs.path().join("d2");
+    let (code, _, error) =
+        export(&["random", "--to", "detectron2", "--out", &out.display().to_string()], runs.path())?;
+    ensure!(code == Some(0), "{error}");
+    let yaml = fs::read_to_string(out.join("mask_rcnn_fpn_1x.yaml"))?;
+    ensure!(
+        yaml.contains("WEIGHTS: \"backbone.pth\"")
+            && yaml.contains("WIDTH_PER_GROUP: 8")
+            && yaml.contains("RES2_OUT_CHANNELS: 32"),
+        "{yaml}"
+    );
+    let bytes = fs::read(out.join("backbone.pth"))?;
+    ensure!(bytes.starts_with(b"PK\x03\x04"), "no zip archive");
+    for name in ["stem.conv1.norm.running_mean", "res2.0.conv1.weight", "res5.0.shortcut.norm.bias"] {
+        ensure!(bytes.windows(name.len()).any(|window| window == name.as_bytes()), "no {name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_exported_is_refused_before_anything_is_written() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let run = run("resnet18", runs.path())?;
+    for target in ["torchvision", "timm", "detectron2"] {
+        let (code, _, error) = export(&["random", "--to", target], runs.path())?;
+        ensure!(code == Some(2) && error.contains("no resnet18 of width 8"), "{code:?}: {error}");
+    }
+    let (code, _, error) = export(&["randon", "--to", "timm"], runs.path())?;
+    ensure!(code == Some(2) && error.contains("did you mean `random`?"), "{code:?}: {error}");
+    let file = run.join("backbone.safetensors");
+    let whole = fs::read(&file)?;
+    fs::write(&file, &whole[..whole.len() - 100])?;
+    let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(1) && error.contains("backbone.safetensors is not a whole"), "{code:?}: {error}");
+    ensure!(!run.join("export").exists(), "something was written");
+    Ok(())
+}
