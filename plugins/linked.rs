@@ -3,6 +3,7 @@
 
 use univip_byol as _;
 use univip_coco as _;
+use univip_detection as _;
 use univip_fashion_scenes as _;
 use univip_ground_truth as _;
 use univip_image_folder as _;

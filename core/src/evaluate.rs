@@ -1,7 +1,7 @@
 //! The trait of evaluators: they measure a frozen backbone and never change it.
 
 use crate::augment::Renderer;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, Split};
 use crate::nn::{Backbone, Mode, Parameters, Scope};
 use crate::recipe::NetworkSettings;
 use anyhow::{Context, Result, bail, ensure};
@@ -34,6 +34,8 @@ pub struct EvaluationContext<'a> {
     pub train: &'a dyn Dataset,
     /// What is measured.
     pub val: &'a dyn Dataset,
+    /// Opens a split of what the backbone learned from, for measurements that need its annotations.
+    pub scenes: &'a dyn Fn(Split) -> Result<Box<dyn Dataset>>,
     /// Draws images as the backbone is used to see them.
     pub renderer: &'a Renderer,
     /// The run's seed.

@@ -158,6 +158,24 @@ fn evaluators_see_the_centre_as_torchvision_cuts_it() {
 }
 
 #[test]
+fn whole_images_are_resized_as_pillow_does_and_mirrored() {
+    let photo = fixture("photo");
+    for (width, height) in [(80, 30), (40, 31)] {
+        let size = Size { width, height };
+        let draw = |mirrored| {
+            let mut out = vec![f32::NAN; 3 * (width * height) as usize];
+            levels(Interpolation::Bilinear).whole(&photo, size, mirrored, &mut out).unwrap();
+            out
+        };
+        let plain = draw(false);
+        check(&format!("whole-{width}-{height}"), &plain, 1.0, 0.25);
+        let mirror = |row: &[f32]| row.chunks(3).rev().flatten().copied().collect::<Vec<f32>>();
+        let mirrored: Vec<f32> = plain.chunks(3 * width as usize).flat_map(mirror).collect();
+        assert_eq!(draw(true), mirrored);
+    }
+}
+
+#[test]
 fn normalises_with_mean_and_deviation_of_each_channel() {
     let image = RgbImage::from_pixel(4, 4, image::Rgb([255, 0, 128]));
     let mut out = vec![f32::NAN; 48];
@@ -231,6 +249,8 @@ fn a_crop_outside_of_its_image_and_a_buffer_of_another_size_are_refused() {
     assert!(render(BoundingBox::new(0, 0, 8, 8), 191).contains("192 floats, not 191"));
     let empty = RgbImage::new(0, 0);
     assert!(renderer.plain(&empty, 8, &mut [0.0; 192]).is_err());
+    let size = Size { width: 8, height: 8 };
+    assert!(renderer.whole(&empty, size, false, &mut [0.0; 192]).is_err());
 }
 
 #[test]

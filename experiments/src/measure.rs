@@ -58,6 +58,7 @@ impl<'a> Probe<'a> {
         let Self { recipe, registry, seed, .. } = *self;
         let [train, val] = self.data()?;
         let renderer = Renderer::new(&recipe.settings.augment);
+        let scenes = |split| run::open(recipe, registry, "data.use", &recipe.settings.data.name, split);
         for name in names {
             if stop.load(Ordering::Relaxed) {
                 measured.stopped = true;
@@ -74,6 +75,7 @@ impl<'a> Probe<'a> {
                 backbone,
                 train,
                 val,
+                scenes: &scenes,
                 seed,
                 image_size: recipe.settings.probe_data.image_size,
                 renderer: &renderer,

@@ -32,7 +32,14 @@ impl CropResize {
             inside(crop.x, crop.width, width) && inside(crop.y, crop.height, height),
             "the crop {crop:?} is not inside the image of {width} x {height} pixels"
         );
-        self.resize(image, crop, size, &options(interpolation))
+        self.resize(image, crop, Size { width: size, height: size }, &options(interpolation))
+    }
+
+    /// The whole image at another size, `[height, width, 3]`.
+    pub fn whole(&mut self, image: &RgbImage, size: Size, interpolation: Interpolation) -> Result<&mut [u8]> {
+        let (width, height) = image.dimensions();
+        ensure!(width > 0 && height > 0, "an image of {width} x {height} pixels cannot be resized");
+        self.resize(image, &BoundingBox::new(0, 0, width, height), size, &options(interpolation))
     }
 
     /// The centre of the image as `[size, size, 3]` after its short side was resized to `size * 256 / 224`.
@@ -49,7 +56,8 @@ impl CropResize {
         let (left, box_width) = across(width, resized.width);
         let (top, box_height) = across(height, resized.height);
         let options = options(interpolation).crop(left, top, box_width, box_height);
-        self.resize(image, &BoundingBox::new(0, 0, width, height), size, &options)
+        let target = Size { width: size, height: size };
+        self.resize(image, &BoundingBox::new(0, 0, width, height), target, &options)
     }
 
     /// Through views of one pixel type: those that can be of any compile a resizer for each, which takes longer than all
@@ -58,13 +66,13 @@ impl CropResize {
         &mut self,
         image: &RgbImage,
         crop: &BoundingBox,
-        size: u32,
+        size: Size,
         options: &ResizeOptions,
     ) -> Result<&mut [u8]> {
-        self.pixels.resize(3 * (size as usize).pow(2), 0);
+        self.pixels.resize(3 * size.width as usize * size.height as usize, 0);
         let source = TypedImageRef::<U8x3>::from_buffer(image.width(), image.height(), image.as_raw())?;
         let source = TypedCroppedImage::from_ref(&source, crop.x, crop.y, crop.width, crop.height)?;
-        let mut target = TypedImage::<U8x3>::from_buffer(size, size, &mut self.pixels)?;
+        let mut target = TypedImage::<U8x3>::from_buffer(size.width, size.height, &mut self.pixels)?;
         self.resizer.resize_typed(&source, &mut target, options)?;
         Ok(&mut self.pixels)
     }

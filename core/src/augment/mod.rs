@@ -85,7 +85,7 @@ impl Renderer {
         parameters: &ViewParameters,
         out: &mut [f32],
     ) -> Result<()> {
-        check_output(size, out)?;
+        check_output(Size { width: size, height: size }, out)?;
         with_scratch(|scratch| {
             let Scratch { resize, buffers } = scratch;
             let pixels = resize.crop(image, crop, size, self.settings.interpolation)?;
@@ -107,9 +107,25 @@ impl Renderer {
     /// # Errors
     /// When the image is empty or `out` is not `[size, size, 3]`.
     pub fn plain(&self, image: &RgbImage, size: u32, out: &mut [f32]) -> Result<()> {
-        check_output(size, out)?;
+        check_output(Size { width: size, height: size }, out)?;
         with_scratch(|scratch| {
             let pixels = scratch.resize.centre(image, size, self.settings.interpolation)?;
+            self.normalisation.pixels(pixels, out);
+            Ok(())
+        })
+    }
+
+    /// Renders the whole image at another size, mirrored if `mirrored`: what detectors see. `[height, width, 3]`.
+    ///
+    /// # Errors
+    /// When a size is 0 or `out` has another length.
+    pub fn whole(&self, image: &RgbImage, size: Size, mirrored: bool, out: &mut [f32]) -> Result<()> {
+        check_output(size, out)?;
+        with_scratch(|scratch| {
+            let pixels = scratch.resize.whole(image, size, self.settings.interpolation)?;
+            if mirrored {
+                flip::flip(pixels, size.width as usize);
+            }
             self.normalisation.pixels(pixels, out);
             Ok(())
         })
@@ -141,12 +157,12 @@ impl Renderer {
     }
 }
 
-fn check_output(size: u32, out: &[f32]) -> Result<()> {
-    let expected = 3 * (size as usize).pow(2);
-    ensure!(size > 0, "a view of 0 pixels cannot be rendered");
+fn check_output(Size { width, height }: Size, out: &[f32]) -> Result<()> {
+    let expected = 3 * width as usize * height as usize;
+    ensure!(expected > 0, "a view of {width} x {height} pixels cannot be rendered");
     ensure!(
         out.len() == expected,
-        "a view of {size} x {size} pixels needs {expected} floats, not {}",
+        "a view of {width} x {height} pixels needs {expected} floats, not {}",
         out.len()
     );
     Ok(())

@@ -27,7 +27,7 @@ impl Normalisation {
         });
     }
 
-    /// Writes 8-bit `pixels`, `[side, side, 3]`, to `out` of the same shape.
+    /// Writes 8-bit `pixels`, `[height, width, 3]`, to `out` of the same shape.
     pub fn pixels(&self, pixels: &[u8], out: &mut [f32]) {
         let (pixels, _) = pixels.as_chunks::<3>();
         let (normalised, _) = out.as_chunks_mut::<3>();

@@ -71,6 +71,30 @@ impl Backbone {
         Ok(maps)
     }
 
+    /// The map that the first stage takes, at stride 4: images `[B, H, W, 3]`.
+    ///
+    /// # Errors
+    /// When images have not three channels.
+    pub fn stem(&self, images: &Tensor, mode: Mode) -> Result<Map> {
+        Ok(ops::max_pool(&self.rectified_stem(images, mode)?, 3, 2, 1)?)
+    }
+
+    /// What stage `index`, 0 to 3, makes of the map before it, or of a part of it.
+    pub fn stage(&self, index: usize, map: &Map, mode: Mode) -> Result<Map> {
+        let mut x = map.clone();
+        for block in &self.stages[index] {
+            x = block.forward(&x, mode)?;
+        }
+        Ok(x)
+    }
+
+    fn rectified_stem(&self, images: &Tensor, mode: Mode) -> Result<Map> {
+        if !matches!(images.dims(), [_, _, _, 3]) {
+            bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
+        }
+        self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)
+    }
+
     /// F, the size of the averaged features.
     pub fn feature_size(&self) -> usize {
         self.feature_size
@@ -88,16 +112,11 @@ impl Backbone {
         mode: Mode,
         mut visit: impl FnMut(usize, &Map) -> Result<()>,
     ) -> Result<Map> {
-        if !matches!(images.dims(), [_, _, _, 3]) {
-            bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
-        }
-        let x = self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)?;
+        let x = self.rectified_stem(images, mode)?;
         visit(0, &x)?;
         let mut x = ops::max_pool(&x, 3, 2, 1)?;
-        for (index, stage) in self.stages.iter().enumerate() {
-            for block in stage {
-                x = block.forward(&x, mode)?;
-            }
+        for index in 0..self.stages.len() {
+            x = self.stage(index, &x, mode)?;
             visit(index + 1, &x)?;
         }
         Ok(x)

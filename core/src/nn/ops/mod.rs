@@ -29,8 +29,8 @@ pub use update::{ema_step, sgd_step};
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 use std::cell::RefCell;
 
-/// The values of a contiguous CPU tensor, from the arguments of a custom operation.
-fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+/// The values of a contiguous CPU tensor, from the arguments of a custom operation. For kernels, also a plugin's.
+pub fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&storage.as_slice::<f32>()?[start..end]),
         None => bail!("expected a contiguous tensor, got the layout {layout:?}"),
@@ -38,7 +38,7 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 /// Calls `body` with the values of a CPU tensor.
-fn with_values<R>(tensor: &Tensor, body: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+pub fn with_values<R>(tensor: &Tensor, body: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();
     match &*storage {

@@ -1,0 +1,173 @@
+//! From the images of a dataset to batches of a detector.
+
+use crate::boxes::Corners;
+use crate::detector::Images;
+use crate::objects::{Bitmap, Object};
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use rand::Rng;
+use rayon::prelude::*;
+use univip_core::augment::Renderer;
+use univip_core::dataset::{Annotation, Dataset};
+use univip_core::geometry::Size;
+use univip_core::metrics::rle::Rle;
+use univip_core::seed::Stream;
+
+/// The last map's stride: sides of a batch are multiples of it.
+const STRIDE: usize = 32;
+
+/// An image as the detector sees it.
+pub struct Input {
+    /// Rows and columns.
+    pub size: [usize; 2],
+    /// `[height, width, 3]`, normalised.
+    pub pixels: Vec<f32>,
+    /// What is in it; empty for measurement.
+    pub objects: Vec<Object>,
+}
+
+/// Draws images of one dataset.
+pub struct Inputs<'a> {
+    /// Where they come from.
+    pub dataset: &'a dyn Dataset,
+    /// Resizes and normalises.
+    pub renderer: &'a Renderer,
+    /// The longest side, in pixels.
+    pub longest: u32,
+    /// Whether objects without a mask are left out.
+    pub masks: bool,
+}
+
+impl Inputs<'_> {
+    /// Image `index` with its short side at `side` pixels, to measure.
+    pub fn plain(&self, index: usize, side: u32) -> Result<Input> {
+        self.drawn(index, side, false)
+    }
+
+    /// Image `index` to learn from: its short side one of `sides`, mirrored half of the time. None where it has no
+    /// object that can be learnt from.
+    pub fn training(&self, index: usize, sides: &[u32], stream: &mut Stream) -> Result<Option<Input>> {
+        let side = sides[stream.random_range(0..sides.len() as u32) as usize];
+        let mirrored = stream.random_bool(0.5);
+        let annotations = self.dataset.annotations(index)?;
+        let masks = self.dataset.masks(index)?;
+        let usable = |(annotation, mask): &(Annotation, Option<Rle>)| {
+            !annotation.crowd && (mask.is_some() || !self.masks)
+        };
+        let known: Vec<_> = annotations.into_iter().zip(masks).filter(usable).collect();
+        if known.is_empty() {
+            return Ok(None);
+        }
+        let mut input = self.drawn(index, side, mirrored)?;
+        let full = self.dataset.size(index)?;
+        let place = |(annotation, mask)| object(annotation, mask, full, input.size, mirrored);
+        input.objects = known.into_iter().map(place).collect();
+        Ok(Some(input))
+    }
+
+    fn drawn(&self, index: usize, side: u32, mirrored: bool) -> Result<Input> {
+        let named = || format!("image {}", self.dataset.id(index));
+        let image = self.dataset.image(index)?;
+        let full = Size { width: image.width(), height: image.height() };
+        let size = resized(full, side, self.longest);
+        let (height, width) = (size.height as usize, size.width as usize);
+        let mut pixels = vec![0f32; height * width * 3];
+        self.renderer.whole(&image, size, mirrored, &mut pixels).with_context(named)?;
+        Ok(Input { size: [height, width], pixels, objects: Vec::new() })
+    }
+}
+
+/// An annotation of an image of size `full` in one of `[height, width]`, which may show it mirrored.
+fn object(annotation: Annotation, mask: Option<Rle>, full: Size, seen: [usize; 2], mirrored: bool) -> Object {
+    let bounds = annotation.bounding_box;
+    let [x, y] = [seen[1] as f32 / full.width as f32, seen[0] as f32 / full.height as f32];
+    let edges = [bounds.x, bounds.y, bounds.right(), bounds.bottom()].map(|edge| edge as f32);
+    let mut corners = Corners::new(edges).scaled(x, y);
+    let mut mask = mask.map(|mask| {
+        let size = [mask.size().height as usize, mask.size().width as usize];
+        Bitmap { size, pixels: mask.decode().into_iter().map(|pixel| pixel > 0).collect() }
+    });
+    if mirrored {
+        let width = seen[1] as f32;
+        (corners.left, corners.right) = (width - corners.right, width - corners.left);
+        mask = mask.map(Bitmap::mirrored);
+    }
+    Object { corners, class: annotation.class, mask }
+}
+
+/// The size whose short side is `side`, or whose long side is `longest` where that is smaller.
+fn resized(full: Size, side: u32, longest: u32) -> Size {
+    let (short, long) = (full.width.min(full.height), full.width.max(full.height));
+    let scale = (f64::from(side) / f64::from(short.max(1))).min(f64::from(longest) / f64::from(long.max(1)));
+    let scaled = |extent: u32| ((f64::from(extent) * scale).round() as u32).max(1);
+    Size { width: scaled(full.width), height: scaled(full.height) }
+}
+
+/// One batch: images in the corner of a common frame, whose sides are multiples of 32.
+pub fn batch(inputs: &[Input], device: &Device) -> Result<Images> {
+    let side =
+        |axis: usize| inputs.iter().map(|input| input.size[axis]).max().unwrap_or(0).next_multiple_of(STRIDE);
+    let (height, width) = (side(0), side(1));
+    let mut pixels = vec![0f32; inputs.len() * height * width * 3];
+    pixels.par_chunks_mut(height * width * 3).zip(inputs).for_each(|(frame, input)| {
+        let rows = frame.chunks_mut(width * 3).zip(input.pixels.chunks(input.size[1] * 3));
+        rows.for_each(|(frame, row)| frame[..row.len()].copy_from_slice(row));
+    });
+    let pixels =
+        Tensor::from_vec(pixels, (inputs.len(), height, width, 3), &Device::Cpu)?.to_device(device)?;
+    Ok(Images { pixels, sizes: inputs.iter().map(|input| input.size).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use univip_core::geometry::BoundingBox;
+
+    #[test]
+    fn sizes_are_those_of_detectron2() {
+        let size = |width, height| Size { width, height };
+        // ResizeShortestEdge.get_output_shape with (side, longest).
+        for (full, side, longest, expected) in [
+            (size(640, 480), 800, 1333, size(1067, 800)),
+            (size(480, 640), 640, 1333, size(640, 853)),
+            (size(1000, 300), 800, 1333, size(1333, 400)),
+            (size(128, 128), 128, 256, size(128, 128)),
+        ] {
+            assert_eq!(resized(full, side, longest), expected);
+        }
+    }
+
+    #[test]
+    fn objects_move_with_their_image() -> Result<()> {
+        let (full, bounds) = (Size { width: 10, height: 4 }, BoundingBox::new(1, 0, 3, 2));
+        let annotation = Annotation { bounding_box: bounds, class: 5, crowd: false };
+        let mask = Rle::draw(full, bounds, |x, _| x == 1)?;
+        let plain = object(annotation.clone(), Some(mask.clone()), full, [8, 30], false);
+        assert_eq!(plain.corners.array(), [3.0, 0.0, 12.0, 4.0]);
+        let mirrored = object(annotation, Some(mask), full, [8, 30], true);
+        assert_eq!((mirrored.corners.array(), mirrored.class), ([18.0, 0.0, 27.0, 4.0], 5));
+        let set = |object: &Object| -> Vec<usize> {
+            let pixels = object.mask.as_ref().map(|mask| mask.pixels.clone()).unwrap_or_default();
+            (0..pixels.len()).filter(|pixel| pixels[*pixel]).collect()
+        };
+        assert_eq!((set(&plain), set(&mirrored)), (vec![1, 11], vec![8, 18]));
+        Ok(())
+    }
+
+    #[test]
+    fn smaller_images_are_padded_with_zeros() -> Result<()> {
+        let input = |height: usize, width: usize, value: f32| Input {
+            size: [height, width],
+            pixels: vec![value; height * width * 3],
+            objects: Vec::new(),
+        };
+        let images = batch(&[input(33, 20, 1.0), input(10, 64, 2.0)], &Device::Cpu)?;
+        assert_eq!(images.pixels.dims(), [2, 64, 64, 3]);
+        assert_eq!(images.sizes, [[33, 20], [10, 64]]);
+        let sum = images.pixels.sum((1, 2, 3))?.to_vec1::<f32>()?;
+        assert_eq!(sum, [(33 * 20 * 3) as f32, (10 * 64 * 3) as f32 * 2.0]);
+        let row = images.pixels.get(0)?.get(32)?.flatten_all()?.to_vec1::<f32>()?;
+        assert!(row[..60].iter().all(|value| *value == 1.0) && row[60..].iter().all(|value| *value == 0.0));
+        Ok(())
+    }
+}

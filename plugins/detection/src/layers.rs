@@ -1,0 +1,156 @@
+//! Layers of the detectors' necks and heads.
+
+use anyhow::Result;
+use candle_core::Tensor;
+use univip_core::nn::ops::{self, Map};
+use univip_core::nn::{BatchNorm, Init, Mode, Scope};
+
+/// A convolution that keeps the size at stride 1, with a bias.
+pub struct Convolution {
+    weight: Tensor,
+    bias: Tensor,
+    stride: usize,
+}
+
+impl Convolution {
+    /// From `inputs` to `outputs` channels; the bias starts at 0.
+    pub fn new(inputs: usize, outputs: usize, kernel: usize, init: Init, scope: &Scope) -> Result<Self> {
+        Self::with_bias(inputs, outputs, kernel, (init, 0.0), scope)
+    }
+
+    /// Its bias starts at a value.
+    pub fn with_bias(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        (init, bias): (Init, f32),
+        scope: &Scope,
+    ) -> Result<Self> {
+        let weight = scope.parameter("weight", (outputs, kernel, kernel, inputs), init)?;
+        Ok(Self { weight, bias: scope.parameter("bias", outputs, Init::Constant(bias))?, stride: 1 })
+    }
+
+    /// It takes every `stride`-th position.
+    #[must_use]
+    pub fn strided(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// `[B, H, W, I]` to `[B, H / stride, W / stride, O]`, sizes rounded up.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.activated(x, false)
+    }
+
+    /// With ReLU.
+    pub fn relu(&self, x: &Tensor) -> Result<Tensor> {
+        self.activated(x, true)
+    }
+
+    fn activated(&self, x: &Tensor, relu: bool) -> Result<Tensor> {
+        let y = ops::conv2d(&Map::of(x)?, &self.weight, self.stride, self.weight.dim(1)? / 2)?;
+        shift(&y, &self.bias, relu)
+    }
+}
+
+/// A convolution with a bias, or with batch norm in its place; torchvision's `Conv2dNormActivation`, whose parts are
+/// named `0` and `1`.
+pub enum Block {
+    /// With a bias.
+    Biased(Convolution),
+    /// With batch norm.
+    Normed(Tensor, BatchNorm),
+}
+
+impl Block {
+    /// From `inputs` to `outputs` channels, with batch norm if `norm`.
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: usize,
+        init: Init,
+        norm: bool,
+        scope: &Scope,
+    ) -> Result<Self> {
+        if !norm {
+            return Ok(Self::Biased(Convolution::new(inputs, outputs, kernel, init, &scope.enter(0))?));
+        }
+        let weight = scope.enter(0).parameter("weight", (outputs, kernel, kernel, inputs), init)?;
+        Ok(Self::Normed(weight, BatchNorm::new(outputs, &scope.enter(1))?))
+    }
+
+    /// Without an activation.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        match self {
+            Self::Biased(convolution) => convolution.forward(x),
+            Self::Normed(weight, norm) => Ok(norm.forward(&convolve(x, weight)?, mode)?.tensor()?),
+        }
+    }
+
+    /// With ReLU.
+    pub fn relu(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        match self {
+            Self::Biased(convolution) => convolution.relu(x),
+            Self::Normed(weight, norm) => Ok(norm.relu(&convolve(x, weight)?, mode)?.tensor()?),
+        }
+    }
+}
+
+/// A bias a channel, and ReLU, in one pass. Unlike candle's ReLU this one has no gradient at 0, as in PyTorch.
+fn shift(x: &Map, bias: &Tensor, relu: bool) -> Result<Tensor> {
+    Ok(ops::scale_shift(x, &bias.ones_like()?.detach(), bias, None, relu)?.tensor()?)
+}
+
+fn convolve(x: &Tensor, weight: &Tensor) -> Result<Map> {
+    Ok(ops::conv2d(&Map::of(x)?, weight, 1, weight.dim(1)? / 2)?)
+}
+
+/// Twice as many rows and columns: a transposed convolution of kernel and stride 2, whose outputs do not overlap.
+pub struct Doubling {
+    /// `[2, 2, O, I]`.
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Doubling {
+    /// From `inputs` to `outputs` channels. Initial values are He's in the mode "fan out", by which PyTorch means
+    /// the inputs of a transposed convolution.
+    pub fn new(inputs: usize, outputs: usize, scope: &Scope) -> Result<Self> {
+        let init = Init::Normal { std: (2.0 / (4 * inputs) as f32).sqrt() };
+        Ok(Self {
+            weight: scope.parameter("weight", (2, 2, outputs, inputs), init)?,
+            bias: scope.parameter("bias", outputs, Init::Constant(0.0))?,
+        })
+    }
+
+    /// `[B, H, W, I]` to `[B, 2H, 2W, O]`, with ReLU.
+    pub fn relu(&self, x: &Tensor) -> Result<Tensor> {
+        let (batch, height, width, _) = x.dims4()?;
+        let (_, _, outputs, inputs) = self.weight.dims4()?;
+        let weight = self.weight.reshape((4 * outputs, 1, 1, inputs))?;
+        let blocks = ops::conv2d(&Map::of(x)?, &weight, 1, 0)?.tensor()?;
+        let blocks = blocks.reshape((batch, height, width, 2, 2, outputs))?;
+        let rows = blocks.permute((0, 1, 3, 2, 4, 5))?.contiguous()?;
+        shift(&Map::of(&rows.reshape((batch, 2 * height, 2 * width, outputs))?)?, &self.bias, true)
+    }
+}
+
+/// He's (2015) normal initialisation for ReLU in the mode "fan out".
+pub fn he(outputs: usize, kernel: usize) -> Init {
+    Init::Normal { std: (2.0 / (outputs * kernel * kernel) as f32).sqrt() }
+}
+
+/// Each position repeated so that the map has `[height, width]`: nearest-neighbour upsampling.
+///
+/// A selection of rows and then of columns, whose gradient adds up what was repeated; that of candle's own
+/// upsampling keeps the last one.
+pub fn upsample(map: &Tensor, [height, width]: [usize; 2]) -> Result<Tensor> {
+    let (_, rows, columns, _) = map.dims4()?;
+    let select = |map: &Tensor, axis: usize, from: usize, to: usize| -> Result<Tensor> {
+        if from == to {
+            return Ok(map.clone());
+        }
+        let places: Vec<u32> = (0..to).map(|place| (place * from / to) as u32).collect();
+        Ok(map.index_select(&Tensor::new(places, map.device())?, axis)?)
+    };
+    select(&select(map, 1, rows, height)?, 2, columns, width)
+}

@@ -1,0 +1,188 @@
+//! RetinaNet (Lin et al. 2017, "Focal loss"): every anchor is classified, without proposals or regions.
+
+use crate::anchors::Anchors;
+use crate::box_coding::BoxCoder;
+use crate::boxes::Corners;
+use crate::detections::{Detection, LEAST_SCORE, best};
+use crate::detector::{Detector, Images, Losses};
+use crate::layers::{Block, Convolution};
+use crate::losses::{focal, rows_of};
+use crate::matching::{Match, Matcher};
+use crate::objects::Object;
+use crate::pyramid::Pyramid;
+use crate::sampling::Draws;
+use anyhow::Result;
+use candle_core::Tensor;
+use rayon::prelude::*;
+use univip_core::nn::{Backbone, Init, Mode, Scope};
+
+/// An anchor of an overlap of half with an object stands for it, one of less than 0.4 for nothing.
+const MATCHER: Matcher = Matcher { object_from: 0.5, background_below: 0.4, keep_best: true };
+/// Detections of one class may overlap by so much.
+const MOST_IOU: f32 = 0.5;
+/// The best so many pairs of anchor and class of each map go to suppression.
+const CANDIDATES: usize = 1000;
+/// What every class's probability is at first: most anchors hold nothing.
+const PRIOR: f32 = 0.01;
+
+/// The detector.
+pub struct RetinaNet {
+    body: Backbone,
+    pyramid: Pyramid,
+    classes: Subnet,
+    moves: Subnet,
+    anchors: Anchors,
+    count: usize,
+    norm: bool,
+}
+
+/// Four convolutions and a last one, the same on every map.
+struct Subnet {
+    convolutions: Vec<Block>,
+    last: Convolution,
+}
+
+/// What the network says of each anchor.
+struct Predictions {
+    /// `[B, N, C]`, before the sigmoid.
+    logits: Tensor,
+    /// `[B, N, 4]`.
+    moves: Tensor,
+    /// Map by map.
+    anchors: Vec<Vec<Corners>>,
+}
+
+impl RetinaNet {
+    /// Around a backbone whose parameters are trained with the rest, for `classes` classes and a pyramid of `channels`;
+    /// `norm` as in [`crate::mask_rcnn::Design`]. Parameters are named as torchvision's `RetinaNet` names them.
+    pub fn new(body: Backbone, classes: usize, channels: usize, norm: bool, scope: &Scope) -> Result<Self> {
+        let inputs = [2, 1, 0].map(|before_last| body.feature_size() >> before_last);
+        let size = |map: i32, third: i32| (2f32.powi(5 + map) * 2f32.powf(third as f32 / 3.0)).floor();
+        let sizes: Vec<Vec<f32>> = (0..5).map(|map| (0..3).map(|third| size(map, third)).collect()).collect();
+        let anchors = Anchors::new(&sizes, &[0.5, 1.0, 2.0]);
+        let each = anchors.per_position();
+        let head = scope.enter("head");
+        let prior = -((1.0 - PRIOR) / PRIOR).ln();
+        let class_scope = head.enter("classification_head");
+        let move_scope = head.enter("regression_head");
+        Ok(Self {
+            pyramid: Pyramid::with_strided_top(&inputs, channels, norm, &scope.enter("fpn"))?,
+            classes: Subnet::new(channels, (each * classes, prior), norm, ("cls_logits", &class_scope))?,
+            moves: Subnet::new(channels, (each * 4, 0.0), norm, ("bbox_reg", &move_scope))?,
+            anchors,
+            count: classes,
+            norm,
+            body,
+        })
+    }
+
+    fn predict(&self, images: &Images, mode: Mode) -> Result<Predictions> {
+        let stages = self.body.stages(&images.pixels, if self.norm { mode } else { Mode::Eval })?;
+        let maps = self.pyramid.forward(&stages[1..], mode)?;
+        let (mut logits, mut moves, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
+        for map in &maps {
+            let (batch, height, width, _) = map.dims4()?;
+            logits.push(self.classes.forward(map, mode)?.reshape((batch, (), self.count))?);
+            moves.push(self.moves.forward(map, mode)?.reshape((batch, (), 4))?);
+            sizes.push([height, width]);
+        }
+        let anchors = self.anchors.of_maps(&sizes, images.input()?);
+        Ok(Predictions { logits: Tensor::cat(&logits, 1)?, moves: Tensor::cat(&moves, 1)?, anchors })
+    }
+}
+
+impl Subnet {
+    fn new(
+        channels: usize,
+        (outputs, bias): (usize, f32),
+        norm: bool,
+        (last, scope): (&str, &Scope),
+    ) -> Result<Self> {
+        let init = Init::Normal { std: 0.01 };
+        let block = |index| Block::new(channels, channels, 3, init, norm, &scope.enter("conv").enter(index));
+        Ok(Self {
+            convolutions: (0..4).map(block).collect::<Result<_>>()?,
+            last: Convolution::with_bias(channels, outputs, 3, (init, bias), &scope.enter(last))?,
+        })
+    }
+
+    fn forward(&self, map: &Tensor, mode: Mode) -> Result<Tensor> {
+        let mut x = map.clone();
+        for convolution in &self.convolutions {
+            x = convolution.relu(&x, mode)?;
+        }
+        self.last.forward(&x)
+    }
+}
+
+impl Detector for RetinaNet {
+    fn losses(&self, images: &Images, objects_of: &[Vec<Object>], _draws: &Draws) -> Result<Losses> {
+        let found = self.predict(images, Mode::Train { groups: 1 })?;
+        let anchors: Vec<Corners> = found.anchors.concat();
+        let matches: Vec<Vec<Match>> = (objects_of.par_iter())
+            .map(|objects| {
+                let corners: Vec<Corners> = objects.iter().map(|object| object.corners).collect();
+                MATCHER.matches(&corners, &anchors)
+            })
+            .collect();
+        let rows = objects_of.len() * anchors.len();
+        let (mut targets, mut weights) = (vec![0f32; rows * self.count], vec![0f32; rows]);
+        let (mut fitted, mut wanted, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+        for (image, (objects, matches)) in objects_of.iter().zip(&matches).enumerate() {
+            let positive = matches.iter().filter(|found| matches!(found, Match::Object(_))).count();
+            // Each image weighs the same, however many objects it has.
+            let share = 1.0 / (positive.max(1) * objects_of.len()) as f32;
+            for (index, found) in matches.iter().enumerate() {
+                let row = image * anchors.len() + index;
+                weights[row] = if *found == Match::Ignored { 0.0 } else { share };
+                if let Match::Object(object) = found {
+                    let object = &objects[*object];
+                    targets[row * self.count + object.class] = 1.0;
+                    fitted.push(row as u32);
+                    wanted.push(BoxCoder::PROPOSALS.encode(object.corners, anchors[index]));
+                    shares.push(share);
+                }
+            }
+        }
+        let device = found.logits.device();
+        let targets = Tensor::from_vec(targets, (rows, self.count), device)?;
+        let each = focal(&found.logits.reshape((rows, self.count))?, &targets)?;
+        let shows = each.broadcast_mul(&Tensor::from_vec(weights, (rows, 1), device)?)?.sum_all()?;
+        let fits = match fitted.is_empty() {
+            true => (found.moves.sum_all()? * 0.0)?,
+            false => {
+                let moves = found.moves.reshape((rows, 4))?.index_select(&Tensor::new(fitted, device)?, 0)?;
+                let differences = (moves - rows_of(wanted, device)?)?.abs()?;
+                differences.broadcast_mul(&Tensor::new(shares, device)?.unsqueeze(1)?)?.sum_all()?
+            }
+        };
+        Ok(vec![("classification", shows), ("bbox_regression", fits)])
+    }
+
+    fn detect(&self, images: &Images) -> Result<Vec<Vec<Detection>>> {
+        let found = self.predict(images, Mode::Eval)?;
+        let scores = candle_nn::ops::sigmoid(&found.logits)?.to_vec3::<f32>()?;
+        let moves = found.moves.to_vec3::<f32>()?;
+        let of_image = |((scores, moves), size): ((&Vec<Vec<f32>>, &Vec<Vec<f32>>), &[usize; 2])| {
+            let mut all = Vec::new();
+            let mut first = 0;
+            for anchors in &found.anchors {
+                let mut candidates: Vec<(usize, usize, f32)> = Vec::new();
+                for (index, scores) in scores[first..first + anchors.len()].iter().enumerate() {
+                    let sure = scores.iter().enumerate().filter(|(_, score)| **score > LEAST_SCORE);
+                    candidates.extend(sure.map(|(class, score)| (index, class, *score)));
+                }
+                candidates.sort_by(|one, other| other.2.total_cmp(&one.2));
+                for (index, class, score) in candidates.into_iter().take(CANDIDATES) {
+                    let moves = &moves[first + index];
+                    let moves = [0, 1, 2, 3].map(|axis| moves[axis]);
+                    let corners = BoxCoder::PROPOSALS.decode(moves, anchors[index]).clipped(*size);
+                    all.push(Detection { corners, class, score, mask: None });
+                }
+                first += anchors.len();
+            }
+            best(all, MOST_IOU)
+        };
+        Ok(scores.par_iter().zip(&moves).zip(&images.sizes).map(of_image).collect())
+    }
+}

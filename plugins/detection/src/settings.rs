@@ -1,0 +1,156 @@
+//! `[evaluator.detection]`
+
+use crate::box_head::BoxHeadKind;
+use crate::protocol::{Protocol, ProtocolName};
+use serde::{Deserialize, Serialize};
+use univip_core::recipe::Invalid;
+
+/// A protocol, and what is to be different from it. Numbers measured with a difference name it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How the detector is trained and measured.
+    pub protocol: ProtocolName,
+    /// The detector.
+    pub architecture: Architecture,
+    /// The box head; the protocol's where none is given, as for all that follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<BoxHeadKind>,
+    /// Optimiser steps; the learning rate falls in proportion.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Images a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// The highest learning rate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// Short sides of training images in pixels, one drawn for each; measured at the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Vec<u32>>,
+    /// The longest side of an image, in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longest: Option<u32>,
+    /// Val images that are measured; 0 is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub val_limit: Option<usize>,
+}
+
+/// The detectors.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Architecture {
+    /// Boxes and masks, on a feature pyramid.
+    #[default]
+    MaskRcnn,
+    /// The same without masks.
+    FasterRcnn,
+    /// Boxes from the backbone's third and fourth stage, without a pyramid.
+    FasterRcnnC4,
+    /// One stage, with the focal loss; published at half of the others' learning rate, which the protocols give.
+    Retinanet,
+}
+
+impl Architecture {
+    /// As recipes and metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::MaskRcnn => "mask-rcnn",
+            Architecture::FasterRcnn => "faster-rcnn",
+            Architecture::FasterRcnnC4 => "faster-rcnn-c4",
+            Architecture::Retinanet => "retinanet",
+        }
+    }
+}
+
+impl Config {
+    /// The protocol with the differences.
+    pub fn protocol(&self) -> Protocol {
+        let mut named = self.protocol.protocol();
+        if self.architecture == Architecture::Retinanet {
+            named.lr /= 2.0;
+        }
+        Protocol {
+            head: self.head.unwrap_or(named.head),
+            steps: self.steps.unwrap_or(named.steps),
+            batch: self.batch.unwrap_or(named.batch),
+            lr: self.lr.unwrap_or(named.lr),
+            side: self.sides.as_ref().and_then(|sides| sides.last().copied()).unwrap_or(named.side),
+            train_sides: self.sides.clone().unwrap_or(named.train_sides),
+            longest: self.longest.unwrap_or(named.longest),
+            val_limit: self.val_limit.unwrap_or(named.val_limit),
+            ..named
+        }
+    }
+
+    /// What numbers measured so are called: `mask-rcnn small`, or `mask-rcnn small, lr = 0.01`.
+    pub fn name(&self) -> String {
+        let mut name = format!("{} {}", self.architecture.name(), self.protocol.name());
+        let different =
+            Self { protocol: ProtocolName::default(), architecture: Architecture::default(), ..self.clone() };
+        if let Ok(serde_json::Value::Object(keys)) = serde_json::to_value(different) {
+            let differences =
+                keys.iter().filter(|(key, _)| !["protocol", "architecture"].contains(&key.as_str()));
+            differences.for_each(|(key, value)| name += &format!(", {key} = {value}").replace('"', ""));
+        }
+        name
+    }
+}
+
+impl univip_core::recipe::Config for Config {
+    fn check(&self) -> Result<(), Invalid> {
+        let refuse = |key, problem: String| Err(Invalid { key, problem });
+        let Protocol { steps, batch, lr, train_sides, longest, .. } = self.protocol();
+        if steps == 0 {
+            return refuse("steps", "0; expected at least 1".into());
+        }
+        if batch == 0 {
+            return refuse("batch", "0; expected at least 1 image".into());
+        }
+        if !(lr > 0.0 && lr.is_finite()) {
+            return refuse("lr", format!("{lr}; expected a number above 0"));
+        }
+        let range = 32..=4096;
+        if train_sides.is_empty() || !train_sides.iter().all(|side| range.contains(side)) {
+            return refuse("sides", format!("{train_sides:?}; expected one or more of 32 to 4096 pixels"));
+        }
+        if !range.contains(&longest) || train_sides.iter().any(|side| *side > longest) {
+            return refuse(
+                "longest",
+                format!("{longest} pixels; expected no less than the sides, and up to 4096"),
+            );
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use univip_core::recipe::Table;
+
+    #[test]
+    fn numbers_are_called_by_protocol_and_differences() {
+        let name = |text: &str| Table::of(text).read::<Config>().unwrap().name();
+        assert_eq!(name(""), "mask-rcnn small");
+        assert_eq!(
+            name("architecture = \"faster-rcnn\"\nprotocol = \"coco-2x\"\nhead = \"2fc\"\nlr = 0.01"),
+            "faster-rcnn coco-2x, head = 2fc, lr = 0.01"
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_key() {
+        for (text, problem) in [
+            ("steps = 0", "`table.steps`: 0; expected at least 1"),
+            ("batch = 0", "`table.batch`: 0; expected at least 1 image"),
+            ("lr = -1.0", "`table.lr`: -1; expected a number above 0"),
+            ("sides = []", "`table.sides`: []; expected one or more"),
+            ("sides = [96, 512]", "`table.longest`: 256 pixels; expected no less than the sides"),
+            ("protocol = \"coco-3x\"", "coco-2x"),
+        ] {
+            let error = Table::of(text).read::<Config>().unwrap_err().to_string();
+            assert!(error.contains(problem), "{text}: {error}");
+        }
+    }
+}

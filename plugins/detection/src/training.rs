@@ -1,0 +1,108 @@
+//! Trains a detector on a dataset.
+
+use crate::detector::Detector;
+use crate::inputs::{Input, Inputs, batch};
+use crate::protocol::{MOMENTUM, Protocol, WEIGHT_DECAY};
+use crate::sampling::Draws;
+use anyhow::{Result, bail, ensure};
+use candle_core::Device;
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+use univip_core::nn::Parameters;
+use univip_core::optim::{Gradients, Optimizer};
+use univip_core::recipe::{OptimizerKind, OptimizerSettings};
+use univip_core::seed::stream;
+
+/// Trains every parameter by SGD. `progress` hears of each step.
+///
+/// # Errors
+/// When no image has an object to learn from, or a loss is not finite.
+pub fn train(
+    detector: &dyn Detector,
+    parameters: &Parameters,
+    protocol: &Protocol,
+    inputs: &Inputs<'_>,
+    seed: u64,
+    device: &Device,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
+    let settings = OptimizerSettings {
+        kind: OptimizerKind::Sgd,
+        momentum: MOMENTUM,
+        weight_decay: WEIGHT_DECAY,
+        decay_bias_and_norm: true,
+        ..OptimizerSettings::default()
+    };
+    let mut optimizer = Optimizer::new(&settings, parameters)?;
+    let mut order = Order::new(inputs, &protocol.train_sides, seed);
+    for step in 0..protocol.steps {
+        let mut drawn = order.next(protocol.batch)?;
+        let images = batch(&drawn, device)?;
+        let objects: Vec<_> = drawn.iter_mut().map(|input| std::mem::take(&mut input.objects)).collect();
+        let losses = detector.losses(&images, &objects, &Draws { seed, step })?;
+        for (name, loss) in &losses {
+            let value = loss.to_scalar::<f32>()?;
+            ensure!(
+                value.is_finite(),
+                "{name} is {value} at step {step} of the detector's training: lower evaluator.detection.lr"
+            );
+        }
+        let mut losses = losses.into_iter().map(|(_, loss)| loss);
+        let Some(first) = losses.next() else { bail!("a detector without losses cannot be trained") };
+        let total = losses.try_fold(first, |sum, loss| sum + loss)?;
+        let gradients = Gradients::of(&mut total.backward()?, parameters);
+        optimizer.step(&gradients, protocol.lr_at(step))?;
+        progress(step + 1);
+    }
+    Ok(())
+}
+
+/// The images of a run, epoch after epoch in new orders.
+struct Order<'a> {
+    inputs: &'a Inputs<'a>,
+    sides: &'a [u32],
+    seed: u64,
+    epoch: u64,
+    /// What is left of the epoch, the next one last.
+    left: Vec<usize>,
+    /// Images tried since the last one that could be learnt from.
+    fruitless: usize,
+}
+
+impl<'a> Order<'a> {
+    fn new(inputs: &'a Inputs<'a>, sides: &'a [u32], seed: u64) -> Self {
+        Self { inputs, sides, seed, epoch: 0, left: Vec::new(), fruitless: 0 }
+    }
+
+    /// The next `count` images that have an object to learn from.
+    fn next(&mut self, count: usize) -> Result<Vec<Input>> {
+        let mut found = Vec::with_capacity(count);
+        while found.len() < count {
+            let chosen: Vec<(u64, usize)> = (found.len()..count).map(|_| self.index()).collect();
+            let draw = |(epoch, index): (u64, usize)| {
+                let mut stream = stream(self.seed, "detection image", &[epoch, index as u64]);
+                self.inputs.training(index, self.sides, &mut stream)
+            };
+            let drawn: Vec<Option<Input>> = chosen.into_par_iter().map(draw).collect::<Result<_>>()?;
+            self.fruitless = if drawn.iter().any(Option::is_some) { 0 } else { self.fruitless + drawn.len() };
+            found.extend(drawn.into_iter().flatten());
+            let total = self.inputs.dataset.len();
+            ensure!(
+                self.fruitless < 2 * total,
+                "none of the {total} images to learn detection from has an annotated object{}: set data.use to a \
+                 dataset with annotations, or leave `detection` out of evaluators.use",
+                if self.inputs.masks { " with a mask" } else { "" }
+            );
+        }
+        Ok(found)
+    }
+
+    fn index(&mut self) -> (u64, usize) {
+        if self.left.is_empty() {
+            self.left = (0..self.inputs.dataset.len()).collect();
+            self.left.shuffle(&mut stream(self.seed, "detection order", &[self.epoch]));
+            self.epoch += 1;
+        }
+        (self.epoch, self.left.pop().unwrap_or_default())
+    }
+}

@@ -1,0 +1,216 @@
+//! The evaluator as a whole, on drawn rectangles.
+
+use anyhow::{Result, bail};
+use candle_core::{Device, Tensor};
+use image::{Rgb, RgbImage};
+use rand::Rng;
+use std::collections::BTreeMap;
+use univip_core::augment::Renderer;
+use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
+use univip_core::geometry::{BoundingBox, Size};
+use univip_core::metrics::rle::Rle;
+use univip_core::nn::Parameters;
+use univip_core::recipe::{AugmentSettings, BackboneKind, NetworkSettings, Table};
+use univip_core::registry::EvaluatorPlugin;
+use univip_core::seed::stream;
+use univip_detection::DetectionEvaluator;
+
+const SIZE: Size = Size { width: 96, height: 64 };
+
+/// Images of one bright rectangle each, the class by its colour.
+struct Rectangles {
+    split: Split,
+    len: usize,
+    annotated: bool,
+    masked: bool,
+    classes: Vec<String>,
+}
+
+impl Rectangles {
+    fn new(split: Split, len: usize) -> Self {
+        let classes = vec!["red".into(), "green".into()];
+        Self { split, len, annotated: true, masked: true, classes }
+    }
+
+    fn object(&self, index: usize) -> (BoundingBox, usize) {
+        let mut stream = stream(0, "rectangles", &[self.split as u64, index as u64]);
+        let (width, height) = (stream.random_range(24..48_u32), stream.random_range(24..48_u32));
+        let x = stream.random_range(0..=SIZE.width - width);
+        let y = stream.random_range(0..=SIZE.height - height);
+        (BoundingBox::new(x, y, width, height), index % 2)
+    }
+}
+
+impl Dataset for Rectangles {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn id(&self, index: usize) -> String {
+        format!("rectangle-{index}")
+    }
+
+    fn image(&self, index: usize) -> Result<RgbImage> {
+        let (bounds, class) = self.object(index);
+        let mut image = RgbImage::from_pixel(SIZE.width, SIZE.height, Rgb([20, 20, 40]));
+        for y in bounds.y..bounds.bottom() {
+            for x in bounds.x..bounds.right() {
+                image.put_pixel(x, y, if class == 0 { Rgb([230, 40, 40]) } else { Rgb([40, 230, 40]) });
+            }
+        }
+        Ok(image)
+    }
+
+    fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
+        let (bounding_box, class) = self.object(index);
+        Ok(if self.annotated { vec![Annotation { bounding_box, class, crowd: false }] } else { Vec::new() })
+    }
+
+    fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
+        let mask = |annotation: Annotation| match self.masked {
+            true => Rle::draw(SIZE, annotation.bounding_box, |_, _| true).map(Some),
+            false => Ok(None),
+        };
+        self.annotations(index)?.into_iter().map(mask).collect()
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn digest(&self) -> String {
+        self.split.name().into()
+    }
+}
+
+/// A narrow backbone and its tensors.
+fn backbone() -> Result<(FrozenBackbone, Parameters)> {
+    let parameters = Parameters::new(3, &Device::Cpu);
+    let settings =
+        NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
+    Ok((FrozenBackbone::new(&settings, &parameters.frozen())?, parameters))
+}
+
+fn evaluate(settings: &str, change: impl Fn(&mut Rectangles)) -> Result<(Vec<Metric>, Vec<String>)> {
+    let (backbone, _) = backbone()?;
+    evaluate_from(&backbone, settings, change)
+}
+
+fn evaluate_from(
+    backbone: &FrozenBackbone,
+    settings: &str,
+    change: impl Fn(&mut Rectangles),
+) -> Result<(Vec<Metric>, Vec<String>)> {
+    let evaluator = DetectionEvaluator::build(Table::of(settings).read()?)?;
+    let renderer = Renderer::new(&AugmentSettings::default());
+    let scenes = |split| -> Result<Box<dyn Dataset>> {
+        let mut dataset = Rectangles::new(split, if split == Split::Train { 64 } else { 10 });
+        change(&mut dataset);
+        Ok(Box::new(dataset))
+    };
+    let probe = Rectangles::new(Split::Val, 0);
+    let mut tasks = Vec::new();
+    let mut progress = |done: u64, total: u64, task: &str| tasks.push(format!("{task} {done}/{total}"));
+    let context = EvaluationContext {
+        backbone,
+        train: &probe,
+        val: &probe,
+        scenes: &scenes,
+        renderer: &renderer,
+        seed: 1,
+        image_size: 64,
+        progress: &mut progress,
+    };
+    let metrics = evaluator.evaluate(context)?;
+    Ok((metrics, tasks))
+}
+
+fn value(metrics: &[Metric], name: &str) -> f64 {
+    metrics
+        .iter()
+        .find(|metric| metric.name == name)
+        .map(|metric| metric.value)
+        .unwrap_or_else(|| panic!("{name}"))
+}
+
+const QUICK: &str = "steps = 2\nbatch = 2\nsides = [64]\n";
+
+#[test]
+fn the_backbone_is_the_same_to_the_bit_afterwards() -> Result<()> {
+    let (backbone, parameters) = backbone()?;
+    let bits = |parameters: &Parameters| -> Result<BTreeMap<String, Vec<u32>>> {
+        let bits = |(name, tensor): (String, Tensor)| -> Result<_> {
+            let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+            Ok((name, values.into_iter().map(f32::to_bits).collect()))
+        };
+        parameters.tensors().into_iter().map(bits).collect()
+    };
+    let before = bits(&parameters)?;
+    evaluate_from(&backbone, QUICK, |_| {})?;
+    assert!(before == bits(&parameters)?);
+    Ok(())
+}
+
+#[test]
+fn numbers_say_how_and_on_what_they_were_measured() -> Result<()> {
+    let (metrics, tasks) = evaluate(QUICK, |_| {})?;
+    for name in ["bbox_ap", "bbox_ap50", "bbox_ap75", "mask_ap", "mask_ap50", "mask_ap75"] {
+        assert!((0.0..=100.0).contains(&value(&metrics, name)), "{name}");
+    }
+    assert!(metrics.iter().all(|metric| metric.split == "train-val" && metric.images == 10));
+    assert!(
+        metrics.iter().all(|metric| metric.protocol == "mask-rcnn small, batch = 2, sides = [64], steps = 2")
+    );
+    assert_eq!(tasks[..2], ["detection: train 1/2", "detection: train 2/2"]);
+    assert_eq!(tasks.last().map(String::as_str), Some("detection: val 10/10"));
+    Ok(())
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits() -> Result<()> {
+    let once = || evaluate("steps = 6\nbatch = 2\nsides = [64]\n", |_| {});
+    assert_eq!(once()?.0, once()?.0);
+    Ok(())
+}
+
+#[test]
+fn a_detector_learns_to_find_rectangles() -> Result<()> {
+    let settings = "steps = 80\nbatch = 4\nsides = [64]\nlr = 0.02\n";
+    let (metrics, _) = evaluate(settings, |_| {})?;
+    let (boxes, masks) = (value(&metrics, "bbox_ap50"), value(&metrics, "mask_ap50"));
+    assert!(boxes > 50.0 && masks > 50.0, "AP50 {boxes} of boxes, {masks} of masks");
+    Ok(())
+}
+
+#[test]
+fn every_architecture_trains_and_measures() -> Result<()> {
+    for (architecture, masks) in
+        [("mask-rcnn", true), ("faster-rcnn", false), ("faster-rcnn-c4", false), ("retinanet", false)]
+    {
+        let (metrics, _) = evaluate(&format!("architecture = \"{architecture}\"\n{QUICK}"), |_| {})?;
+        assert!(metrics.iter().all(|metric| metric.protocol.starts_with(architecture)));
+        assert!(metrics.iter().any(|metric| metric.name == "bbox_ap"), "{architecture}");
+        assert_eq!(metrics.iter().any(|metric| metric.name == "mask_ap"), masks, "{architecture}");
+    }
+    Ok(())
+}
+
+#[test]
+fn data_that_cannot_be_learnt_from_is_refused() -> Result<()> {
+    let refused = |change: fn(&mut Rectangles), problem: &str| -> Result<()> {
+        let Err(error) = evaluate(QUICK, change) else { bail!("expected: {problem}") };
+        assert!(format!("{error:#}").contains(problem), "{error:#}");
+        Ok(())
+    };
+    refused(|data| data.classes.clear(), "found 0 and 0: set data.use to a dataset with annotations")?;
+    refused(
+        |data| data.annotated = false,
+        "none of the 64 images to learn detection from has an annotated object",
+    )?;
+    refused(|data| data.masked = false, "an annotated object with a mask: set data.use")?;
+    refused(
+        |data| data.annotated = data.split == Split::Train,
+        "none of the 10 images to measure detection on has an annotated object",
+    )
+}

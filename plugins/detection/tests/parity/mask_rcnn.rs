@@ -1,0 +1,74 @@
+//! Mask R-CNN and Faster R-CNN: losses, gradients, proposals and detections.
+
+use crate::detectors::{body, check_detections, check_losses, images, losses, theirs};
+use crate::{assert_close, fixture, flat, formula, values};
+use candle_core::Device;
+use univip_core::nn::Parameters;
+use univip_detection::box_head::BoxHeadKind;
+use univip_detection::detector::Detector;
+use univip_detection::mask_rcnn::{Design, MaskRcnn};
+use univip_detection::proposals::ProposalLimits;
+
+fn design(norm: bool) -> Design {
+    Design {
+        classes: 3,
+        channels: 8,
+        head: if norm { BoxHeadKind::FourConvolutions } else { BoxHeadKind::TwoLinear },
+        hidden: 12,
+        masks: Some(6),
+        norm,
+        proposals: [ProposalLimits { before: 200, after: 60 }, ProposalLimits { before: 100, after: 40 }],
+        sampled_anchors: 100_000,
+        sampled_regions: 100_000,
+    }
+}
+
+fn detector(design: Design) -> (Parameters, MaskRcnn) {
+    let parameters = Parameters::new(0, &Device::Cpu);
+    let scope = parameters.trainable();
+    let detector = MaskRcnn::new(body(&scope), design, &scope).unwrap();
+    let factor = |name: &str| match name {
+        "rpn.head.cls_logits.weight" => 3.0,
+        "roi_heads.box_predictor.cls_score.weight" => 4.0,
+        _ => 1.0,
+    };
+    formula::load(&parameters, theirs, factor);
+    (parameters, detector)
+}
+
+const FIXTURES: [(bool, &str); 2] = [(false, "mask_rcnn_plain"), (true, "mask_rcnn_norm")];
+
+#[test]
+fn losses_and_gradients_agree_with_torchvision() {
+    for (norm, name) in FIXTURES {
+        let (parameters, detector) = detector(design(norm));
+        check_losses(&detector, &parameters, &fixture(name), theirs);
+    }
+}
+
+#[test]
+fn proposals_and_detections_agree_with_torchvision() {
+    for (norm, name) in FIXTURES {
+        let (_, detector) = detector(design(norm));
+        let expected = fixture(name);
+        for (image, proposals) in detector.proposals(&images()).unwrap().iter().enumerate() {
+            let what = format!("{name} proposals of image {image}");
+            assert_close(&flat(proposals), &values(&expected[&format!("proposals/{image}")]), &what);
+        }
+        check_detections(&detector, &expected, 1);
+    }
+}
+
+#[test]
+fn faster_rcnn_is_the_same_without_masks() {
+    let (_, detector) = detector(Design { masks: None, ..design(false) });
+    let expected = fixture("mask_rcnn_plain");
+    let losses = losses(&detector, &expected);
+    assert_eq!(losses.len(), 4);
+    for (name, loss) in losses {
+        assert_close(&values(&loss), &values(&expected[&format!("loss/{name}")]), name);
+    }
+    let found = detector.detect(&images()).unwrap().concat();
+    assert!(found.iter().all(|one| one.mask.is_none()));
+    check_detections(&detector, &expected, 1);
+}

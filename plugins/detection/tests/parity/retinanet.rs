@@ -1,0 +1,19 @@
+//! RetinaNet: losses, gradients and detections.
+
+use crate::detectors::{body, check_detections, check_losses, theirs};
+use crate::{fixture, formula};
+use candle_core::Device;
+use univip_core::nn::Parameters;
+use univip_detection::retinanet::RetinaNet;
+
+#[test]
+fn retinanet_agrees_with_torchvision() {
+    let parameters = Parameters::new(0, &Device::Cpu);
+    let scope = parameters.trainable();
+    let detector = RetinaNet::new(body(&scope), 3, 8, false, &scope).unwrap();
+    let factor = |name: &str| if name.ends_with("cls_logits.weight") { 3.0 } else { 1.0 };
+    formula::load(&parameters, theirs, factor);
+    let expected = fixture("retinanet");
+    check_losses(&detector, &parameters, &expected, theirs);
+    check_detections(&detector, &expected, 0);
+}
