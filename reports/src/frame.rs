@@ -25,6 +25,8 @@ pub fn rows(section: &Section<'_>) -> Result<DataFrame> {
     };
     let top1 = |row: &RowResult<'_>| Summary::of(row.top1.values().copied());
     let knn = |row: &RowResult<'_>| Summary::of(row.knn.values().copied());
+    let boxes = |row: &RowResult<'_>| Summary::of(row.boxes.values().copied());
+    let masks = |row: &RowResult<'_>| Summary::of(row.masks.values().copied());
     let rank = |row: &RowResult<'_>| Summary::of(row.finished(|run| run.training.last_rank()));
     columns.extend([
         texts("row", &|row| row.label.clone()),
@@ -42,6 +44,10 @@ pub fn rows(section: &Section<'_>) -> Result<DataFrame> {
         floats("paper_difference", &|row| row.paper_difference),
         floats("knn", &|row| Some(knn(row)?.mean)),
         floats("knn_sd", &|row| knn(row)?.deviation),
+        floats("bbox_ap", &|row| Some(boxes(row)?.mean)),
+        floats("bbox_ap_sd", &|row| boxes(row)?.deviation),
+        floats("mask_ap", &|row| Some(masks(row)?.mean)),
+        floats("mask_ap_sd", &|row| masks(row)?.deviation),
         floats("effective_rank", &|row| Some(rank(row)?.mean)),
         floats("effective_rank_sd", &|row| rank(row)?.deviation),
         floats("seconds", &|row| Some(Summary::of(row.finished(Run::seconds))?.mean)),
@@ -73,6 +79,8 @@ pub fn runs(section: &Section<'_>) -> Result<DataFrame> {
         texts("status", pairs.iter().map(|(_, run)| status(run)).collect()),
         series("top1", each(&|row, run| row.top1.get(&run.seed).copied())),
         series("knn", each(&|row, run| row.knn.get(&run.seed).copied())),
+        series("bbox_ap", each(&|row, run| row.boxes.get(&run.seed).copied())),
+        series("mask_ap", each(&|row, run| row.masks.get(&run.seed).copied())),
         series("effective_rank", each(&|_, run| run.training.last_rank())),
         series("proposals_seconds", each(&|_, run| phase(run, "proposals"))),
         series("train_seconds", each(&|_, run| phase(run, "train"))),
@@ -96,7 +104,7 @@ pub fn write_csv(path: &Path, frames: &[DataFrame]) -> Result<()> {
 
 fn shared(section: &Section<'_>, height: usize) -> Vec<Column> {
     let (Plan { table, .. }, setting) = (section.plan, &section.setting);
-    let Setting { scale, data, data_digest, probe_data, linear, knn } = setting;
+    let Setting { scale, data, data_digest, probe_data, linear, knn, detection } = setting;
     let name = |protocol: &Option<Protocol>| protocol.as_ref().map(|protocol| protocol.name.clone());
     let split = |protocol: &Option<Protocol>| protocol.as_ref().map(|protocol| protocol.split.clone());
     let fixed = [
@@ -109,6 +117,8 @@ fn shared(section: &Section<'_>, height: usize) -> Vec<Column> {
         ("split", split(linear)),
         ("knn_protocol", name(knn)),
         ("knn_split", split(knn)),
+        ("detection_protocol", name(detection)),
+        ("detection_split", split(detection)),
     ];
     let column =
         |(name, value): (&str, Option<String>)| Series::new(name.into(), vec![value; height]).into_column();

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The evaluator and the metric that the tables are about.
 const LINEAR: (&str, &str) = ("linear-probe", "top1");
 const KNN: (&str, &str) = ("knn", "top1");
+const BOXES: (&str, &str) = ("detection", "bbox_ap");
+const MASKS: (&str, &str) = ("detection", "mask_ap");
 
 /// One table: a plan's rows under one setting.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub struct Setting {
     pub linear: Option<Protocol>,
     /// How the nearest neighbours were measured, if they were.
     pub knn: Option<Protocol>,
+    /// How detection was measured, if it was.
+    pub detection: Option<Protocol>,
 }
 
 /// How a number was measured.
@@ -71,6 +75,10 @@ pub struct RowResult<'a> {
     pub top1: BTreeMap<u64, f64>,
     /// Nearest-neighbour top-1 of each seed.
     pub knn: BTreeMap<u64, f64>,
+    /// COCO's average precision of boxes (AP^bb) of each seed.
+    pub boxes: BTreeMap<u64, f64>,
+    /// And of masks (AP^mk).
+    pub masks: BTreeMap<u64, f64>,
     /// Top-1 minus the baseline's of the same seed.
     pub difference: Option<Summary>,
     /// The same in the paper.
@@ -111,6 +119,9 @@ impl Setting {
         if let Some(protocol) = &self.knn {
             parts.push(format!("k-NN by {}", protocol.describe()));
         }
+        if let Some(protocol) = &self.detection {
+            parts.push(format!("detection by {}", protocol.describe()));
+        }
         parts.join(" · ")
     }
 
@@ -146,7 +157,8 @@ pub fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
     if settings.is_empty() {
         let (scale, data) = (plan.scale.clone(), plan.data.clone());
         let (data_digest, probe_data) = (String::new(), String::new());
-        settings.insert(Setting { scale, data, data_digest, probe_data, linear: None, knn: None });
+        let (linear, knn, detection) = (None, None, None);
+        settings.insert(Setting { scale, data, data_digest, probe_data, linear, knn, detection });
     }
     settings.into_iter().map(|setting| section(plan, setting, &runs)).collect()
 }
@@ -186,6 +198,7 @@ fn collect<'a>(
     notes: &mut Vec<String>,
 ) -> RowResult<'a> {
     let (mut top1, mut knn, mut here) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    let (mut boxes, mut masks) = (BTreeMap::new(), BTreeMap::new());
     let mut absent = Vec::new();
     let mut finished = 0;
     for &seed in &plan.seeds {
@@ -200,6 +213,8 @@ fn collect<'a>(
             finished += 1;
             top1.extend(value(run, LINEAR, setting.linear.as_ref()).map(|value| (seed, value)));
             knn.extend(value(run, KNN, setting.knn.as_ref()).map(|value| (seed, value)));
+            boxes.extend(value(run, BOXES, setting.detection.as_ref()).map(|value| (seed, value)));
+            masks.extend(value(run, MASKS, setting.detection.as_ref()).map(|value| (seed, value)));
         }
         let unplaced = run.record.is_none();
         if measured || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
@@ -225,6 +240,8 @@ fn collect<'a>(
         baseline: false,
         top1,
         knn,
+        boxes,
+        masks,
         difference: None,
         paper_difference: None,
         state: format!("{finished}/{}", plan.seeds.len()),
@@ -259,6 +276,7 @@ fn value(run: &Run, what: (&'static str, &'static str), protocol: Option<&Protoc
 fn measured_in(run: &Run) -> Vec<Setting> {
     let Some(record) = run.record.as_ref().filter(|_| run.finished()) else { return Vec::new() };
     let knn = measurements(run, KNN).last().map(Protocol::of);
+    let detection = measurements(run, BOXES).last().map(Protocol::of);
     let setting = |linear: &Measurement| Setting {
         scale: record.scale.clone(),
         data: record.data.clone(),
@@ -266,6 +284,7 @@ fn measured_in(run: &Run) -> Vec<Setting> {
         probe_data: record.probe_data.clone(),
         linear: Some(Protocol::of(linear)),
         knn: knn.clone(),
+        detection: detection.clone(),
     };
     measurements(run, LINEAR).map(setting).collect()
 }
@@ -280,6 +299,7 @@ fn unmeasured(run: &Run) -> Option<Setting> {
         probe_data: record.probe_data.clone(),
         linear: None,
         knn: None,
+        detection: None,
     })
 }
 

@@ -4,8 +4,12 @@ use crate::text::{TextColumn, TextTable};
 use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
 
-/// What is said of the column that no evaluator fills yet.
-pub const DETECTION: &str = "mAP: not run. No evaluator here measures detection yet.";
+/// How to read the columns on detection.
+pub const DETECTION: &str = "AP^bb and AP^mk in percent: COCO's average precision of boxes and of masks, of the \
+    detector and the images that the heading names. paper mAP: AP^bb of the paper's Mask R-CNN R50-FPN on COCO.";
+
+/// What stands in a column that no run of a table fills.
+const NOT_RUN: &str = "not run";
 
 /// How to read a table.
 pub const LEGEND: &str = "top-1 and k-NN in percent: mean ± sample standard deviation over n seeds. \
@@ -19,7 +23,10 @@ pub fn table(frame: &DataFrame) -> Result<TextTable> {
     };
     let one = |value: f64| format!("{value:.1}");
     let signed = |value: f64| format!("{:+.1}", value + 0.0);
-    let height = frame.height();
+    let or_not_run = |cells: Vec<String>| match cells.iter().all(|cell| cell == "–") {
+        true => vec![NOT_RUN.into(); cells.len()],
+        false => cells,
+    };
     Ok(TextTable {
         columns: vec![
             column("row", false, 0, texts(frame, "row")?),
@@ -33,9 +40,10 @@ pub fn table(frame: &DataFrame) -> Result<TextTable> {
             column("k-NN", true, 2, spread(frame, "knn", one)?),
             column("rank", true, 5, spread(frame, "effective_rank", one)?),
             column("paper mAP", true, 7, plain("paper_map", &one)?),
-            column("mAP", true, 8, vec!["not run".into(); height]),
-            column("time", true, 9, plain("seconds", &duration)?),
-            column("memory", true, 10, plain("peak_memory_bytes", &bytes)?),
+            column("AP^bb", true, 8, or_not_run(spread(frame, "bbox_ap", one)?)),
+            column("AP^mk", true, 9, or_not_run(spread(frame, "mask_ap", one)?)),
+            column("time", true, 10, plain("seconds", &duration)?),
+            column("memory", true, 11, plain("peak_memory_bytes", &bytes)?),
             column("finished", true, 6, texts(frame, "finished")?),
         ],
     })

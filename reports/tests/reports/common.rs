@@ -52,7 +52,21 @@ pub fn measured(evaluator: &str, protocol: &str, value: Option<f64>) -> Value {
         {"name": "top1", "value": value, "protocol": protocol, "split": "aaaa-bbbb", "images": 2000}})
 }
 
+/// [`measured`] of the evaluator of detection.
+pub fn detected(name: &str, protocol: &str, value: f64) -> Value {
+    let mut line = measured("detection", protocol, Some(value));
+    line["metric"]["name"] = json!(name);
+    line
+}
+
 impl Made {
+    /// With average precisions of boxes and masks.
+    pub fn detecting(mut self, protocol: &str, boxes: f64, masks: f64) -> Self {
+        self.evaluations.push(detected("bbox_ap", protocol, boxes));
+        self.evaluations.push(detected("mask_ap", protocol, masks));
+        self
+    }
+
     pub fn status(mut self, status: &str, error: Option<&str>) -> Self {
         self.record["status"] = json!(status);
         self.record["error"] = json!(error);

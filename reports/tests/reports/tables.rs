@@ -114,6 +114,32 @@ fn numbers_of_different_kinds_are_never_in_one_table() {
 }
 
 #[test]
+fn detection_has_columns_of_its_own() {
+    let runs = Runs::new();
+    runs.plan("table7", json!([row("(a)", "BYOL", &["byol"], 57.3, 39.5, "aaaaaaaaaaaa", true)]));
+    for (seed, boxes, masks) in [(0, 20.0, 10.0), (1, 24.0, 12.0)] {
+        runs.add(run("table7-a", "aaaaaaaaaaaa", seed, 50.0).detecting("mask-rcnn small", boxes, masks));
+    }
+    let text = runs.report(120).unwrap();
+    let frame = csv(&runs, "table7.csv");
+    close(number(&frame, "bbox_ap", 0), 22.0);
+    close(number(&frame, "bbox_ap_sd", 0), 8f64.sqrt());
+    close(number(&frame, "mask_ap", 0), 11.0);
+    assert_eq!(texts(&frame, "detection_protocol"), ["mask-rcnn small"]);
+    close(number(&csv(&runs, "table7-runs.csv"), "mask_ap", 1), 12.0);
+    assert!(text.contains("detection by mask-rcnn small (split aaaa-bbbb, 2000 images)"), "{text}");
+    let page = runs.read("table7.md");
+    assert!(page.contains("| 39.5 | 22.0 ± 2.8 | 11.0 ± 1.4 |"), "{page}");
+    assert!(!page.contains("not run"), "{page}");
+
+    // Another protocol's numbers stand in a table of their own.
+    runs.add(run("table7-a", "aaaaaaaaaaaa", 2, 50.0).detecting("mask-rcnn coco-1x", 40.0, 36.0));
+    runs.report(120).unwrap();
+    let frame = csv(&runs, "table7.csv");
+    assert_eq!(texts(&frame, "detection_protocol"), ["mask-rcnn coco-1x", "mask-rcnn small"]);
+}
+
+#[test]
 fn a_shared_run_is_in_both_rows() {
     let runs = Runs::new();
     runs.plan(
