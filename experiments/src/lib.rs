@@ -7,6 +7,7 @@
 
 mod ablate;
 mod cli;
+mod coco_eval;
 mod device;
 mod estimate;
 mod machine;
@@ -94,6 +95,10 @@ fn command(command: Command) -> Result<u8> {
         Command::Proposals(command) => {
             stop_on_interrupt("stopping after these images; again to leave at once")?;
             proposals::command(command, &registry, &STOP)?;
+            Ok(0)
+        }
+        Command::CocoEval(asked) => {
+            coco_eval::coco_eval(&asked)?;
             Ok(0)
         }
         Command::Plugins => {

@@ -104,6 +104,7 @@ fn phases(
     let dataset = open(job.recipe, registry, "data.use", &settings.data.name, Split::Train)?;
     let dataset = Arc::new(Limited::first(dataset, settings.data.limit));
     record.check_data(&dataset.digest())?;
+    warn_of(&settings.data.name, &*dataset, observers)?;
 
     let proposals = proposals(job, registry, &dataset, observers, stop)?;
     lap(record, "proposals");
@@ -172,6 +173,9 @@ fn evaluate(
         Ok(Limited::drawn(open(recipe, registry, "probe_data.use", name, split)?, limit))
     };
     let (train, val) = (split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?);
+    for dataset in [&train, &val] {
+        warn_of(name, dataset, observers)?;
+    }
     let backbone = engine.networks().frozen_backbone()?;
     let renderer = Renderer::new(&settings.augment);
     let mut failures = Vec::new();
@@ -212,6 +216,14 @@ fn evaluate(
         "{}; the pre-training is kept, run again to repeat the evaluation",
         failures.join("; ")
     );
+    Ok(())
+}
+
+/// Says what of a dataset could not be used.
+fn warn_of(name: &str, dataset: &dyn Dataset, observers: &mut Observers) -> Result<()> {
+    for line in dataset.passed_over().lines() {
+        observers.observe(&Event::Warning { message: format!("{name}: {line}") })?;
+    }
     Ok(())
 }
 

@@ -22,17 +22,25 @@ struct Bench {
     import: &'static str,
 }
 
-const BENCHES: [Bench; 1] = [Bench {
-    name: "proposals",
-    ours: "bench_proposals",
-    peer: "plugins/selective-search/bench/opencv.py",
-    import: "cv2.ximgproc.segmentation",
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "eval",
+        ours: "bench_eval",
+        peer: "core/bench/eval.py",
+        import: "faster_coco_eval, pycocotools",
+    },
+    Bench {
+        name: "proposals",
+        ours: "bench_proposals",
+        peer: "plugins/selective-search/bench/opencv.py",
+        import: "cv2.ximgproc.segmentation",
+    },
+];
 
 /// What is asked of a bench.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure: proposals
+    /// What to measure: eval, proposals
     pub name: String,
     /// How often each side is measured, in turns
     #[arg(long, default_value_t = 3)]
@@ -64,7 +72,7 @@ pub fn bench(options: &Options) -> Result<u8> {
     let images = match &options.images {
         Some(images) => images.clone(),
         None => {
-            let images = options.out.join("images");
+            let images = options.out.join(format!("{}-input", bench.name));
             lines(Command::new(&ours).arg("prepare").arg(&images))?;
             images
         }
