@@ -17,6 +17,7 @@ use univip_core::dataset::Split;
   univip recipe show table7/d --scale small   every resolved value and where it comes from
   univip recipe diff table7/d table7/e        what two rows differ in
   univip proposals build --data coco=DIR      the boxes of all of COCO, made once
+  univip coco-eval --help                     COCO's twelve numbers of a file of detections
   univip plugins                              what can be named in a recipe
 
 Exit codes: 0 done, 1 a row failed, 2 a command or recipe that cannot be used, 130 interrupted.")]
@@ -52,6 +53,15 @@ A finished run is reused, an interrupted one goes on; rows with the same recipe 
     /// Make, bring in, take out or look at stored boxes
     #[command(subcommand)]
     Proposals(ProposalsCommand),
+    /// Measure a file of detections as COCO does: average precision and recall, the numbers of pycocotools
+    #[command(after_help = "Examples:
+  univip coco-eval --annotations instances_val2017.json --detections detections.json
+  univip coco-eval --annotations instances_val2017.json --detections masks.json --type segm --per-class
+  univip coco-eval --annotations instances_val2017.json --detections detections.json --json numbers.json
+
+Reads COCO's results: [{\"image_id\", \"category_id\", \"score\", \"bbox\": [x, y, width, height] or \"segmentation\"}, ...].
+Numbers are from 0 to 1, and -1 where there is nothing to measure. What cannot be used is counted on standard error.")]
+    CocoEval(CocoEval),
     /// List what can be named in a recipe: kind, name, crate, version, what it is
     Plugins,
 }
@@ -195,6 +205,35 @@ Reads {\"139\": [[x, y, width, height], ...], ...}, by image id or file name, an
         #[command(flatten)]
         store: StoreChoice,
     },
+}
+
+/// `univip coco-eval`
+#[derive(Args)]
+pub struct CocoEval {
+    /// What is annotated: a COCO annotation file
+    #[arg(long, value_name = "FILE")]
+    pub annotations: PathBuf,
+    /// What was found: a COCO results file
+    #[arg(long, value_name = "FILE")]
+    pub detections: PathBuf,
+    /// What is compared: boxes or masks
+    #[arg(long, value_enum, default_value_t = IouChoice::Bbox)]
+    pub r#type: IouChoice,
+    /// Also print a table with a line for each class
+    #[arg(long)]
+    pub per_class: bool,
+    /// Also write every number, with all digits
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What intersection over union is taken of, by COCO's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IouChoice {
+    /// Boxes
+    Bbox,
+    /// Masks
+    Segm,
 }
 
 /// Which store.

@@ -7,6 +7,7 @@
 
 mod ablate;
 mod cli;
+mod coco_eval;
 mod device;
 mod estimate;
 mod evaluate;
@@ -106,6 +107,10 @@ fn command(command: Command) -> Result<u8> {
         }
         Command::Export(asked) => {
             export::export(&asked)?;
+            Ok(0)
+        }
+        Command::CocoEval(asked) => {
+            coco_eval::coco_eval(&asked)?;
             Ok(0)
         }
         Command::Plugins => {

@@ -56,7 +56,7 @@ impl<'a> Probe<'a> {
             return Ok(measured);
         }
         let Self { recipe, registry, seed, .. } = *self;
-        let [train, val] = self.data()?;
+        let [train, val] = self.data(observer)?;
         let renderer = Renderer::new(&recipe.settings.augment);
         let scenes = |split| run::open(recipe, registry, "data.use", &recipe.settings.data.name, split);
         for name in names {
@@ -91,14 +91,17 @@ impl<'a> Probe<'a> {
         Ok(measured)
     }
 
-    fn data(&mut self) -> Result<&[Limited; 2]> {
+    /// Train and val; what of them cannot be used is said when they are opened.
+    fn data(&mut self, observer: &mut dyn Observer) -> Result<&[Limited; 2]> {
         if self.data.is_none() {
             let ProbeDataChoice { name, train_limit, val_limit, .. } = &self.recipe.settings.probe_data;
             let split = |split, limit: usize| -> Result<Limited> {
                 let whole = run::open(self.recipe, self.registry, "probe_data.use", name, split)?;
                 Ok(Limited::drawn(whole, limit))
             };
-            self.data = Some([split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?]);
+            let data = [split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?];
+            data.iter().try_for_each(|dataset| run::warn_of(name, dataset, observer))?;
+            self.data = Some(data);
         }
         self.data.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))
     }

@@ -105,6 +105,7 @@ fn phases(
     let dataset = open(job.recipe, registry, "data.use", &settings.data.name, Split::Train)?;
     let dataset = Arc::new(Limited::first(dataset, settings.data.limit));
     record.check_data(&dataset.digest())?;
+    warn_of(&settings.data.name, &*dataset, observers)?;
 
     let proposals = proposals(job, registry, &dataset, observers, stop)?;
     lap(record, "proposals");
@@ -208,6 +209,14 @@ fn evaluate_during(
     measured.failures.into_iter().try_for_each(|failure| {
         observer.observe(&Event::Warning { message: format!("after epoch {epoch}: {failure}") })
     })
+}
+
+/// Says what of a dataset could not be used.
+pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -> Result<()> {
+    for line in dataset.passed_over().lines() {
+        observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
+    }
+    Ok(())
 }
 
 /// Opens a split of the dataset that the recipe names at `key`.

@@ -22,7 +22,13 @@ struct Bench {
     import: &'static str,
 }
 
-const BENCHES: [Bench; 3] = [
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "eval",
+        ours: "bench_eval",
+        peer: "core/bench/eval.py",
+        import: "faster_coco_eval, pycocotools",
+    },
     Bench {
         name: "proposals",
         ours: "bench_proposals",
@@ -46,7 +52,7 @@ const BENCHES: [Bench; 3] = [
 /// What is asked of a bench.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure: proposals, step, data
+    /// What to measure: eval, proposals, step, data
     pub name: String,
     /// How often each side is measured, in turns
     #[arg(long, default_value_t = 3)]
@@ -78,7 +84,7 @@ pub fn bench(options: &Options) -> Result<u8> {
     let images = match &options.images {
         Some(images) => images.clone(),
         None => {
-            let images = options.out.join(format!("{}-images", bench.name));
+            let images = options.out.join(format!("{}-input", bench.name));
             lines(Command::new(&ours).arg("prepare").arg(&images))?;
             images
         }

@@ -8,7 +8,7 @@
 //! let truth = [GroundTruth::of_box(1, 0, cat)];
 //! let found = [Detection { image: 1, class: 0, bounding_box: cat, score: 0.9, mask: None }];
 //! let result = evaluate(&truth, &found, IouType::BoundingBox, 1, &Parameters::default())?;
-//! assert_eq!((result.summary.ap, result.summary.ap_small), (1.0, -1.0));
+//! assert!(result.summary.ap > 1.0 - 1e-9 && result.summary.ap_small == -1.0);
 //! # anyhow::Ok(())
 //! ```
 
