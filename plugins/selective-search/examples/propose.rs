@@ -1,23 +1,32 @@
-//! Proposes boxes for images, to look at and to time: `propose fast|quality IMAGE...`.
+//! Proposes boxes for images, to look at and to time: `propose fast|quality [--seed N] IMAGE...`.
 //!
 //! Prints a line `image milliseconds boxes` for each image, then the boxes, one `x y width height` a line.
-//! `RAYON_NUM_THREADS=1` times one core.
+//! `RAYON_NUM_THREADS=1` times one core; a seed ranks boxes as OpenCV does.
 
+use anyhow::{Context, bail};
 use std::time::Instant;
 use univip_selective_search::{Parameters, selective_search};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, images @ ..] = arguments.as_slice() else {
-        anyhow::bail!("usage: propose fast|quality IMAGE...")
+    let [mode, rest @ ..] = arguments.as_slice() else {
+        bail!("usage: propose fast|quality [--seed N] IMAGE...")
     };
-    let parameters = match mode.as_str() {
+    let mut parameters = match mode.as_str() {
         "fast" => Parameters::fast(),
         "quality" => Parameters::quality(),
-        other => anyhow::bail!("unknown mode `{other}`: expected fast or quality"),
+        other => bail!("unknown mode `{other}`: expected fast or quality"),
+    };
+    let images = match rest {
+        [flag, seed, images @ ..] if flag == "--seed" => {
+            parameters.seed =
+                Some(seed.parse().with_context(|| format!("--seed {seed}: expected a number"))?);
+            images
+        }
+        images => images,
     };
     for path in images {
-        let image = image::open(path)?.to_rgb8();
+        let image = image::open(path).with_context(|| format!("reading {path}"))?.to_rgb8();
         let start = Instant::now();
         let boxes = selective_search(&image, &parameters);
         println!("{path} {:.1} {}", start.elapsed().as_secs_f64() * 1000.0, boxes.len());

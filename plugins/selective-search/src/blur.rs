@@ -1,23 +1,17 @@
 //! Gaussian smoothing, as OpenCV's `GaussianBlur` does it on floats with a kernel size of its choice.
 
+use crate::vectors::vectorised;
+
 /// Smooths one 8-bit channel; the border mirrors without repeating the edge pixel.
 ///
 /// Every product is added with a single rounding, as OpenCV's is on processors that can, so that no edge of the
 /// pixel graph changes places with another.
 pub fn gaussian(channel: &[u8], width: usize, height: usize, sigma: f32) -> Vec<f32> {
-    #[cfg(target_arch = "x86_64")]
-    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has both features.
-        return unsafe { with_fused_instructions(channel, width, height, sigma) };
-    }
-    convolve(channel, width, height, sigma)
-}
-
-/// The same numbers as [`convolve`], where `mul_add` is an instruction and not a call.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn with_fused_instructions(channel: &[u8], width: usize, height: usize, sigma: f32) -> Vec<f32> {
-    convolve(channel, width, height, sigma)
+    // Where `mul_add` is an instruction and not a call.
+    vectorised(
+        #[inline(always)]
+        || convolve(channel, width, height, sigma),
+    )
 }
 
 #[inline(always)]

@@ -2,7 +2,7 @@
 
 use crate::colour::Planes;
 use crate::segmentation::Segmentation;
-use crate::texture::{BINS, CODES, Texture};
+use crate::texture::{BINS, CODES, LINES, Texture};
 
 const COLOUR_BINS: usize = 25;
 
@@ -14,45 +14,70 @@ pub struct Histograms {
 }
 
 impl Histograms {
-    /// 25 bins a channel.
-    pub fn colour(planes: &Planes, segmentation: &Segmentation, sizes: &[u32]) -> Self {
-        let bins: [usize; 256] = std::array::from_fn(|value| value * COLOUR_BINS / 256);
-        let length = planes.channels.len() * COLOUR_BINS;
-        let mut counts = vec![0u32; segmentation.count * length];
-        for (channel, offset) in planes.channels.iter().zip((0..).step_by(COLOUR_BINS)) {
-            for (&label, &value) in segmentation.labels.iter().zip(channel) {
-                counts[label as usize * length + offset + bins[usize::from(value)]] += 1;
-            }
+    /// Those of colour, 25 bins a channel, and those of texture, 10 bins for each of 8 directions a channel.
+    pub fn of(planes: &Planes, texture: &Texture, segmentation: &Segmentation, sizes: &[u32]) -> [Self; 2] {
+        match planes.channels.len() {
+            1 => Self::of_channels::<1>(planes, texture, segmentation, sizes),
+            _ => Self::of_channels::<3>(planes, texture, segmentation, sizes),
         }
-        Self::normalised(&counts, length, sizes, planes.channels.len())
     }
 
-    /// 10 bins for each of 8 directions a channel.
-    pub fn texture(texture: &Texture, segmentation: &Segmentation, sizes: &[u32]) -> Self {
-        let lines = texture.not_falling.len();
-        let length = lines * CODES;
-        let mut coded = vec![0u32; segmentation.count * length];
-        for (&label, codes) in segmentation.labels.iter().zip(texture.codes.chunks_exact(lines)) {
-            let histogram = &mut coded[label as usize * length..][..length];
-            for (bins, &code) in histogram.chunks_exact_mut(CODES).zip(codes) {
-                bins[usize::from(code)] += 1;
+    fn of_channels<const CHANNELS: usize>(
+        planes: &Planes,
+        texture: &Texture,
+        segmentation: &Segmentation,
+        sizes: &[u32],
+    ) -> [Self; 2] {
+        // 256 places where 240 and 75 are used: no byte is outside.
+        let mut textures = vec![[0u32; 256]; segmentation.count];
+        let mut colours = vec![[[0u32; 256 / 4]; CHANNELS]; segmentation.count];
+        let channels: [&[u8]; CHANNELS] = std::array::from_fn(|channel| &planes.channels[channel][..]);
+        let mut start = 0;
+        for run in segmentation.labels.chunk_by(|one, next| one == next) {
+            let (texture_counts, colour_counts) =
+                (&mut textures[run[0] as usize], &mut colours[run[0] as usize]);
+            let pixels = start..start + run.len();
+            for codes in &texture.codes[pixels.clone()] {
+                for line in codes {
+                    for &code in &line[..CHANNELS] {
+                        texture_counts[usize::from(code)] += 1;
+                    }
+                }
+            }
+            for (counts, channel) in colour_counts.iter_mut().zip(channels) {
+                for &value in &channel[pixels.clone()] {
+                    counts[usize::from(value) * COLOUR_BINS / 256] += 1;
+                }
+            }
+            start = pixels.end;
+        }
+        let lines = CHANNELS * LINES;
+        for counts in &mut textures {
+            for (counts, &not_falling) in counts.chunks_exact_mut(CODES).zip(&texture.not_falling) {
+                let (rising, falling) = counts.split_at_mut(BINS);
+                let sums = [&*rising, &*falling].map(|half| half.iter().sum::<u32>());
+                rising[0] += sums[1];
+                falling[usize::from(not_falling)] += sums[0];
             }
         }
-        let mut counts = vec![0u32; coded.len()];
-        let slots = coded.chunks_exact(CODES).zip(counts.chunks_exact_mut(CODES));
-        for ((coded, counts), &not_falling) in slots.zip(texture.not_falling.iter().cycle()) {
-            counts.copy_from_slice(coded);
-            counts[0] += coded[BINS..].iter().sum::<u32>();
-            counts[BINS + usize::from(not_falling)] += coded[..BINS].iter().sum::<u32>();
-        }
-        Self::normalised(&counts, length, sizes, 2 * lines)
+        let colours = colours.iter().map(|counts| counts.iter().flat_map(|counts| &counts[..COLOUR_BINS]));
+        let textures = textures.iter().map(|counts| counts[..lines * CODES].iter());
+        [
+            Self::normalised(colours, CHANNELS * COLOUR_BINS, sizes, CHANNELS),
+            Self::normalised(textures, lines * CODES, sizes, 2 * lines),
+        ]
     }
 
-    fn normalised(counts: &[u32], length: usize, sizes: &[u32], votes: usize) -> Self {
-        let mut values = Vec::with_capacity(counts.len());
-        for (histogram, &size) in counts.chunks_exact(length).zip(sizes) {
+    fn normalised<'a, Counts: Iterator<Item = &'a u32>>(
+        regions: impl Iterator<Item = Counts>,
+        length: usize,
+        sizes: &[u32],
+        votes: usize,
+    ) -> Self {
+        let mut values = Vec::with_capacity(sizes.len() * length);
+        for (counts, &size) in regions.zip(sizes) {
             let total = (u64::from(size) * votes as u64) as f32;
-            values.extend(histogram.iter().map(|&count| count as f32 / total));
+            values.extend(counts.map(|&count| count as f32 / total));
         }
         Self { values, length }
     }

@@ -6,15 +6,21 @@
 
 mod blur;
 mod colour;
+mod contraction;
+mod edges;
 mod features;
+mod forest;
 mod grouping;
 mod parameters;
 mod regions;
 mod rotate;
+mod rounding;
 mod search;
 mod segmentation;
 mod similarity;
+mod slopes;
 mod texture;
+mod vectors;
 
 pub use colour::{ColourSpace, Planes};
 pub use parameters::{Mode, Parameters, Settings};

@@ -3,6 +3,10 @@
 //! A rotated image is mostly corners: only the span of each row that the image reaches is kept, so that a long
 //! thin image costs no more than a square one of the same area.
 
+use crate::rounding::round_to_byte;
+use crate::slopes::{Pixel, Slopes, row_of_slopes};
+use crate::vectors::vectorised;
+
 /// An affine map of coordinates: `(a x + b y + c, d x + e y + f)`.
 type Affine = [[f32; 3]; 2];
 
@@ -69,69 +73,78 @@ impl Rotation {
         rotation
     }
 
-    /// The Scharr derivatives along both diagonals of the image: taken in the rotated image, then turned back.
-    pub fn diagonal_derivatives(&self, channel: &[u8]) -> [Vec<f32>; 2] {
-        let slopes = self.scharr(&self.turned(channel));
-        let mut derivatives = [(); 2].map(|()| Vec::with_capacity(self.back.len()));
-        for &(upper, lower) in &self.back {
-            let corners =
-                [upper.first, upper.first + 1, lower, lower + 1].map(|index| slopes[index as usize]);
-            for (direction, values) in derivatives.iter_mut().enumerate() {
-                values.push(bilinear(corners.map(|slope| slope[direction]), upper.right, upper.down));
-            }
-        }
-        derivatives
-    }
-
-    /// The kept pixels of a rotated channel.
-    fn turned(&self, channel: &[u8]) -> Vec<u8> {
-        let stride = self.width + 2 * FRAME;
-        let mut framed = vec![0.0f32; stride * (self.height + 2 * FRAME)];
-        let rows = framed.chunks_exact_mut(stride).skip(FRAME);
-        for (target, row) in rows.zip(channel.chunks_exact(self.width)) {
-            for (value, &pixel) in target[FRAME..].iter_mut().zip(row) {
-                *value = f32::from(pixel);
-            }
-        }
-        let sample = |tap: &Tap| {
-            let first = tap.first as usize;
-            let (upper, lower) = (&framed[first..first + 2], &framed[first + stride..first + stride + 2]);
-            round(bilinear([upper[0], upper[1], lower[0], lower[1]], tap.right, tap.down)) as u8
-        };
-        self.turn.iter().map(sample).collect()
-    }
-
-    /// Scharr slopes `[along x, along y]` of the kept pixels, and two that are zero for all others.
-    fn scharr(&self, rotated: &[u8]) -> Vec<[f32; 2]> {
-        let mut slopes = Vec::with_capacity(self.turn.len() + 2);
+    /// The Scharr slopes of the kept pixels, and two that are zero for all others.
+    pub fn slopes(&self, pixels: &[Pixel]) -> Vec<Slopes> {
+        let rotated = self.turned(pixels);
+        let mut slopes = vec![[0; 8]; self.turn.len() + 2];
         let mut window = [Vec::new(), Vec::new(), Vec::new()];
         for (y, span) in self.spans.iter().enumerate() {
             for (row, values) in window.iter_mut().enumerate() {
-                self.row(rotated, y + row, span.left - 1, span.right + 1, values);
+                self.row(&rotated, y + row, span.left - 1, span.right + 1, values);
             }
-            let [above, here, below] = &window;
-            let around = above.windows(3).zip(here.windows(3)).zip(below.windows(3));
-            slopes.extend(around.map(|((above, here), below)| {
-                let three = |row: &[i16]| [row[0], row[1], row[2]];
-                slope(three(above), three(here), three(below)).map(f32::from)
-            }));
+            let row = &mut slopes[span.start..][..(span.right - span.left) as usize];
+            let window = [&window[0][..], &window[1], &window[2]];
+            vectorised(
+                #[inline(always)]
+                || row_of_slopes(window, row),
+            );
         }
-        slopes.extend([[0.0; 2]; 2]);
         slopes
     }
 
+    /// The derivatives along both diagonals in row `y` of the image, of four channels each: `slopes`, which are those
+    /// of the rotated image, turned back.
+    #[inline(always)]
+    pub fn row_of_diagonals(&self, slopes: &[Slopes], y: usize, found: &mut [[f32; 8]]) {
+        let places = &self.back[y * self.width..][..self.width];
+        for (found, (upper, lower)) in found.iter_mut().zip(places) {
+            let (first, second) = (upper.first as usize, *lower as usize);
+            let corners = [slopes[first], slopes[first + 1], slopes[second], slopes[second + 1]];
+            *found = bilinear(corners, upper.right, upper.down);
+        }
+    }
+
+    /// The kept pixels of a rotated image.
+    fn turned(&self, pixels: &[Pixel]) -> Vec<Pixel> {
+        let stride = self.width + 2 * FRAME;
+        let mut framed = vec![[0; 4]; stride * (self.height + 2 * FRAME)];
+        let rows = framed.chunks_exact_mut(stride).skip(FRAME);
+        for (target, row) in rows.zip(pixels.chunks_exact(self.width)) {
+            target[FRAME..][..self.width].copy_from_slice(row);
+        }
+        let mut turned = vec![[0; 4]; self.turn.len()];
+        vectorised(
+            #[inline(always)]
+            || sample(&framed, stride, &self.turn, &mut turned),
+        );
+        turned
+    }
+
     /// Columns `left..right` of rotated row `shifted - 1`, black where nothing is kept.
-    fn row(&self, rotated: &[u8], shifted: usize, left: i32, right: i32, values: &mut Vec<i16>) {
+    fn row(&self, rotated: &[Pixel], shifted: usize, left: i32, right: i32, values: &mut Vec<Pixel>) {
         values.clear();
-        values.resize((right - left) as usize, 0);
+        values.resize((right - left) as usize, [0; 4]);
         let Some(span) = shifted.checked_sub(1).and_then(|y| self.spans.get(y)) else { return };
         let (first, last) = (left.max(span.left), right.min(span.right));
         if first < last {
             let source = &rotated[span.start + (first - span.left) as usize..][..(last - first) as usize];
-            for (value, &pixel) in values[(first - left) as usize..].iter_mut().zip(source) {
-                *value = i16::from(pixel);
-            }
+            values[(first - left) as usize..][..source.len()].copy_from_slice(source);
         }
+    }
+}
+
+/// The pixels at places of an image.
+#[inline(always)]
+fn sample(image: &[Pixel], stride: usize, places: &[Tap], sampled: &mut [Pixel]) {
+    for (pixel, place) in sampled.iter_mut().zip(places) {
+        let (first, below) = (place.first as usize, place.first as usize + stride);
+        let corners = [image[first], image[first + 1], image[below], image[below + 1]];
+        let values = bilinear(corners, place.right, place.down);
+        let mut rounded = [0; 4];
+        for channel in 0..4 {
+            rounded[channel] = round_to_byte(values[channel]);
+        }
+        *pixel = rounded;
     }
 }
 
@@ -160,29 +173,39 @@ fn among(spans: &[Span], (column, row, right, down): (i32, i32, f32, f32), nowhe
     (Tap { first: find(row), right, down }, find(row + 1))
 }
 
-/// Scharr slopes `[along x, along y]` in the middle of three rows of three pixels.
-pub fn slope(above: [i16; 3], here: [i16; 3], below: [i16; 3]) -> [i16; 2] {
-    [
-        3 * (above[2] - above[0]) + 10 * (here[2] - here[0]) + 3 * (below[2] - below[0]),
-        3 * (below[0] - above[0]) + 10 * (below[1] - above[1]) + 3 * (below[2] - above[2]),
-    ]
-}
-
-/// The nearest integer of a small number that is not negative, ties to even.
-pub fn round(value: f32) -> u32 {
-    // Adding 1.5 * 2^23 leaves no fractional bits; the lowest bits of the sum are the integer.
-    (value + 12_582_912.0).to_bits() & 0xffff
-}
-
 fn floor(value: f32) -> i32 {
     let towards_zero = value as i32;
     towards_zero - i32::from((towards_zero as f32) > value)
 }
 
-fn bilinear(corners: [f32; 4], right: f32, down: f32) -> f32 {
-    let upper = corners[0] + right * (corners[1] - corners[0]);
-    let lower = corners[2] + right * (corners[3] - corners[2]);
-    upper + down * (lower - upper)
+/// The channels of what lies between four pixels.
+#[inline(always)]
+fn bilinear<Value: Copy + Into<f32>, const CHANNELS: usize>(
+    [left_above, right_above, left_below, right_below]: [[Value; CHANNELS]; 4],
+    right: f32,
+    down: f32,
+) -> [f32; CHANNELS] {
+    let upper = between(wide(left_above), wide(right_above), right);
+    let lower = between(wide(left_below), wide(right_below), right);
+    between(upper, lower, down)
+}
+
+#[inline(always)]
+fn wide<Value: Copy + Into<f32>, const CHANNELS: usize>(values: [Value; CHANNELS]) -> [f32; CHANNELS] {
+    let mut wide = [0.0; CHANNELS];
+    for channel in 0..CHANNELS {
+        wide[channel] = values[channel].into();
+    }
+    wide
+}
+
+#[inline(always)]
+fn between<const CHANNELS: usize>(from: [f32; CHANNELS], to: [f32; CHANNELS], part: f32) -> [f32; CHANNELS] {
+    let mut values = [0.0; CHANNELS];
+    for channel in 0..CHANNELS {
+        values[channel] = from[channel] + part * (to[channel] - from[channel]);
+    }
+    values
 }
 
 /// Left, top, right and bottom (past the last pixel) of the image turned about its centre, in single precision.

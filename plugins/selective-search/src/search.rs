@@ -60,7 +60,9 @@ fn search_space(
     parameters: &Parameters,
 ) -> Vec<Grouped> {
     let planes = Planes::of(image, space);
-    let graph = PixelGraph::new(&planes, parameters.sigma);
+    let scales = parameters.scales.iter().copied();
+    let range = scales.clone().fold(f32::INFINITY, f32::min)..=scales.fold(0.0, f32::max);
+    let graph = PixelGraph::new(&planes, parameters.sigma, range);
     let texture = Texture::of(&planes, rotation);
     let hierarchies: Vec<Vec<Grouped>> = parameters
         .scales
@@ -68,9 +70,10 @@ fn search_space(
         .map(|&k| {
             let segmentation = graph.segment(k, parameters.min_size);
             let regions = Regions::of(&segmentation, planes.width);
+            let [colour, texture] = Histograms::of(&planes, &texture, &segmentation, &regions.sizes);
             let slots = Slots {
-                colour: Histograms::colour(&planes, &segmentation, &regions.sizes),
-                texture: Histograms::texture(&texture, &segmentation, &regions.sizes),
+                colour,
+                texture,
                 sizes: regions.sizes,
                 boxes: regions.boxes,
                 pixels: segmentation.labels.len() as u64,

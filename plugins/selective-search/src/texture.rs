@@ -4,7 +4,10 @@
 //! falling slopes apart, each stretched to 0..=255 over the image.
 
 use crate::colour::Planes;
-use crate::rotate::{Rotation, round, slope};
+use crate::rotate::Rotation;
+use crate::rounding::{round, round_to_byte};
+use crate::slopes::{Pixel, Slopes, interleaved, row_of_slopes};
+use crate::vectors::vectorised;
 
 /// Lines along which slopes are taken in each channel; each gives two directions.
 pub const LINES: usize = 4;
@@ -13,10 +16,14 @@ pub const BINS: usize = 10;
 /// Codes of a slope: a rising one in `0..BINS`, a falling one or none in `BINS..2 * BINS`.
 pub const CODES: usize = 2 * BINS;
 
+/// Slopes of a pixel: 4 lines of 4 channels, of which an image has one or three.
+const LANES: usize = LINES * 4;
+
 /// The slopes of an image, coded.
 pub struct Texture {
-    /// Of every pixel, for each channel, [`LINES`] codes.
-    pub codes: Vec<u8>,
+    /// Of every pixel and line, for each channel, the code above `CODES` times the number of the line among all lines
+    /// of all channels, which are ordered by channel. Of channels that the image does not have nothing is meant.
+    pub codes: Vec<[[u8; 4]; LINES]>,
     /// For each channel and line, the bin in which the falling direction counts a rising slope.
     pub not_falling: Vec<u8>,
 }
@@ -24,120 +31,194 @@ pub struct Texture {
 impl Texture {
     /// Codes every pixel of an image, of which `rotation` knows the size.
     pub fn of(planes: &Planes, rotation: &Rotation) -> Self {
+        let derivatives = Derivatives::of(planes, rotation);
+        let mut row = Row::new(planes.width);
+        let mut extremes = [[0.0f32; LANES]; 2];
+        for y in 0..planes.height {
+            vectorised(
+                #[inline(always)]
+                || {
+                    derivatives.row(y, &mut row);
+                    extremes = row.extremes(extremes);
+                },
+            );
+        }
+        let scale = Scale::of(&extremes);
+        let mut codes = vec![[[0; 4]; LINES]; planes.width * planes.height];
+        for (y, codes) in codes.chunks_exact_mut(planes.width).enumerate() {
+            vectorised(
+                #[inline(always)]
+                || {
+                    derivatives.row(y, &mut row);
+                    row.code(&scale, codes);
+                },
+            );
+        }
+        let lanes =
+            (0..planes.channels.len()).flat_map(|channel| (0..LINES).map(move |line| 4 * line + channel));
+        let not_falling = scale.codes(&[0.0; LANES]);
+        let not_falling =
+            lanes.map(|lane| not_falling.as_flattened()[lane] % CODES as u8 - BINS as u8).collect();
+        Self { codes, not_falling }
+    }
+}
+
+/// The slopes of an image, a row at a time: to make them twice costs less than to keep them.
+struct Derivatives<'a> {
+    rotation: &'a Rotation,
+    /// The image with a border that mirrors it.
+    mirrored: Vec<Pixel>,
+    /// The slopes of the rotated image.
+    rotated: Vec<Slopes>,
+    width: usize,
+}
+
+impl<'a> Derivatives<'a> {
+    fn of(planes: &Planes, rotation: &'a Rotation) -> Self {
+        let pixels = interleaved(planes);
         let (width, height) = (planes.width, planes.height);
-        let stride = planes.channels.len() * LINES;
-        let mut texture = Self { codes: vec![0; width * height * stride], not_falling: Vec::new() };
-        for (index, channel) in planes.channels.iter().enumerate() {
-            let straight = straight_derivatives(channel, width, height);
-            let diagonal = rotation.diagonal_derivatives(channel);
-            let lines: [&[f32]; LINES] = [&straight[0], &straight[1], &diagonal[0], &diagonal[1]];
-            let scales = lines.map(Scale::of);
-            texture.not_falling.extend(scales.iter().map(Scale::not_falling));
-            let pixels = texture.codes.chunks_exact_mut(stride);
-            for (pixel, codes) in pixels.map(|codes| &mut codes[index * LINES..][..LINES]).enumerate() {
-                for ((code, scale), slopes) in codes.iter_mut().zip(&scales).zip(lines) {
-                    *code = scale.code(slopes[pixel]);
-                }
-            }
+        let mirror = |shifted: usize, length: usize| match shifted {
+            0 => 1.min(length - 1),
+            past if past > length => length.saturating_sub(2),
+            inside => inside - 1,
+        };
+        let mut mirrored = Vec::with_capacity((width + 2) * (height + 2));
+        for y in 0..height + 2 {
+            let row = &pixels[mirror(y, height) * width..][..width];
+            mirrored.push(row[mirror(0, width)]);
+            mirrored.extend(row);
+            mirrored.push(row[mirror(width + 1, width)]);
         }
-        texture
+        Self { rotation, mirrored, rotated: rotation.slopes(&pixels), width }
+    }
+
+    #[inline(always)]
+    fn row(&self, y: usize, row: &mut Row) {
+        let rows = |below: usize| &self.mirrored[(y + below) * (self.width + 2)..][..self.width + 2];
+        row_of_slopes([rows(0), rows(1), rows(2)], &mut row.straight);
+        self.rotation.row_of_diagonals(&self.rotated, y, &mut row.diagonal);
     }
 }
 
-/// Scharr derivatives along x and y; the border mirrors.
-fn straight_derivatives(channel: &[u8], width: usize, height: usize) -> [Vec<f32>; 2] {
-    let mirrored = |at: usize, step: isize, length: usize| {
-        let moved = at as isize + step;
-        if moved < 0 {
-            1.min(length - 1)
-        } else if moved as usize >= length {
-            length.saturating_sub(2)
-        } else {
-            moved as usize
-        }
-    };
-    let mut derivatives = [(); 2].map(|()| vec![0.0f32; width * height]);
-    let mut window = [(); 3].map(|()| vec![0i16; width + 2]);
-    for y in 0..height {
-        for (values, step) in window.iter_mut().zip([-1, 0, 1]) {
-            let row = &channel[mirrored(y, step, height) * width..][..width];
-            for (value, &pixel) in values[1..].iter_mut().zip(row) {
-                *value = i16::from(pixel);
-            }
-            values[0] = i16::from(row[1.min(width - 1)]);
-            values[width + 1] = i16::from(row[width.saturating_sub(2)]);
-        }
-        let [above, here, below] = &window;
-        let [along_x, along_y] = &mut derivatives;
-        let (along_x, along_y) = (&mut along_x[y * width..][..width], &mut along_y[y * width..][..width]);
-        for x in 0..width {
-            let three = |row: &[i16]| [row[x], row[x + 1], row[x + 2]];
-            let [across, down] = slope(three(above), three(here), three(below));
-            along_x[x] = f32::from(across);
-            along_y[x] = f32::from(down);
-        }
-    }
-    derivatives
+/// The slopes of a row of pixels, by line and then by channel.
+struct Row {
+    straight: Vec<Slopes>,
+    diagonal: Vec<[f32; 8]>,
 }
 
-/// How the slopes along a line become codes: falling ones and zero, then rising ones.
+impl Row {
+    fn new(width: usize) -> Self {
+        Self { straight: vec![[0; 8]; width], diagonal: vec![[0.0; 8]; width] }
+    }
+
+    /// All slopes of a pixel.
+    #[inline(always)]
+    fn pixel(&self, x: usize) -> [f32; LANES] {
+        let (straight, diagonal) = (self.straight[x], self.diagonal[x]);
+        let mut slopes = [0.0; LANES];
+        for lane in 0..8 {
+            slopes[lane] = f32::from(straight[lane]);
+            slopes[8 + lane] = diagonal[lane];
+        }
+        slopes
+    }
+
+    /// The least and the greatest slope of each lane, of this row and of what was before it.
+    #[inline(always)]
+    fn extremes(&self, [mut low, mut high]: [[f32; LANES]; 2]) -> [[f32; LANES]; 2] {
+        for x in 0..self.straight.len() {
+            let slopes = self.pixel(x);
+            for lane in 0..LANES {
+                low[lane] = if slopes[lane] < low[lane] { slopes[lane] } else { low[lane] };
+            }
+            for lane in 0..LANES {
+                high[lane] = if slopes[lane] > high[lane] { slopes[lane] } else { high[lane] };
+            }
+        }
+        [low, high]
+    }
+
+    #[inline(always)]
+    fn code(&self, scale: &Scale, codes: &mut [[[u8; 4]; LINES]]) {
+        // A copy, which no write to the codes can change.
+        let scale = *scale;
+        for (x, codes) in codes.iter_mut().enumerate().take(self.straight.len()) {
+            *codes = scale.codes(&self.pixel(x));
+        }
+    }
+}
+
+/// How slopes become codes: of each lane, a map of the falling ones (and zero) and one of the rising ones.
+#[derive(Clone, Copy)]
 struct Scale {
-    stretches: [Stretch; 2],
-    codes: [[u8; 256]; 2],
+    falling: Stretches,
+    rising: Stretches,
 }
 
-/// A linear map that takes the slopes of one sign to 0..=255.
-struct Stretch {
-    factor: f32,
-    shift: f32,
+/// Linear maps of slopes to 0..=255, and the codes of their first bins.
+#[derive(Clone, Copy)]
+struct Stretches {
+    factors: [f32; LANES],
+    shifts: [f32; LANES],
+    first: [f32; LANES],
 }
 
 impl Scale {
-    fn of(slopes: &[f32]) -> Self {
-        let (low, high) = extremes(slopes);
-        let bin = |value: usize| (value as f32 / (256.0 / BINS as f32)) as u8;
-        Self {
-            stretches: [Stretch::of(low, 0.0), Stretch::of(0.0, high)],
-            codes: [std::array::from_fn(|value| BINS as u8 + bin(value)), std::array::from_fn(bin)],
+    fn of([low, high]: &[[f32; LANES]; 2]) -> Self {
+        let none = [0.0; LANES];
+        Self { falling: Stretches::of(low, &none, BINS), rising: Stretches::of(&none, high, 0) }
+    }
+
+    #[inline(always)]
+    fn codes(&self, slopes: &[f32; LANES]) -> [[u8; 4]; LINES] {
+        let factors = choose(slopes, &self.rising.factors, &self.falling.factors);
+        let shifts = choose(slopes, &self.rising.shifts, &self.falling.shifts);
+        let first = choose(slopes, &self.rising.first, &self.falling.first);
+        let mut values = [0.0; LANES];
+        for lane in 0..LANES {
+            values[lane] = slopes[lane] * factors[lane] + shifts[lane];
         }
-    }
-
-    fn code(&self, slope: f32) -> u8 {
-        // Indexed by the sign, which no branch could predict.
-        let sign = usize::from(slope > 0.0);
-        self.codes[sign][self.stretches[sign].value(slope)]
-    }
-
-    /// The bin of the falling direction for a slope that does not fall.
-    fn not_falling(&self) -> u8 {
-        self.code(0.0) - BINS as u8
+        for value in &mut values {
+            *value = round(*value);
+        }
+        // Each of ten bins is 25.6 values wide: a value over 25.6 has 7 binary places, and with this much less it
+        // rounds down to its bin.
+        const LESS: f32 = 127.0 / 256.0;
+        for lane in 0..LANES {
+            values[lane] = values[lane] * (BINS as f32 / 256.0) + (first[lane] - LESS);
+        }
+        let mut codes = [[0; 4]; LINES];
+        for (code, value) in codes.as_flattened_mut().iter_mut().zip(values) {
+            *code = round_to_byte(value);
+        }
+        codes
     }
 }
 
-/// The least and the greatest slope, at most and at least zero.
-fn extremes(slopes: &[f32]) -> (f32, f32) {
-    const LANES: usize = 8;
-    let (mut low, mut high) = ([0.0f32; LANES], [0.0f32; LANES]);
-    for chunk in slopes.chunks(LANES) {
-        for ((low, high), &slope) in low.iter_mut().zip(&mut high).zip(chunk) {
-            *low = if slope < *low { slope } else { *low };
-            *high = if slope > *high { slope } else { *high };
-        }
+/// One of two numbers in each lane, by whether its slope rises.
+#[inline(always)]
+fn choose(slopes: &[f32; LANES], rising: &[f32; LANES], falling: &[f32; LANES]) -> [f32; LANES] {
+    let mut chosen = [0.0; LANES];
+    for lane in 0..LANES {
+        chosen[lane] = if slopes[lane] > 0.0 { rising[lane] } else { falling[lane] };
     }
-    (low.into_iter().fold(0.0, f32::min), high.into_iter().fold(0.0, f32::max))
+    chosen
 }
 
-impl Stretch {
-    fn of(low: f32, high: f32) -> Self {
-        if low == high {
-            return Self { factor: 0.0, shift: 0.0 };
+impl Stretches {
+    /// From the slopes of every lane that become 0 and 255, and the code that bin 0 has in each line.
+    fn of(low: &[f32; LANES], high: &[f32; LANES], first: usize) -> Self {
+        let mut stretches = Self { factors: [0.0; LANES], shifts: [0.0; LANES], first: [0.0; LANES] };
+        for lane in 0..LANES {
+            // Lines are numbered by channel.
+            let line = lane % 4 * LINES + lane / 4;
+            stretches.first[lane] = ((line * CODES + first) % 256) as f32;
+            if low[lane] < high[lane] {
+                let factor = 255.0 / (f64::from(high[lane]) - f64::from(low[lane]));
+                stretches.factors[lane] = factor as f32;
+                stretches.shifts[lane] = (-f64::from(low[lane]) * factor) as f32;
+            }
         }
-        let factor = 255.0 / (f64::from(high) - f64::from(low));
-        Self { factor: factor as f32, shift: (-f64::from(low) * factor) as f32 }
-    }
-
-    fn value(&self, slope: f32) -> usize {
-        // At most 255: the low byte is all of it, and spares the lookup a check.
-        (round(slope * self.factor + self.shift) & 0xff) as usize
+        stretches
     }
 }

@@ -32,7 +32,8 @@ fn colours_convert_as_in_opencv() {
 fn every_region_of_the_segmentation_is_opencvs() {
     for case in facts().segmentations {
         let planes = Planes::of(&rgb(&format!("{}.png", case.image)), case.space);
-        let segmentation = PixelGraph::new(&planes, case.sigma).segment(case.k, case.min_size);
+        let segmentation =
+            PixelGraph::new(&planes, case.sigma, case.k..=case.k).segment(case.k, case.min_size);
         let expected: Vec<u32> =
             open(&case.labels).to_luma8().iter().map(|&label| u32::from(label)).collect();
         let count = expected.iter().max().map_or(0, |&last| last as usize + 1);
