@@ -101,10 +101,10 @@ impl<T: Taps> pulp::NullaryFnOnce for Convolution<'_, T> {
             add(kernel, &taps, start, &mut sums);
             out[start..start + LANES].copy_from_slice(&sums);
         }
-        for x in whole..out.len() {
+        for (x, out) in out.iter_mut().enumerate().skip(whole) {
             let mut sum = [0.0];
             add(kernel, &taps, x, &mut sum);
-            [out[x]] = sum;
+            [*out] = sum;
         }
     }
 }

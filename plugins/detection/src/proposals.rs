@@ -128,7 +128,7 @@ impl AnchorPredictions {
     pub fn proposals(&self, sizes: &[[usize; 2]], limits: ProposalLimits) -> Result<Vec<Vec<Corners>>> {
         let logits = self.logits.detach().to_vec2::<f32>()?;
         let moves = self.moves.detach().to_vec3::<f32>()?;
-        let of_image = |((logits, moves), size): ((&Vec<f32>, &Vec<Vec<f32>>), &[usize; 2])| {
+        let of_image = |logits: &[f32], moves: &[Vec<f32>], size: &[usize; 2]| {
             let (mut boxes, mut scores, mut maps) = (Vec::new(), Vec::new(), Vec::new());
             let mut first = 0;
             for (map, anchors) in self.anchors.iter().enumerate() {
@@ -148,7 +148,8 @@ impl AnchorPredictions {
             kept.truncate(limits.after);
             kept.into_iter().map(|index| boxes[index]).collect()
         };
-        Ok(logits.par_iter().zip(&moves).zip(sizes).map(of_image).collect())
+        let images = logits.par_iter().zip(&moves).zip(sizes);
+        Ok(images.map(|((logits, moves), size)| of_image(logits, moves, size)).collect())
     }
 }
 

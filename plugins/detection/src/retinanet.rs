@@ -163,7 +163,7 @@ impl Detector for RetinaNet {
         let found = self.predict(images, Mode::Eval)?;
         let scores = candle_nn::ops::sigmoid(&found.logits)?.to_vec3::<f32>()?;
         let moves = found.moves.to_vec3::<f32>()?;
-        let of_image = |((scores, moves), size): ((&Vec<Vec<f32>>, &Vec<Vec<f32>>), &[usize; 2])| {
+        let of_image = |scores: &[Vec<f32>], moves: &[Vec<f32>], size: &[usize; 2]| {
             let mut all = Vec::new();
             let mut first = 0;
             for anchors in &found.anchors {
@@ -183,6 +183,7 @@ impl Detector for RetinaNet {
             }
             best(all, MOST_IOU)
         };
-        Ok(scores.par_iter().zip(&moves).zip(&images.sizes).map(of_image).collect())
+        let found = scores.par_iter().zip(&moves).zip(&images.sizes);
+        Ok(found.map(|((scores, moves), size)| of_image(scores, moves, size)).collect())
     }
 }
