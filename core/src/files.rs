@@ -16,7 +16,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
     let temporary = temporary_name(path);
     let create = || -> Result<()> {
-        let mut file = File::create(&temporary).with_context(|| writing(path))?;
+        let mut file = create_locked(&temporary).with_context(|| writing(path))?;
         write(&mut file)?;
         file.sync_all().and_then(|()| fs::rename(&temporary, path)).with_context(|| writing(path))
     };
@@ -27,6 +27,37 @@ pub fn write_atomic_with(path: &Path, write: impl FnOnce(&mut File) -> Result<()
     }
     written?;
     sync_parent(path)
+}
+
+/// Removes the temporary files in a directory that killed processes left there; those that are being written stay.
+pub fn remove_abandoned(directory: &Path) -> Result<()> {
+    let listing = || format!("listing {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(listing)? {
+        let path = entry.with_context(listing)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !(name.starts_with('.') && name.ends_with(TEMPORARY)) {
+            continue;
+        }
+        // A writer holds the lock until it is done. What cannot be opened or locked is not ours to remove.
+        let Ok(file) = File::open(&path) else { continue };
+        if file.try_lock().is_ok() {
+            fs::remove_file(&path).with_context(|| format!("removing the unfinished {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A new file with a lock that says that it is being written.
+fn create_locked(path: &Path) -> std::io::Result<File> {
+    loop {
+        let file = File::create(path)?;
+        // Some filesystems know no locks; there nobody takes an unlocked file for an abandoned one either.
+        let locked = file.lock().is_ok();
+        // Between the two calls it may have been taken for abandoned.
+        if !locked || path.exists() {
+            return Ok(file);
+        }
+    }
 }
 
 /// What failed when a file could not be written.
@@ -45,10 +76,13 @@ fn sync_parent(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The end of a temporary file's name, which begins with a dot.
+const TEMPORARY: &str = ".tmp";
+
 fn temporary_name(path: &Path) -> PathBuf {
     // Another name for each writer, in this process or another one.
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let write = WRITES.fetch_add(1, Ordering::Relaxed);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{}.{write}.tmp", std::process::id()))
+    path.with_file_name(format!(".{name}.{}.{write}{TEMPORARY}", std::process::id()))
 }

@@ -149,6 +149,25 @@ fn a_stopped_build_goes_on_where_it_was_and_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn what_a_killed_build_left_half_written_goes_and_what_another_one_is_writing_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let open = || ProposalStore::open(root.path(), &key(serde_json::json!({ "scale": 1 }))).unwrap();
+    let store = open();
+    let left = store.directory().join(".000000.npz.4242.0.tmp");
+    fs::write(&left, "half a shard").unwrap();
+    let being_written = fs::File::create(store.directory().join(".000001.npz.4243.0.tmp")).unwrap();
+    being_written.lock().unwrap();
+    open();
+    let names = fs::read_dir(store.directory()).unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    assert_eq!(names, [".000001.npz.4243.0.tmp", "key.json"]);
+    drop(being_written);
+    open();
+    assert_eq!(fs::read_dir(store.directory()).unwrap().count(), 1);
+}
+
+#[test]
 fn builders_at_once_leave_a_whole_store() {
     let root = tempfile::tempdir().unwrap();
     let source = Source::default();

@@ -4,7 +4,7 @@ use super::ProposalSource;
 use super::shard::{self, Identity, Index};
 use crate::dataset::Dataset;
 use crate::error::ImageError;
-use crate::files::write_atomic;
+use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::BoundingBox;
 use crate::recipe::BrokenImage;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -54,12 +54,14 @@ pub struct BuildOptions {
 }
 
 impl ProposalStore {
-    /// The store of `key` below `root`, made when it is new. Its `key.json` tells a person what is in it.
+    /// The store of `key` below `root`, made when it is new. Its `key.json` tells a person what is in it. Unfinished
+    /// files of killed builds are removed.
     pub fn open(root: &Path, key: &StoreKey) -> Result<Self> {
         let text = serde_json::to_string_pretty(key)?;
         let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
         let directory = root.join(format!("{}-{}", key.source, &sha256[..16]));
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+        remove_abandoned(&directory)?;
         let described = directory.join("key.json");
         if !described.exists() {
             write_atomic(&described, text.as_bytes())?;
