@@ -193,9 +193,11 @@ impl Plan {
         self.trainings.iter().enumerate().filter(move |(run, _)| needed(*run)).map(|(_, planned)| planned)
     }
 
-    /// Every run, the untrained backbone first: it takes seconds, and shows at once that evaluation works.
+    /// Every run once, the untrained backbone first: it takes seconds, and shows at once that evaluation works.
     pub fn runs(&self) -> impl Iterator<Item = &PlannedRun> {
-        std::iter::once(&self.random).chain(self.needed())
+        let random = self.random.recipe.fingerprint();
+        let trainings = self.needed().filter(move |run| run.recipe.fingerprint() != random);
+        std::iter::once(&self.random).chain(trainings)
     }
 
     /// The plan for people, closing with its counts. `images` tells how many images a recipe learns from.
@@ -315,4 +317,25 @@ fn end(name: &str) -> &str {
 /// A command that cannot be used as it is given.
 pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
     RecipeError { origin: "command line".into(), key: key.into(), problem }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    // What recipes name.
+    use univip_plugins as _;
+
+    #[test]
+    fn every_run_is_there_once_and_the_untrained_backbone_beside_all() {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let (overlays, sets) = (Vec::new(), Vec::new());
+        let library = Library { directory, scale: "smoke".into(), overlays, sets };
+        let runs = |plan: Plan| plan.runs().map(|run| run.name.clone()).collect::<Vec<_>>();
+        let of_recipe = |name| runs(Plan::of_recipe(&library, name, &[0]).unwrap());
+        assert_eq!(of_recipe("table7/d"), ["random", "table7-d"]);
+        assert_eq!(of_recipe("random"), ["random"]);
+        let file = format!("{}/recipes/random.toml", env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(of_recipe(&file), ["random"]);
+        assert_eq!(runs(Plan::new(&library, "table7", Some("d"), &[0]).unwrap()), ["random", "table7-d"]);
+    }
 }

@@ -8,7 +8,9 @@ use crate::statistics::Summary;
 use crate::text::wrap;
 
 const WIDTH: f64 = 960.0;
-const NAMES: f64 = 300.0;
+/// Room for names: [`NAME`] characters of 13 pixels, bold, in the widest of the fonts (0.7 of their size).
+const NAMES: f64 = 340.0;
+const NAME: usize = 34;
 const GAP: f64 = 64.0;
 const LINE: f64 = 36.0;
 
@@ -37,7 +39,7 @@ pub fn dots(section: &Section<'_>) -> String {
         if row.baseline {
             svg.text((NAMES - 24.0, y + 17.0), 10.0, Anchor::End, QUIET, false, "baseline");
         }
-        let name = clip(&row.heading(), 34);
+        let name = clip(&row.heading(), NAME);
         svg.text((NAMES - 24.0, y + 4.5), 13.0, Anchor::End, INK, row.baseline, &name);
         svg.line((ours.0, y), (ours.1, y), GRID, 1.0, "none");
         svg.line((paper.0, y), (paper.1, y), GRID, 1.0, "none");
