@@ -90,6 +90,20 @@ fn every_scene_has_3_to_10_items_and_the_tight_boxes_of_their_masks() {
 }
 
 #[test]
+fn the_mask_of_an_item_is_the_pixels_that_it_owns() {
+    let scenes = scenes(Split::Train);
+    for index in 0..20 {
+        let owners = scenes.owners(index).unwrap();
+        let masks = scenes.masks(index).unwrap();
+        assert_eq!(masks.len(), scenes.annotations(index).unwrap().len());
+        for (number, mask) in masks.into_iter().enumerate() {
+            let own = owners.pixels().map(|owner| u8::from(usize::from(owner.0[0]) == number + 1));
+            assert!(mask.unwrap().decode().into_iter().eq(own), "item {number} of {}", scenes.id(index));
+        }
+    }
+}
+
+#[test]
 fn classes_occur_together_as_the_types_of_the_scenes_say() {
     let scenes = scenes(Split::Train);
     let mut counts = vec![[0.0_f64; 10]; SceneType::ALL.len()];
