@@ -30,7 +30,7 @@ pub mod step;
 pub mod tally;
 pub mod target;
 pub mod transport;
-mod vectorised;
+pub mod vectorised;
 pub mod views;
 pub mod whole_pixels;
 

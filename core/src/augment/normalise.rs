@@ -21,7 +21,9 @@ impl Normalisation {
     pub fn row(&self, [reds, greens, blues]: Row<'_>, out: &mut [f32]) {
         let (pixels, _) = out.as_chunks_mut::<3>();
         vectorised(|| {
-            for (((pixel, red), green), blue) in pixels.iter_mut().zip(reds).zip(greens).zip(blues) {
+            for (((pixel, red), green), blue) in
+                pixels.iter_mut().zip(reds.iter()).zip(greens.iter()).zip(blues.iter())
+            {
                 *pixel = self.of([*red, *green, *blue]);
             }
         });
@@ -32,7 +34,7 @@ impl Normalisation {
         let (pixels, _) = pixels.as_chunks::<3>();
         let (normalised, _) = out.as_chunks_mut::<3>();
         vectorised(|| {
-            for (pixel, normalised) in pixels.iter().zip(normalised) {
+            for (pixel, normalised) in pixels.iter().zip(normalised.iter_mut()) {
                 *normalised = self.of(pixel.map(f32::from));
             }
         });

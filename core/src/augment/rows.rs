@@ -49,7 +49,9 @@ pub(super) fn again<'a>(row: &'a mut Row<'_>) -> Row<'a> {
 pub(super) fn load([reds, greens, blues]: Row<'_>, pixels: &[u8]) {
     let (pixels, _) = pixels.as_chunks::<3>();
     vectorised(|| {
-        for (((pixel, red), green), blue) in pixels.iter().zip(reds).zip(greens).zip(blues) {
+        for (((pixel, red), green), blue) in
+            pixels.iter().zip(reds.iter_mut()).zip(greens.iter_mut()).zip(blues.iter_mut())
+        {
             [*red, *green, *blue] = pixel.map(f32::from);
         }
     });

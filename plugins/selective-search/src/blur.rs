@@ -1,6 +1,6 @@
 //! Gaussian smoothing, as OpenCV's `GaussianBlur` does it on floats with a kernel size of its choice.
 
-use crate::vectors::vectorised;
+use univip_core::vectorised::vectorised;
 
 /// Smooths one 8-bit channel; the border mirrors without repeating the edge pixel.
 ///

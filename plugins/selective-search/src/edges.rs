@@ -2,7 +2,7 @@
 
 use crate::blur::gaussian;
 use crate::colour::Planes;
-use crate::vectors::vectorised;
+use univip_core::vectorised::vectorised;
 
 /// The 4-connected edges of an image smoothed with `sigma`, by the Euclidean distance of their pixels' colours; equal
 /// ones in the order of the image.

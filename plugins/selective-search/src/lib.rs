@@ -20,7 +20,6 @@ mod segmentation;
 mod similarity;
 mod slopes;
 mod texture;
-mod vectors;
 
 pub use colour::{ColourSpace, Planes};
 pub use parameters::{Mode, Parameters, Settings};

@@ -5,7 +5,7 @@
 
 use crate::rounding::round_to_byte;
 use crate::slopes::{Pixel, Slopes, row_of_slopes};
-use crate::vectors::vectorised;
+use univip_core::vectorised::vectorised;
 
 /// An affine map of coordinates: `(a x + b y + c, d x + e y + f)`.
 type Affine = [[f32; 3]; 2];

@@ -7,7 +7,7 @@ use crate::colour::Planes;
 use crate::rotate::Rotation;
 use crate::rounding::{round, round_to_byte};
 use crate::slopes::{Pixel, Slopes, interleaved, row_of_slopes};
-use crate::vectors::vectorised;
+use univip_core::vectorised::vectorised;
 
 /// Lines along which slopes are taken in each channel; each gives two directions.
 pub const LINES: usize = 4;
