@@ -27,7 +27,7 @@ use univip_core::recipe::{BrokenImage, Recipe};
 use univip_core::registry::{Kind, Registry};
 use univip_core::seed::Stream;
 use univip_core::views::{CropLimits, ViewContext, ViewPlan, ViewSampler};
-use univip_experiments::Library;
+use univip_experiments::{Library, prepare_process};
 use univip_plugins as _;
 
 /// What is measured, and whether the peer is too.
@@ -43,6 +43,7 @@ const CASES: [(&str, bool); 5] = [
 const IMAGES: usize = 128;
 
 fn main() -> Result<()> {
+    prepare_process();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {

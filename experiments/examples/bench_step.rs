@@ -22,6 +22,7 @@ use univip_core::recipe::{BackboneKind, NetworkSettings, OptimizerSettings, Reci
 use univip_core::registry::{Kind, Registry};
 use univip_core::step::{Rates, WeightedLoss, needs, step};
 use univip_core::target;
+use univip_experiments::prepare_process;
 use univip_plugins as _;
 
 /// What is measured beside the peer.
@@ -48,6 +49,7 @@ const GROWTH: [&str; 9] = [
 ];
 
 fn main() -> Result<()> {
+    prepare_process();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {

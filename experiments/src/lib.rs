@@ -16,6 +16,7 @@ mod machine;
 mod measure;
 mod observers;
 mod plan;
+mod process;
 mod proposals;
 mod run;
 mod run_directory;
@@ -24,6 +25,7 @@ mod trained;
 pub use ablate::{Outcome, ablate};
 pub use observers::Bars;
 pub use plan::{Library, Plan};
+pub use process::prepare_process;
 pub use run::{Job, run};
 
 use anyhow::Result;
@@ -46,7 +48,7 @@ const INTERRUPTED: u8 = 130;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    rest_idle_threads();
+    prepare_process();
     let cli = Cli::parse();
     match command(cli.command) {
         Ok(code) => ExitCode::from(code),
@@ -54,15 +56,6 @@ pub fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::from(exit_code(&error))
         }
-    }
-}
-
-/// candle keeps a pool of its own whose idle threads spin, and would take the cores from the kernels.
-fn rest_idle_threads() {
-    const LIMIT: &str = "CANDLE_BARRIER_POOL_SPIN_LIMIT";
-    if std::env::var_os(LIMIT).is_none() {
-        // SAFETY: nothing has started a thread yet that could read the environment meanwhile.
-        unsafe { std::env::set_var(LIMIT, "1") };
     }
 }
 
