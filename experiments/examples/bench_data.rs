@@ -31,8 +31,9 @@ use univip_experiments::{Library, prepare_process};
 use univip_plugins as _;
 
 /// What is measured, and whether the peer is too.
-const CASES: [(&str, bool); 5] = [
-    ("views", true),
+const CASES: [(&str, bool); 6] = [
+    ("views, torchvision's blur", true),
+    ("views, Pillow's blur", true),
     ("decoding alone", true),
     ("batch of composed scenes", false),
     ("composing alone", false),
@@ -71,7 +72,7 @@ fn prepare(directory: &Path) -> Result<()> {
 
 fn run(case: &str, directory: &Path) -> Result<()> {
     match case {
-        "views" => {
+        "views, torchvision's blur" | "views, Pillow's blur" => {
             let maker = photo_batches(&recipe("paper")?, Photos::open(directory)?)?;
             measure(case, maker.batch, |round| maker.make(round))
         }
@@ -127,29 +128,29 @@ fn memory(field: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().map_or(0, |kib| kib * 1024)
 }
 
-/// Batches of photos with one augmentation of each of the four instances, as the peer makes them.
+/// Photo after photo with one augmentation of each of the four instances, as the peer makes them.
 fn photo_batches(recipe: &Recipe, photos: Photos) -> Result<BatchMaker> {
-    let (settings, batch) = (&recipe.settings, photos.len());
+    let (settings, images) = (&recipe.settings, photos.len());
     let key = StoreKey {
         source: "none".into(),
         version: String::new(),
         parameters: serde_json::Value::Null,
         dataset: photos.digest(),
-        images: batch,
+        images,
     };
     // Nothing is stored of a source that is computed, so that no directory is needed.
     let proposals = Proposals::open(Box::new(NoBoxes), settings.proposals.limits, Path::new(""), &key)?;
     Ok(BatchMaker {
         dataset: Arc::new(photos),
-        images: batch,
+        images,
         proposals: Arc::new(proposals),
         sampler: Box::new(Crops),
         renderer: Renderer::new(&settings.augment),
         views: settings.views.clone(),
         needs: Needs { scenes: true, online_instances: true, target_instances: false },
         broken: BrokenImage::Fail,
-        batch,
-        batches_per_epoch: 1,
+        batch: 1,
+        batches_per_epoch: images as u64,
         seed: 0,
     })
 }

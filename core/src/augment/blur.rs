@@ -38,87 +38,67 @@ impl Blur {
         for outside in (0..radius).chain(radius + side..side + 2 * radius) {
             padded[outside] = line[reflect(outside as isize - radius as isize, side)];
         }
-        self.convolve(Along { padded, radius }, line);
+        self.convolve(|distance| &padded[(radius as isize + distance) as usize..], line);
     }
 
     /// The line `y` of a channel whose lines are blurred along themselves.
     pub fn across(&self, planes: &Planes, channel: usize, y: usize, line: &mut [f32]) {
-        self.convolve(Across { planes, channel, y }, line);
+        self.convolve(|distance| planes.line(channel, reflect(y as isize + distance, planes.side())), line);
     }
 
-    fn convolve(&self, taps: impl Taps, out: &mut [f32]) {
-        pulp::Arch::new().dispatch(Convolution { kernel: &self.kernel, taps, out });
-    }
-}
-
-/// What a convolution adds up.
-trait Taps {
-    /// The levels at a distance from those of the result, at least as many.
-    fn at(&self, distance: isize) -> &[f32];
-}
-
-struct Along<'a> {
-    padded: &'a [f32],
-    radius: usize,
-}
-
-impl Taps for Along<'_> {
-    #[inline(always)]
-    fn at(&self, distance: isize) -> &[f32] {
-        &self.padded[(self.radius as isize + distance) as usize..]
+    /// `out[x] = sum over k of kernel[|k|] * at(k)[x]`.
+    fn convolve<'a>(&self, at: impl Fn(isize) -> &'a [f32], out: &mut [f32]) {
+        let length = out.len();
+        out.iter_mut().zip(at(0)).for_each(|(out, level)| *out = self.kernel[0] * level);
+        let mut pairs = [Pair::default(); MOST_PAIRS];
+        for (weights, first) in self.kernel[1..].chunks(MOST_PAIRS).zip((1..).step_by(MOST_PAIRS)) {
+            for ((pair, weight), distance) in pairs.iter_mut().zip(weights).zip(first..) {
+                let line = |distance| &at(distance)[..length];
+                *pair = Pair { weight: *weight, before: line(-distance), after: line(distance) };
+            }
+            pulp::Arch::new().dispatch(Addition { pairs: &pairs[..weights.len()], out });
+        }
     }
 }
 
-struct Across<'a> {
-    planes: &'a Planes,
-    channel: usize,
-    y: usize,
+/// What two lines at the same distance weigh.
+#[derive(Clone, Copy, Default)]
+struct Pair<'a> {
+    weight: f32,
+    before: &'a [f32],
+    after: &'a [f32],
 }
 
-impl Taps for Across<'_> {
-    #[inline(always)]
-    fn at(&self, distance: isize) -> &[f32] {
-        self.planes.line(self.channel, reflect(self.y as isize + distance, self.planes.side()))
-    }
-}
+/// Pairs that are added at once: enough for a sigma of 5 pixels.
+const MOST_PAIRS: usize = 16;
 
-/// `out[x] = sum over k of kernel[|k|] * taps.at(k)[x]`.
-struct Convolution<'a, T> {
-    kernel: &'a [f32],
-    taps: T,
+/// Adds weighted pairs to `out`, which is as long as they are.
+struct Addition<'a> {
+    pairs: &'a [Pair<'a>],
     out: &'a mut [f32],
 }
 
-impl<T: Taps> pulp::NullaryFnOnce for Convolution<'_, T> {
+impl pulp::NullaryFnOnce for Addition<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Self { kernel, taps, out } = self;
-        let whole = out.len() - out.len() % LANES;
-        for start in (0..whole).step_by(LANES) {
-            let mut sums = [0.0; LANES];
-            add(kernel, &taps, start, &mut sums);
-            out[start..start + LANES].copy_from_slice(&sums);
+        let (chunks, rest) = self.out.as_chunks_mut::<LANES>();
+        let whole = chunks.len() * LANES;
+        for (chunk, start) in chunks.iter_mut().zip((0..).step_by(LANES)) {
+            let mut sums = *chunk;
+            for pair in self.pairs {
+                let (before, after) = (&pair.before[start..start + LANES], &pair.after[start..start + LANES]);
+                for lane in 0..LANES {
+                    sums[lane] += pair.weight * (before[lane] + after[lane]);
+                }
+            }
+            *chunk = sums;
         }
-        for (x, out) in out.iter_mut().enumerate().skip(whole) {
-            let mut sum = [0.0];
-            add(kernel, &taps, x, &mut sum);
-            [*out] = sum;
-        }
-    }
-}
-
-#[inline(always)]
-fn add<const N: usize>(kernel: &[f32], taps: &impl Taps, start: usize, sums: &mut [f32; N]) {
-    let window = |distance: isize| taps.at(distance)[start..].first_chunk().unwrap_or(&[0.0; N]);
-    for (sum, level) in sums.iter_mut().zip(window(0)) {
-        *sum = kernel[0] * level;
-    }
-    for (k, weight) in kernel.iter().enumerate().skip(1) {
-        let (before, after) = (window(-(k as isize)), window(k as isize));
-        for (sum, (before, after)) in sums.iter_mut().zip(before.iter().zip(after)) {
-            *sum += weight * (before + after);
+        for (out, x) in rest.iter_mut().zip(whole..) {
+            for pair in self.pairs {
+                *out += pair.weight * (pair.before[x] + pair.after[x]);
+            }
         }
     }
 }
