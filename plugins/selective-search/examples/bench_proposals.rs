@@ -11,11 +11,14 @@ mod drawn;
 use anyhow::{Context, Result, bail, ensure};
 use drawn::drawn;
 use image::RgbImage;
+use rand::Rng;
 use rayon::prelude::*;
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use univip_core::proposals::{ProposalStore, StoreKey};
+use univip_core::seed::stream;
 use univip_selective_search::{Parameters, selective_search};
 
 /// Sides of drawn images, four times as many pixels from one to the next but the last.
@@ -38,12 +41,15 @@ fn cases() {
     case("fast".into(), true);
     case("quality".into(), true);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut count = 2;
-    while count <= cores {
-        case(format!("fast on {count} cores"), false);
-        count *= 2;
+    for mode in ["fast", "quality"] {
+        let mut count = 2;
+        while count <= cores {
+            case(format!("{mode} on {count} cores"), false);
+            count *= 2;
+        }
     }
     GROWTH.iter().for_each(|(width, height)| case(format!("fast at {width}x{height}"), false));
+    case("reading one stored image".into(), false);
 }
 
 fn prepare(directory: &Path) -> Result<()> {
@@ -56,38 +62,88 @@ fn prepare(directory: &Path) -> Result<()> {
 
 fn run(case: &str, directory: &Path) -> Result<()> {
     let words: Vec<&str> = case.split(' ').collect();
-    let (parameters, cores, images) = match words[..] {
-        ["fast"] => (Parameters::fast(), 1, read(directory)?),
-        ["quality"] => (Parameters::quality(), 1, read(directory)?),
-        ["fast", "on", cores, "cores"] => (Parameters::fast(), cores.parse()?, read(directory)?),
+    let work = match words[..] {
+        ["fast"] => Work::search(Parameters::fast(), 1, read(directory)?),
+        ["quality"] => Work::search(Parameters::quality(), 1, read(directory)?),
+        ["fast", "on", cores, "cores"] => Work::search(Parameters::fast(), cores.parse()?, read(directory)?),
+        ["quality", "on", cores, "cores"] => {
+            Work::search(Parameters::quality(), cores.parse()?, read(directory)?)
+        }
         ["fast", "at", size] => {
             let (width, height) = size.split_once('x').context("a size is WIDTHxHEIGHT")?;
-            (Parameters::fast(), 1, vec![drawn(width.parse()?, height.parse()?, 0)])
+            Work::search(Parameters::fast(), 1, vec![drawn(width.parse()?, height.parse()?, 0)])
         }
+        ["reading", "one", "stored", "image"] => Work::reading(),
         _ => bail!("unknown case `{case}`"),
-    };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(cores).build()?;
-    // Each core has as much to do, whatever the number of images.
-    let work: Vec<&RgbImage> = images.iter().cycle().take(images.len() * cores).collect();
+    }?;
     reset_peak();
     let before = memory("VmRSS:");
     let start = Instant::now();
-    pool.install(|| {
-        if cores == 1 {
-            work.iter().for_each(|image| drop(black_box(selective_search(image, &parameters))));
-        } else {
-            work.par_iter()
-                .with_max_len(1)
-                .for_each(|image| drop(black_box(selective_search(image, &parameters))));
-        }
-    });
-    let seconds = start.elapsed().as_secs_f64() / work.len() as f64;
+    let images = work.run()?;
+    let seconds = start.elapsed().as_secs_f64() / images as f64;
     let peak = memory("VmHWM:").saturating_sub(before);
     let version = concat!("univip-selective-search ", env!("CARGO_PKG_VERSION"));
     let line =
         serde_json::json!({ "case": case, "seconds": seconds, "peak_bytes": peak, "version": version });
     println!("{line}");
     Ok(())
+}
+
+/// What a case does, made ready before the clock starts.
+enum Work {
+    Search { parameters: Parameters, pool: rayon::ThreadPool, images: Vec<RgbImage> },
+    Reading { store: ProposalStore, order: Vec<usize>, _directory: tempfile::TempDir },
+}
+
+impl Work {
+    /// Each core has as much to do, whatever the number of images.
+    fn search(parameters: Parameters, cores: usize, images: Vec<RgbImage>) -> Result<Self> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(cores).build()?;
+        let all = images.len() * cores;
+        Ok(Self::Search { parameters, pool, images: images.into_iter().cycle().take(all).collect() })
+    }
+
+    /// The boxes of a drawn image, stored many times and read in a random order.
+    fn reading() -> Result<Self> {
+        const SHARDS: usize = 4;
+        let boxes = selective_search(&drawn(640, 480, 0), &Parameters::fast());
+        let directory = tempfile::tempdir()?;
+        let key = StoreKey {
+            source: "drawn".into(),
+            version: String::new(),
+            parameters: serde_json::Value::Null,
+            dataset: String::new(),
+            images: SHARDS * ProposalStore::SHARD,
+        };
+        let store = ProposalStore::open(directory.path(), &key)?;
+        for shard in 0..SHARDS {
+            let images: Vec<_> = store.range(shard).map(|image| (image.to_string(), boxes.clone())).collect();
+            store.keep(shard, &images)?;
+        }
+        let mut random = stream(0, "bench", &[]);
+        let order = (0..1000).map(|_| random.random_range(0..store.len())).collect();
+        Ok(Self::Reading { store, order, _directory: directory })
+    }
+
+    /// Does it; the number of images.
+    fn run(&self) -> Result<usize> {
+        match self {
+            Self::Search { parameters, pool, images } => {
+                let search = |image| drop(black_box(selective_search(image, parameters)));
+                pool.install(|| match pool.current_num_threads() {
+                    1 => images.iter().for_each(search),
+                    _ => images.par_iter().with_max_len(1).for_each(search),
+                });
+                Ok(images.len())
+            }
+            Self::Reading { store, order, .. } => {
+                for &image in order {
+                    black_box(store.boxes(image)?);
+                }
+                Ok(order.len())
+            }
+        }
+    }
 }
 
 fn read(directory: &Path) -> Result<Vec<RgbImage>> {
