@@ -54,7 +54,7 @@ fn cases() {
 
 fn prepare(directory: &Path) -> Result<()> {
     fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
-    for index in 0..3 {
+    for index in 0..6 {
         drawn(640, 480, index).save(directory.join(format!("drawn-{index}.png")))?;
     }
     Ok(())

@@ -1,0 +1,31 @@
+//! What a process that trains asks of the libraries below it.
+
+/// Lets idle threads rest and freed memory stay. To be called first in `main`, before any thread is started.
+pub fn prepare_process() {
+    rest_idle_threads();
+    keep_freed_memory();
+}
+
+/// candle keeps a pool of its own whose idle threads spin, and would take the cores from the kernels.
+fn rest_idle_threads() {
+    const LIMIT: &str = "CANDLE_BARRIER_POOL_SPIN_LIMIT";
+    if std::env::var_os(LIMIT).is_none() {
+        // SAFETY: nothing has started a thread yet that could read the environment meanwhile.
+        unsafe { std::env::set_var(LIMIT, "1") };
+    }
+}
+
+/// glibc gives large blocks back to the system when they are freed, and the next step pays for fresh pages: half of
+/// the time of a detector's training. Other allocators decide for themselves.
+fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// The most that glibc takes: larger blocks are mapped and given back as ever.
+        const LARGEST_KEPT: libc::c_int = 32 << 20;
+        // SAFETY: both set a number in the allocator, and where it refuses one nothing is changed.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST_KEPT);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
+        }
+    }
+}
