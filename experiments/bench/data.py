@@ -89,8 +89,8 @@ def resident(field):
 
 
 CASES = {
-    "views, torchvision's blur": views(torchvision_blur),
-    "views, Pillow's blur": views(pillow_blur),
+    "views with torchvision's blur": views(torchvision_blur),
+    "views with Pillow's blur": views(pillow_blur),
     "decoding alone": decode,
 }
 

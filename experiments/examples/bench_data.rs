@@ -32,8 +32,8 @@ use univip_plugins as _;
 
 /// What is measured, and whether the peer is too.
 const CASES: [(&str, bool); 6] = [
-    ("views, torchvision's blur", true),
-    ("views, Pillow's blur", true),
+    ("views with torchvision's blur", true),
+    ("views with Pillow's blur", true),
     ("decoding alone", true),
     ("batch of composed scenes", false),
     ("composing alone", false),
@@ -72,7 +72,7 @@ fn prepare(directory: &Path) -> Result<()> {
 
 fn run(case: &str, directory: &Path) -> Result<()> {
     match case {
-        "views, torchvision's blur" | "views, Pillow's blur" => {
+        "views with torchvision's blur" | "views with Pillow's blur" => {
             let maker = photo_batches(&recipe("paper")?, Photos::open(directory)?)?;
             measure(case, maker.batch, |round| maker.make(round))
         }

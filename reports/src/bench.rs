@@ -155,20 +155,27 @@ fn table(cases: &[Case]) -> TextTable {
         number,
         spare: 0,
     };
-    let peer =
-        |value: Option<f64>, digits: usize| value.map_or("–".into(), |value| format!("{value:.digits$}"));
+    let maybe = |value: Option<f64>, shown: &dyn Fn(f64) -> String| value.map_or("–".into(), shown);
+    let megabytes = |bytes: f64| format!("{:.1}", bytes / 1e6);
+    let ratio = |ratio: f64| format!("{ratio:.2}");
     TextTable {
         columns: vec![
             column("case", false, &|case| case.name.clone()),
-            column("ours, ms", true, &|case| format!("{:.1}", case.ours.0 * 1e3)),
-            column("peer, ms", true, &|case| peer(case.peer.map(|(seconds, _)| seconds * 1e3), 1)),
-            column("ratio", true, &|case| peer(case.ratio, 2)),
-            column("ours, MB", true, &|case| format!("{:.1}", case.ours.1 / 1e6)),
-            column("peer, MB", true, &|case| peer(case.peer.map(|(_, bytes)| bytes / 1e6), 1)),
-            column("ratio", true, &|case| peer(case.memory_ratio, 2)),
+            column("ours, ms", true, &|case| milliseconds(case.ours.0)),
+            column("peer, ms", true, &|case| maybe(case.peer.map(|peer| peer.0), &milliseconds)),
+            column("ratio", true, &|case| maybe(case.ratio, &ratio)),
+            column("ours, MB", true, &|case| megabytes(case.ours.1)),
+            column("peer, MB", true, &|case| maybe(case.peer.map(|peer| peer.1), &megabytes)),
+            column("ratio", true, &|case| maybe(case.memory_ratio, &ratio)),
             column("pairs", true, &|case| case.pairs.to_string()),
         ],
     }
+}
+
+/// Milliseconds, with more digits where they would all be zeros.
+fn milliseconds(seconds: f64) -> String {
+    let digits = if seconds < 1e-4 { 3 } else { 1 };
+    format!("{:.digits$}", seconds * 1e3)
 }
 
 /// What the parts of each case take, in milliseconds and as shares of all parts; empty where no case has parts.
