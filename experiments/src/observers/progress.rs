@@ -60,7 +60,7 @@ pub struct Progress {
     task: Option<(String, ProgressBar)>,
     /// The latest steps, for the rate.
     recent: VecDeque<Spent>,
-    /// All of them.
+    /// All of them but the first.
     spent: Spent,
 }
 
@@ -112,7 +112,10 @@ impl Observer for Progress {
             }
             Event::Step { step, epoch, total, seconds, waited, .. } => {
                 let spent = Spent { seconds: *seconds, waited: *waited };
-                self.spent.add(spent);
+                // Nothing trains yet while the first batch is made.
+                if !self.recent.is_empty() {
+                    self.spent.add(spent);
+                }
                 self.recent.push_back(spent);
                 if self.recent.len() > RATE_STEPS {
                     self.recent.pop_front();
