@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 pub struct Checkpoint {
     /// What is not a tensor.
     pub progress: Progress,
-    /// `online.*`, `target.*` and `optimizer.*`.
+    /// `online.*`, `target.*`, `optimizer.*` and, where there is an online probe, `probe.*`.
     pub tensors: BTreeMap<String, Tensor>,
 }
 

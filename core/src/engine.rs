@@ -11,6 +11,7 @@ use crate::loader::{Batch, BatchMaker, Loader};
 use crate::loss::LossContext;
 use crate::networks::Networks;
 use crate::nn::Parameters;
+use crate::online_probe::{self, OnlineProbe};
 use crate::optim::{Optimizer, Schedule, peak_lr, target_momentum};
 use crate::proposals::Proposals;
 use crate::recipe::{Recipe, Settings};
@@ -46,6 +47,7 @@ pub struct Engine {
     schedule: Schedule,
     steps_per_epoch: u64,
     maker: Arc<BatchMaker>,
+    probe: Option<OnlineProbe>,
 }
 
 impl Engine {
@@ -115,7 +117,19 @@ impl Engine {
             schedule,
             steps_per_epoch,
             maker,
+            probe: None,
         })
+    }
+
+    /// Lets a linear classifier of `labelled` images learn beside the training (`evaluators.online`).
+    ///
+    /// # Errors
+    /// When an image has no class.
+    pub fn with_online_probe(mut self, labelled: Arc<dyn Dataset>) -> Result<Self> {
+        let (renderer, backbone) = (self.maker.renderer.clone(), self.networks.frozen_backbone()?);
+        let (size, batch) = (self.settings.probe_data.image_size, self.settings.evaluators.online);
+        self.probe = Some(OnlineProbe::new(labelled, renderer, backbone, size, batch, self.seed)?);
+        Ok(self)
     }
 
     /// The networks as they are now.
@@ -172,6 +186,11 @@ impl Engine {
                 .map_err(|error| self.explain(error, number, &batches, checkpoints))?;
             progress.step += 1;
             progress.epoch_total += f64::from(report.total);
+            if let Some(Err(error)) = self.probe.as_mut().map(|probe| probe.step(number)) {
+                let message = format!("step {number}: the online probe ends: {error:#}");
+                observer.observe(&Event::Warning { message })?;
+                self.probe = None;
+            }
             let StepReport { total, terms } = report;
             observer.observe(&Event::Step {
                 step: number,
@@ -192,6 +211,10 @@ impl Engine {
                     skipped: progress.epoch_skipped,
                 })?;
                 (progress.epoch_total, progress.epoch_skipped) = (0.0, 0);
+                for metric in self.probe.iter_mut().flat_map(OnlineProbe::end_epoch) {
+                    let (epoch, evaluator) = (Some(number / steps_per_epoch), online_probe::NAME.into());
+                    observer.observe(&Event::Evaluation { epoch, evaluator, metric })?;
+                }
                 after_epoch(number / steps_per_epoch, &self.networks, observer)?;
             }
             let due = match self.settings.train.checkpoint_every {
@@ -252,6 +275,11 @@ impl Engine {
         self.networks.online().load(&part("online.")).context("the online network of the checkpoint")?;
         self.networks.target().load(&part("target.")).context("the target network of the checkpoint")?;
         self.optimizer.load_state(&part("optimizer.")).context("the optimiser of the checkpoint")?;
+        // A probe that the run had not so far begins anew.
+        let state = part("probe.");
+        if let (Some(probe), false) = (&mut self.probe, state.is_empty()) {
+            probe.load_state(state).context("the online probe of the checkpoint")?;
+        }
         Ok(progress)
     }
 
@@ -265,6 +293,7 @@ impl Engine {
             ("online", self.networks.online().tensors()),
             ("target", self.networks.target().tensors()),
             ("optimizer", self.optimizer.state()),
+            ("probe", self.probe.as_ref().map(OnlineProbe::state).transpose()?.unwrap_or_default()),
         ];
         let named = parts.into_iter().flat_map(|(part, tensors)| {
             tensors.into_iter().map(move |(name, tensor)| (format!("{part}.{name}"), tensor))

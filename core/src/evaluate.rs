@@ -49,17 +49,31 @@ pub struct EvaluationContext<'a> {
 /// How an evaluator draws image `index` of a split to `[S, S, 3]` floats.
 pub type Draw<'a> = dyn Fn(&RgbImage, usize, &mut [f32]) -> Result<()> + Sync + 'a;
 
+/// The images at `indices` with a side of `size` pixels, drawn by `draw` in parallel. `[B, S, S, 3]`.
+///
+/// # Errors
+/// When an image cannot be read.
+pub fn drawn(
+    dataset: &dyn Dataset,
+    indices: &[usize],
+    size: u32,
+    device: &Device,
+    draw: &Draw<'_>,
+) -> Result<Tensor> {
+    let side = size as usize;
+    let mut pixels = vec![0f32; indices.len() * side * side * 3];
+    pixels.par_chunks_mut(side * side * 3).zip(indices).try_for_each(|(out, &index)| {
+        let named = || format!("image {}", dataset.id(index));
+        draw(&dataset.image(index)?, index, out).with_context(named)
+    })?;
+    let shape = (indices.len(), side, side, 3);
+    Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.to_device(device)?)
+}
+
 impl EvaluationContext<'_> {
-    /// The images at `indices`, drawn by `draw` in parallel, on the backbone's device. `[B, S, S, 3]`.
+    /// The images at `indices`, drawn by `draw`, on the backbone's device. `[B, S, S, 3]`.
     pub fn images(&self, dataset: &dyn Dataset, indices: &[usize], draw: &Draw<'_>) -> Result<Tensor> {
-        let side = self.image_size as usize;
-        let mut pixels = vec![0f32; indices.len() * side * side * 3];
-        pixels.par_chunks_mut(side * side * 3).zip(indices).try_for_each(|(out, &index)| {
-            let named = || format!("image {}", dataset.id(index));
-            draw(&dataset.image(index)?, index, out).with_context(named)
-        })?;
-        let shape = (indices.len(), side, side, 3);
-        Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.to_device(self.backbone.device())?)
+        drawn(dataset, indices, self.image_size, self.backbone.device(), draw)
     }
 
     /// The pooled features of every image of a split, without augmentation: short side resized, centre
@@ -133,6 +147,17 @@ impl Accuracy {
     /// Nothing counted yet.
     pub fn new(classes: usize) -> Self {
         Self { classes, images: 0, hits: [0; 2] }
+    }
+
+    /// What was counted: images, those whose class came first, and those where it was among the first five.
+    pub fn counts(&self) -> [u32; 3] {
+        [self.images, self.hits[0], self.hits[1]].map(|count| count as u32)
+    }
+
+    /// Goes on from [`Accuracy::counts`].
+    pub fn resumed(classes: usize, counts: [u32; 3]) -> Self {
+        let [images, first, among_five] = counts.map(|count| count as usize);
+        Self { classes, images, hits: [first, among_five] }
     }
 
     /// Counts one image by the scores of the classes. Of equal scores the lower class comes first, so

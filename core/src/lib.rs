@@ -20,6 +20,7 @@ pub mod loss;
 pub mod metrics;
 pub mod networks;
 pub mod nn;
+pub mod online_probe;
 pub mod optim;
 pub mod proposals;
 pub mod recipe;

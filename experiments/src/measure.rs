@@ -3,6 +3,7 @@
 use crate::run;
 use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Limited, Split};
@@ -17,7 +18,7 @@ pub struct Probe<'a> {
     registry: &'a Registry,
     seed: u64,
     /// Train and val, opened when they are first needed.
-    data: Option<[Limited; 2]>,
+    data: Option<[Arc<Limited>; 2]>,
 }
 
 /// What became of the evaluators.
@@ -73,8 +74,8 @@ impl<'a> Probe<'a> {
             };
             let context = EvaluationContext {
                 backbone,
-                train,
-                val,
+                train: &**train,
+                val: &**val,
                 scenes: &scenes,
                 seed,
                 image_size: recipe.settings.probe_data.image_size,
@@ -91,16 +92,25 @@ impl<'a> Probe<'a> {
         Ok(measured)
     }
 
+    /// The images that classifiers learn from.
+    ///
+    /// # Errors
+    /// When the probe data cannot be opened.
+    pub fn labelled(&mut self, observer: &mut dyn Observer) -> Result<Arc<Limited>> {
+        let [train, _] = self.data(observer)?;
+        Ok(train.clone())
+    }
+
     /// Train and val; what of them cannot be used is said when they are opened.
-    fn data(&mut self, observer: &mut dyn Observer) -> Result<&[Limited; 2]> {
+    fn data(&mut self, observer: &mut dyn Observer) -> Result<&[Arc<Limited>; 2]> {
         if self.data.is_none() {
             let ProbeDataChoice { name, train_limit, val_limit, .. } = &self.recipe.settings.probe_data;
-            let split = |split, limit: usize| -> Result<Limited> {
+            let split = |split, limit: usize| -> Result<Arc<Limited>> {
                 let whole = run::open(self.recipe, self.registry, "probe_data.use", name, split)?;
-                Ok(Limited::drawn(whole, limit))
+                Ok(Arc::new(Limited::drawn(whole, limit)))
             };
             let data = [split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?];
-            data.iter().try_for_each(|dataset| run::warn_of(name, dataset, observer))?;
+            data.iter().try_for_each(|dataset| run::warn_of(name, &**dataset, observer))?;
             self.data = Some(data);
         }
         self.data.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))

@@ -116,6 +116,9 @@ fn phases(
     record.parameters = backbone.values().map(|tensor| tensor.elem_count()).sum();
     let checkpoints = Checkpoints::open(&directory.file("checkpoints"), settings.train.keep)?;
     let mut probe = Probe::new(job.recipe, registry, job.seed);
+    if settings.evaluators.online > 0 {
+        engine = engine.with_online_probe(probe.labelled(observers)?)?;
+    }
     let trained = engine.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
         evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)
     });

@@ -241,6 +241,9 @@ impl Config for EvaluatorSettings {
     fn check(&self) -> Result<(), Invalid> {
         distinct("use", &self.names)?;
         distinct("during", &self.during)?;
+        require(self.online != 1, "online", || {
+            "expected 0 or at least 2 images, for the statistics of their features, found 1".into()
+        })?;
         require(self.during.is_empty() == (self.every == 0), "during", || {
             format!(
                 "names {} evaluators to run every {} epochs: set evaluators.during and evaluators.every, or neither",

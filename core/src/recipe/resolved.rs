@@ -25,13 +25,14 @@ pub(super) fn values(recipe: &Recipe, registry: &Registry) -> Result<Value> {
 
 /// Keys that change no bit of a result: how batches are made ready, how often a run is saved, and what is measured
 /// on the way.
-const NO_INFLUENCE: [(&str, &str); 6] = [
+const NO_INFLUENCE: [(&str, &str); 7] = [
     ("loader", "workers"),
     ("loader", "ahead"),
     ("train", "checkpoint_every"),
     ("train", "keep"),
     ("evaluators", "during"),
     ("evaluators", "every"),
+    ("evaluators", "online"),
 ];
 
 /// See [`Recipe::fingerprint`].

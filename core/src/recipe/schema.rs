@@ -324,4 +324,7 @@ pub struct EvaluatorSettings {
     pub during: Vec<String>,
     /// Epochs between two runs of those; 0 is never.
     pub every: u64,
+    /// Images of the probe data that a linear classifier learns from at each step, beside the training, of which it
+    /// changes no bit either; 0 is no such classifier.
+    pub online: usize,
 }

@@ -110,6 +110,10 @@ fn mistakes_in_a_file() {
                 .into(),
         ),
         (
+            "[evaluators]\nonline = 1",
+            "`evaluators.online`: expected 0 or at least 2 images, for the statistics of their features, found 1".into(),
+        ),
+        (
             "[train]\nepochs = 2\n[schedule]\nwarmup_epochs = 3",
             "`schedule.warmup_epochs`: the warm-up of 3 epochs is longer than the run of 2".into(),
         ),
