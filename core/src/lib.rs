@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod networks;
 pub mod nn;
 pub mod optim;
+pub mod pool;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;
