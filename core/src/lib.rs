@@ -22,6 +22,7 @@ pub mod networks;
 pub mod nn;
 pub mod online_probe;
 pub mod optim;
+pub mod pool;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;

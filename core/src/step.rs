@@ -5,6 +5,7 @@ use crate::loader::Batch;
 use crate::loss::{Loss, LossTerm};
 use crate::networks::Networks;
 use crate::optim::{Gradients, Optimizer};
+use crate::pool::in_pool;
 use crate::target;
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
@@ -67,15 +68,17 @@ pub fn step(
     let mut report = StepReport::default();
     let mut last = None;
     for (pass, batch) in batches.iter().enumerate() {
-        let features = networks.features(batch, needs)?;
+        let features = in_pool(|| networks.features(batch, needs))?;
         let terms = compute(losses, &features)?;
         report.add(losses, &terms, pass, batches.len())?;
         let total = (weighted_sum(losses, &terms)? / batches.len() as f64)?;
-        gradients.add(Gradients::of(&mut total.backward()?, networks.online()))?;
+        gradients.add(Gradients::of(&mut in_pool(|| total.backward())?, networks.online()))?;
         last = Some(features);
     }
-    optimizer.step(&gradients, rates.lr)?;
-    target::update(networks.target(), networks.online(), rates.momentum)?;
+    in_pool(|| {
+        optimizer.step(&gradients, rates.lr)?;
+        target::update(networks.target(), networks.online(), rates.momentum)
+    })?;
     if let Some(features) = last {
         for each in losses {
             each.loss

@@ -18,6 +18,7 @@ use univip_core::loss::LossContext;
 use univip_core::networks::Networks;
 use univip_core::nn::{Backbone, Mode, Parameters};
 use univip_core::optim::{Gradients, Optimizer};
+use univip_core::pool::in_pool;
 use univip_core::recipe::{BackboneKind, NetworkSettings, OptimizerSettings, Recipe, Sources};
 use univip_core::registry::{Kind, Registry};
 use univip_core::step::{Rates, WeightedLoss, needs, step};
@@ -77,7 +78,7 @@ fn run(case: &str) -> Result<()> {
         }
         _ => {
             let mut step = backbone_step(case)?;
-            let seconds = median_seconds(&mut step)?;
+            let seconds = in_pool(|| median_seconds(&mut step))?;
             (seconds, (memory("VmHWM:"), BTreeMap::new()))
         }
     };
@@ -198,16 +199,17 @@ impl Method {
     fn parts(&mut self) -> Result<BTreeMap<String, f64>> {
         let Self { networks, losses, optimizer, batch } = self;
         let mut seconds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        let asked = needs(losses);
         for _ in 0..3 {
             let mut note = |part: &str, seconds_of: f64| {
                 seconds.entry(part.into()).or_default().push(seconds_of);
             };
             let start = Instant::now();
-            drop(networks.features(batch, Needs { scenes: true, ..Needs::default() })?);
+            drop(in_pool(|| networks.features(batch, Needs { scenes: true, ..Needs::default() }))?);
             let scenes = start.elapsed().as_secs_f64();
             note("1 scenes, forward", scenes);
             let start = Instant::now();
-            let features = networks.features(batch, needs(losses))?;
+            let features = in_pool(|| networks.features(batch, asked))?;
             note("2 instances, forward", (start.elapsed().as_secs_f64() - scenes).max(0.0));
             let start = Instant::now();
             let mut total: Option<Tensor> = None;
@@ -221,13 +223,13 @@ impl Method {
             let total = total.context("no losses")?;
             note("3 losses", start.elapsed().as_secs_f64());
             let start = Instant::now();
-            let gradients = Gradients::of(&mut total.backward()?, networks.online());
+            let gradients = Gradients::of(&mut in_pool(|| total.backward())?, networks.online());
             note("4 backward", start.elapsed().as_secs_f64());
             let start = Instant::now();
-            optimizer.step(&gradients, RATES.lr)?;
+            in_pool(|| optimizer.step(&gradients, RATES.lr))?;
             note("5 optimiser", start.elapsed().as_secs_f64());
             let start = Instant::now();
-            target::update(networks.target(), networks.online(), RATES.momentum)?;
+            in_pool(|| target::update(networks.target(), networks.online(), RATES.momentum))?;
             note("6 moving average", start.elapsed().as_secs_f64());
         }
         let median = |mut values: Vec<f64>| {

@@ -4,7 +4,7 @@ use super::buffer::Buffer;
 use super::map::{Map, Node, Pixels};
 use super::patches::Geometry;
 use super::product::{Matrix, Store, multiply};
-use super::{composed, winograd, with_scratch, with_values};
+use super::{LANES, composed, winograd, with_scratch, with_values};
 use candle_core::{Device, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
@@ -57,8 +57,13 @@ fn convolution(g: Geometry, images: &Map, pixels: &Pixels, weight: &Tensor, shap
                 &mut output,
                 Store::Replace,
             );
+        } else if is_deep(&g) {
+            let weight = Matrix::rows(weight, g.patch()).transposed();
+            convolve(&g, pixels, weight, &mut output, Store::Replace);
         } else {
-            convolve(&g, pixels, &transposed(weight, g.patch()), &mut output, Store::Replace);
+            // Many tasks read the weight: better in the order in which they do.
+            let weight = transposed(weight, g.patch());
+            convolve(&g, pixels, Matrix::rows(&weight, g.filters), &mut output, Store::Replace);
         }
         Ok(())
     })?;
@@ -82,23 +87,59 @@ fn convolution(g: Geometry, images: &Map, pixels: &Pixels, weight: &Tensor, shap
     Ok(Map::new(shape, output, node))
 }
 
+/// Whether there are few positions and a weight that exceeds the second-level cache: then the weight is spread over tasks,
+/// and elsewhere the positions are.
+fn is_deep(g: &Geometry) -> bool {
+    g.rows() <= 1024 && g.patch() * g.filters > 1 << 18
+}
+
 /// The convolution with a weight whose filters are its columns: `[patch, filters]`.
-pub(super) fn convolve(g: &Geometry, images: &Pixels, weight: &[f32], output: &mut [f32], store: Store) {
+pub(super) fn convolve(g: &Geometry, images: &Pixels, weight: Matrix<'_>, output: &mut [f32], store: Store) {
     let (patch, filters) = (g.patch(), g.filters);
+    if is_deep(g) {
+        return convolve_by_filters(g, images, weight, output, store);
+    }
     let tile = tile(g.rows(), patch);
     output.par_chunks_mut(tile * filters).enumerate().for_each(|(index, target)| {
         let (start, rows) = (index * tile, target.len() / filters);
         with_patches(g, images, start, rows, |patches| {
-            let sizes = [rows, patch, filters];
-            multiply(target, sizes, Matrix::rows(patches, patch), Matrix::rows(weight, filters), store);
+            multiply(target, [rows, patch, filters], Matrix::rows(patches, patch), weight, store);
         });
+    });
+}
+
+/// The same, where each task takes some filters at all positions.
+fn convolve_by_filters(g: &Geometry, images: &Pixels, weight: Matrix<'_>, output: &mut [f32], store: Store) {
+    let (rows, patch, filters) = (g.rows(), g.patch(), g.filters);
+    let patches = all_patches(g, images);
+    let block = filters.div_ceil(8).next_multiple_of(LANES);
+    let mut products = Buffer::stale(rows * filters);
+    products.par_chunks_mut(rows * block).enumerate().for_each(|(index, target)| {
+        let sizes = [rows, patch, target.len() / rows];
+        multiply(
+            target,
+            sizes,
+            Matrix::rows(&patches, patch),
+            weight.from_column(index * block),
+            Store::Replace,
+        );
+    });
+    output.par_chunks_mut(filters).enumerate().with_min_len(16).for_each(|(row, target)| {
+        for (target, products) in target.chunks_mut(block).zip(products.chunks(rows * block)) {
+            let source = &products[row * target.len()..][..target.len()];
+            match store {
+                Store::Replace => target.copy_from_slice(source),
+                Store::Add => target.iter_mut().zip(source).for_each(|(sum, value)| *sum += value),
+            }
+        }
     });
 }
 
 /// The gradient of the images.
 fn images_gradient(g: &Geometry, weight: &[f32], gradient: &Pixels, result: &mut [f32], store: Store) {
+    let (patch, filters) = (g.patch(), g.filters);
     if g.is_pointwise() {
-        return convolve(&g.turned(), gradient, weight, result, store);
+        return convolve(&g.turned(), gradient, Matrix::rows(weight, patch), result, store);
     }
     if g.can_turn() {
         // The gradient is itself a convolution: of the output's gradient, with the weight turned round.
@@ -106,10 +147,10 @@ fn images_gradient(g: &Geometry, weight: &[f32], gradient: &Pixels, result: &mut
         if winograd::fits(&turned) {
             return winograd::convolve(&turned, gradient, &winograd::turned_weight(g, weight), result, store);
         }
-        return convolve(&turned, gradient, &turn(g, weight), result, store);
+        let weight = turn(g, weight);
+        return convolve(&turned, gradient, Matrix::rows(&weight, g.channels), result, store);
     }
     // Each task owns whole images, so that overlapping windows never race.
-    let (patch, filters) = (g.patch(), g.filters);
     let images = tile(g.rows(), patch).div_ceil(g.area());
     let tile = tile(images * g.area(), patch);
     result.par_chunks_mut(images * g.image()).enumerate().for_each(|(index, target)| {
@@ -143,6 +184,8 @@ pub(super) fn product_weight_gradient(g: &Geometry, images: &Pixels, gradient: &
     let blocks = (8 / parts).clamp(1, filters.div_ceil(32));
     let (part, block) = (rows.div_ceil(parts), filters.div_ceil(blocks));
     let tile = (131_072 / patch).clamp(192, 512).min(part);
+    // Several tasks read the same patches: copied once, unless there are too many.
+    let shared = (blocks > 1 && rows * patch <= 1 << 22).then(|| all_patches(g, images));
 
     let mut partial = Buffer::stale(parts * filters * patch);
     let mut tasks = Vec::new();
@@ -159,18 +202,21 @@ pub(super) fn product_weight_gradient(g: &Geometry, images: &Pixels, gradient: &
         for start in rows.clone().step_by(tile) {
             let count = tile.min(rows.end - start);
             let store = if start == rows.start { Store::Replace } else { Store::Add };
-            with_patches(g, images, start, count, |patches| {
-                let gradient = Matrix::rows(&gradient[start * filters + column..], filters).transposed();
-                let sizes = [sums.len() / patch, count, patch];
-                multiply(sums, sizes, gradient, Matrix::rows(patches, patch), store);
-            });
+            let gradient = Matrix::rows(&gradient[start * filters + column..], filters).transposed();
+            let sizes = [sums.len() / patch, count, patch];
+            let mut add =
+                |patches: &[f32]| multiply(sums, sizes, gradient, Matrix::rows(patches, patch), store);
+            match &shared {
+                Some(patches) => add(&patches[start * patch..][..count * patch]),
+                None => with_patches(g, images, start, count, add),
+            }
         }
     });
     sum_of_parts(&partial, filters * patch)
 }
 
 /// The sum of vectors of `length` values that follow one another.
-pub(super) fn sum_of_parts(parts: &[f32], length: usize) -> Vec<f32> {
+fn sum_of_parts(parts: &[f32], length: usize) -> Vec<f32> {
     const CHUNK: usize = 4096;
     let (first, others) = parts.split_at(length);
     let mut sum = first.to_vec();
@@ -203,8 +249,22 @@ fn with_patches(g: &Geometry, images: &Pixels, start: usize, rows: usize, body: 
     });
 }
 
+/// The patches of all output positions: the images themselves, where they are their own patches.
+fn all_patches(g: &Geometry, images: &Pixels) -> Arc<Buffer> {
+    const ROWS: usize = 16;
+    if g.is_pointwise() {
+        return images.whole();
+    }
+    let mut patches = Buffer::stale(g.rows() * g.patch());
+    patches.par_chunks_mut(ROWS * g.patch()).enumerate().for_each(|(index, patches)| {
+        let start = index * ROWS;
+        g.gather(images, start..start + patches.len() / g.patch(), patches);
+    });
+    Arc::new(patches)
+}
+
 /// The transpose of a matrix with rows of `width` values.
-pub(super) fn transposed(matrix: &[f32], width: usize) -> Buffer {
+fn transposed(matrix: &[f32], width: usize) -> Buffer {
     const BLOCK: usize = 16;
     let height = matrix.len() / width;
     let mut result = Buffer::stale(matrix.len());

@@ -19,6 +19,11 @@ impl<'a> Matrix<'a> {
         Self { values: self.values, row_stride: self.column_stride, column_stride: self.row_stride }
     }
 
+    /// Its columns from `column` on.
+    pub(super) fn from_column(self, column: usize) -> Self {
+        Self { values: &self.values[column * self.column_stride..], ..self }
+    }
+
     fn covers(self, rows: usize, columns: usize) -> bool {
         let last = (rows.max(1) - 1) * self.row_stride + (columns.max(1) - 1) * self.column_stride;
         last < self.values.len()
