@@ -9,6 +9,7 @@ use anyhow::Result;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 
 /// Which part of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -110,21 +111,23 @@ pub trait Dataset: Send + Sync {
 
 /// Some of a dataset's images.
 pub struct Limited {
-    dataset: Box<dyn Dataset>,
+    dataset: Arc<dyn Dataset>,
     /// The images' places in `dataset`; all of them where none is given.
     chosen: Option<Vec<usize>>,
 }
 
 impl Limited {
     /// The first `limit` images; 0 is all of them.
-    pub fn first(dataset: Box<dyn Dataset>, limit: usize) -> Self {
+    pub fn first(dataset: impl Into<Arc<dyn Dataset>>, limit: usize) -> Self {
+        let dataset = dataset.into();
         let chosen = (limit > 0 && limit < dataset.len()).then(|| (0..limit).collect());
         Self { dataset, chosen }
     }
 
     /// `limit` images drawn from the whole dataset, which may be sorted by class or cycle through the classes;
     /// 0 is all of them. The same ones for every run.
-    pub fn drawn(dataset: Box<dyn Dataset>, limit: usize) -> Self {
+    pub fn drawn(dataset: impl Into<Arc<dyn Dataset>>, limit: usize) -> Self {
+        let dataset = dataset.into();
         let len = dataset.len();
         let draw = || {
             let mut chosen =

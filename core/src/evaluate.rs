@@ -10,6 +10,7 @@ use image::RgbImage;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One measured number, with what one must know to compare it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub struct EvaluationContext<'a> {
     /// What is measured.
     pub val: &'a dyn Dataset,
     /// Opens a split of what the backbone learned from, for measurements that need its annotations.
-    pub scenes: &'a dyn Fn(Split) -> Result<Box<dyn Dataset>>,
+    pub scenes: &'a dyn Fn(Split) -> Result<Arc<dyn Dataset>>,
     /// Draws images as the backbone is used to see them.
     pub renderer: &'a Renderer,
     /// The run's seed.

@@ -2,11 +2,12 @@
 
 use crate::run;
 use anyhow::{Result, anyhow};
+use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::augment::Renderer;
-use univip_core::dataset::{Limited, Split};
+use univip_core::dataset::{Dataset, Limited, Split};
 use univip_core::evaluate::{EvaluationContext, FrozenBackbone, Metric};
 use univip_core::event::{Event, Observer};
 use univip_core::recipe::{ProbeDataChoice, Recipe};
@@ -59,7 +60,14 @@ impl<'a> Probe<'a> {
         let Self { recipe, registry, seed, .. } = *self;
         let [train, val] = self.data(observer)?;
         let renderer = Renderer::new(&recipe.settings.augment);
-        let scenes = |split| run::open(recipe, registry, "data.use", &recipe.settings.data.name, split);
+        let scenes_name = &recipe.settings.data.name;
+        let opened: RefCell<Vec<(Split, Arc<dyn Dataset>)>> = RefCell::default();
+        let scenes = |split| -> Result<Arc<dyn Dataset>> {
+            let dataset: Arc<dyn Dataset> =
+                run::open(recipe, registry, "data.use", scenes_name, split)?.into();
+            opened.borrow_mut().push((split, dataset.clone()));
+            Ok(dataset)
+        };
         for name in names {
             if stop.load(Ordering::Relaxed) {
                 measured.stopped = true;
@@ -84,6 +92,10 @@ impl<'a> Probe<'a> {
             };
             let outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
                 .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
+            // What of the scenes was passed over is known when they have been read.
+            for (split, dataset) in opened.take() {
+                run::warn_of(&format!("{name}: {scenes_name}, split {}", split.name()), &*dataset, observer)?;
+            }
             match outcome {
                 Ok(metrics) => keep(name, metrics, observer)?,
                 Err(error) => measured.failures.push(format!("evaluator `{name}`: {error:#}")),

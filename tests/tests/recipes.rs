@@ -202,7 +202,11 @@ fn the_paper_scale_is_the_papers_protocol() {
     assert_eq!((views.scene_size, views.instance_size, views.instances), (224, 96, 4));
     assert_eq!((network.width, network.hidden, network.output), (64, 4096, 256));
     assert_eq!((data.name.as_str(), data.limit), ("coco", 0));
-    assert_eq!(recipe.resolved()["evaluator"]["linear-probe"]["protocol"], "orl-linear-28ep");
+    let evaluator = &recipe.resolved()["evaluator"];
+    assert_eq!(evaluator["linear-probe"]["protocol"], "orl-linear-28ep");
+    assert_eq!(recipe.settings.evaluators.names, ["linear-probe", "detection"]);
+    assert_eq!(evaluator["detection"]["architecture"], "mask-rcnn");
+    assert_eq!(evaluator["detection"]["protocol"], "coco-1x");
 }
 
 #[test]

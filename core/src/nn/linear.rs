@@ -18,6 +18,12 @@ impl Linear {
         Ok(Self { bias: Some(bias), ..Self::without_bias(inputs, outputs, scope)? })
     }
 
+    /// With a bias that starts at 0 and a weight that starts as `init` says.
+    pub fn with_init(inputs: usize, outputs: usize, init: Init, scope: &Scope) -> Result<Self> {
+        let bias = scope.parameter("bias", outputs, Init::Constant(0.0))?;
+        Ok(Self { weight: scope.parameter("weight", (outputs, inputs), init)?, bias: Some(bias) })
+    }
+
     /// Without a bias.
     pub fn without_bias(inputs: usize, outputs: usize, scope: &Scope) -> Result<Self> {
         Ok(Self { weight: scope.parameter("weight", (outputs, inputs), initial(inputs))?, bias: None })

@@ -1,7 +1,7 @@
 //! The box head: what a region shows, and where exactly that is (Girshick 2015).
 
 use crate::box_coding::BoxCoder;
-use crate::layers::{Block, he};
+use crate::layers::{Block, he, uniform};
 use crate::losses::{rows_of, smooth_l1};
 use crate::objects::Object;
 use crate::regions::TrainingRegions;
@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 use univip_core::nn::ops::Map;
-use univip_core::nn::{Linear, Mode, Scope};
+use univip_core::nn::{Init, Linear, Mode, Scope};
 
 /// Cells along a side of a region's features.
 pub const SIDE: usize = 7;
@@ -63,15 +63,16 @@ impl BoxHead {
         let inputs = SIDE * SIDE * channels;
         let (convolutions, linear) = match kind {
             BoxHeadKind::TwoLinear => {
-                let linear = [("fc6", inputs), ("fc7", hidden)]
-                    .map(|(name, inputs)| Linear::new(inputs, hidden, &head.enter(name)));
+                let linear = [("fc6", inputs), ("fc7", hidden)].map(|(name, inputs)| {
+                    Linear::with_init(inputs, hidden, uniform(inputs, 1), &head.enter(name))
+                });
                 (Vec::new(), linear.into_iter().collect::<Result<_>>()?)
             }
             BoxHeadKind::FourConvolutions => {
                 let block =
                     |index| Block::new(channels, channels, 3, he(channels, 3), norm, &head.enter(index));
                 let convolutions = (0..4).map(block).collect::<Result<_>>()?;
-                (convolutions, vec![Linear::new(inputs, hidden, &head.enter(5))?])
+                (convolutions, vec![Linear::with_init(inputs, hidden, uniform(inputs, 1), &head.enter(5))?])
             }
         };
         Ok(Self { convolutions, linear, predictor: BoxPredictor::new(hidden, classes, scope)? })
@@ -80,8 +81,12 @@ impl BoxHead {
     /// Of the features of regions, `[R, 7, 7, channels]`.
     pub fn predict(&self, features: &Tensor, mode: Mode) -> Result<RegionPredictions> {
         let mut x = features.clone();
-        for convolution in &self.convolutions {
-            x = convolution.relu(&x, mode)?;
+        if !self.convolutions.is_empty() {
+            let mut map = Map::of(&x)?;
+            for convolution in &self.convolutions {
+                map = convolution.relu(&map, mode)?;
+            }
+            x = map.tensor()?;
         }
         x = x.flatten_from(1)?;
         for linear in &self.linear {
@@ -92,12 +97,22 @@ impl BoxHead {
 }
 
 impl BoxPredictor {
-    /// From `inputs` features of a region.
+    /// From `inputs` features of a region. Initial values are those of Girshick (2015, Section 2.3).
     pub fn new(inputs: usize, classes: usize, scope: &Scope) -> Result<Self> {
         let scope = scope.enter("box_predictor");
         Ok(Self {
-            classes: Linear::new(inputs, classes + 1, &scope.enter("cls_score"))?,
-            moves: Linear::new(inputs, 4 * (classes + 1), &scope.enter("bbox_pred"))?,
+            classes: Linear::with_init(
+                inputs,
+                classes + 1,
+                Init::Normal { std: 0.01 },
+                &scope.enter("cls_score"),
+            )?,
+            moves: Linear::with_init(
+                inputs,
+                4 * (classes + 1),
+                Init::Normal { std: 0.001 },
+                &scope.enter("bbox_pred"),
+            )?,
         })
     }
 

@@ -30,6 +30,8 @@ pub struct Counts {
     pub proposals: [ProposalLimits; 2],
     /// Anchors and regions an image that are trained on.
     pub sampled: [usize; 2],
+    /// The largest share of objects among the regions.
+    pub objects: f32,
 }
 
 /// The detector.
@@ -86,7 +88,7 @@ impl Detector for FasterRcnnC4 {
             objects.iter().map(|all| all.iter().map(|object| object.corners).collect()).collect();
         let [holds, fits] = self.proposals.losses(&predictions, &corners, draws)?;
         let proposals = predictions.proposals(&images.sizes, self.counts.proposals[0])?;
-        let sampler = Sampler { count: self.counts.sampled[1], objects: 0.25 };
+        let sampler = Sampler { count: self.counts.sampled[1], objects: self.counts.objects };
         let drawn = TrainingRegions::draw(proposals, objects, sampler, draws);
         let [shows, lies] = self.regions(&map, &drawn.regions, mode)?.losses(&drawn, objects)?;
         Ok(vec![

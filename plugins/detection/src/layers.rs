@@ -1,6 +1,6 @@
 //! Layers of the detectors' necks and heads.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use candle_core::Tensor;
 use univip_core::nn::ops::{self, Map};
 use univip_core::nn::{BatchNorm, Init, Mode, Scope};
@@ -37,17 +37,17 @@ impl Convolution {
     }
 
     /// `[B, H, W, I]` to `[B, H / stride, W / stride, O]`, sizes rounded up.
-    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn forward(&self, x: &Map) -> Result<Map> {
         self.activated(x, false)
     }
 
     /// With ReLU.
-    pub fn relu(&self, x: &Tensor) -> Result<Tensor> {
+    pub fn relu(&self, x: &Map) -> Result<Map> {
         self.activated(x, true)
     }
 
-    fn activated(&self, x: &Tensor, relu: bool) -> Result<Tensor> {
-        let y = ops::conv2d(&Map::of(x)?, &self.weight, self.stride, self.weight.dim(1)? / 2)?;
+    fn activated(&self, x: &Map, relu: bool) -> Result<Map> {
+        let y = ops::conv2d(x, &self.weight, self.stride, self.weight.dim(1)? / 2)?;
         shift(&y, &self.bias, relu)
     }
 }
@@ -79,29 +79,29 @@ impl Block {
     }
 
     /// Without an activation.
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, x: &Map, mode: Mode) -> Result<Map> {
         match self {
             Self::Biased(convolution) => convolution.forward(x),
-            Self::Normed(weight, norm) => Ok(norm.forward(&convolve(x, weight)?, mode)?.tensor()?),
+            Self::Normed(weight, norm) => norm.forward(&convolve(x, weight)?, mode),
         }
     }
 
     /// With ReLU.
-    pub fn relu(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn relu(&self, x: &Map, mode: Mode) -> Result<Map> {
         match self {
             Self::Biased(convolution) => convolution.relu(x),
-            Self::Normed(weight, norm) => Ok(norm.relu(&convolve(x, weight)?, mode)?.tensor()?),
+            Self::Normed(weight, norm) => norm.relu(&convolve(x, weight)?, mode),
         }
     }
 }
 
 /// A bias a channel, and ReLU, in one pass. Unlike candle's ReLU this one has no gradient at 0, as in PyTorch.
-fn shift(x: &Map, bias: &Tensor, relu: bool) -> Result<Tensor> {
-    Ok(ops::scale_shift(x, &bias.ones_like()?.detach(), bias, None, relu)?.tensor()?)
+fn shift(x: &Map, bias: &Tensor, relu: bool) -> Result<Map> {
+    Ok(ops::scale_shift(x, &bias.ones_like()?.detach(), bias, None, relu)?)
 }
 
-fn convolve(x: &Tensor, weight: &Tensor) -> Result<Map> {
-    Ok(ops::conv2d(&Map::of(x)?, weight, 1, weight.dim(1)? / 2)?)
+fn convolve(x: &Map, weight: &Tensor) -> Result<Map> {
+    Ok(ops::conv2d(x, weight, 1, weight.dim(1)? / 2)?)
 }
 
 /// Twice as many rows and columns: a transposed convolution of kernel and stride 2, whose outputs do not overlap.
@@ -122,21 +122,32 @@ impl Doubling {
         })
     }
 
-    /// `[B, H, W, I]` to `[B, 2H, 2W, O]`, with ReLU.
-    pub fn relu(&self, x: &Tensor) -> Result<Tensor> {
-        let (batch, height, width, _) = x.dims4()?;
-        let (_, _, outputs, inputs) = self.weight.dims4()?;
+    /// `[B, H, W, I]` to `[B, H * W, 4, O]`, with ReLU: for each position the 2 x 2 that take its place, row by row.
+    /// They are left together, as nothing that follows looks beyond one position: see [`Doubling::place`].
+    pub fn relu(&self, x: &Map) -> Result<Map> {
+        let (&[batch, height, width, _], (_, _, outputs, inputs)) = (x.dims(), self.weight.dims4()?) else {
+            bail!("doubling needs [B, H, W, C], got {:?}", x.dims());
+        };
         let weight = self.weight.reshape((4 * outputs, 1, 1, inputs))?;
-        let blocks = ops::conv2d(&Map::of(x)?, &weight, 1, 0)?.tensor()?;
-        let blocks = blocks.reshape((batch, height, width, 2, 2, outputs))?;
-        let rows = blocks.permute((0, 1, 3, 2, 4, 5))?.contiguous()?;
-        shift(&Map::of(&rows.reshape((batch, 2 * height, 2 * width, outputs))?)?, &self.bias, true)
+        let blocks = shift(&ops::conv2d(x, &weight, 1, 0)?, &self.bias.repeat(4)?, true)?;
+        Ok(Map::of(&blocks.tensor()?.reshape((batch, height * width, 4, outputs))?)?)
+    }
+
+    /// Where `relu` puts row `row` and column `column` of a map that was `width` positions wide: the place among the
+    /// `4 * H * W` of an image.
+    pub fn place(row: usize, column: usize, width: usize) -> usize {
+        (row / 2 * width + column / 2) * 4 + row % 2 * 2 + column % 2
     }
 }
 
 /// He's (2015) normal initialisation for ReLU in the mode "fan out".
 pub fn he(outputs: usize, kernel: usize) -> Init {
     Init::Normal { std: (2.0 / (outputs * kernel * kernel) as f32).sqrt() }
+}
+
+/// PyTorch's `kaiming_uniform_` with a = 1, which Caffe called Xavier's.
+pub fn uniform(inputs: usize, kernel: usize) -> Init {
+    Init::Uniform { bound: (3.0 / (inputs * kernel * kernel) as f32).sqrt() }
 }
 
 /// Each position repeated so that the map has `[height, width]`: nearest-neighbour upsampling.

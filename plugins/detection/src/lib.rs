@@ -36,12 +36,12 @@ use detector::Detector;
 use faster_rcnn_c4::{Counts, FasterRcnnC4};
 use inputs::Inputs;
 use mask_rcnn::MaskRcnn;
+use measuring::Number;
 use protocol::Protocol;
 use retinanet::RetinaNet;
 use settings::{Architecture, Config};
 use univip_core::dataset::{Dataset, Limited, Split};
 use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
-use univip_core::metrics::coco::Summary;
 use univip_core::nn::{Backbone, Scope};
 use univip_core::registry::EvaluatorPlugin;
 
@@ -74,8 +74,8 @@ impl DetectionEvaluator {
                 Box::new(MaskRcnn::new(body, protocol.design(classes, false), scope)?)
             }
             Architecture::FasterRcnnC4 => {
-                let Protocol { proposals, sampled, .. } = protocol;
-                let counts = Counts { classes, proposals, sampled };
+                let Protocol { proposals, sampled, objects, .. } = protocol;
+                let counts = Counts { classes, proposals, sampled, objects };
                 Box::new(FasterRcnnC4::new(body, counts, true, scope)?)
             }
             Architecture::Retinanet => {
@@ -120,29 +120,15 @@ impl Evaluator for DetectionEvaluator {
 
         let total = val.len() as u64;
         let mut report = |done| progress(done, total, "detection: val");
-        let measured = measuring::measure(&*detector, &inputs(&val), protocol.side, device, &mut report)?;
+        let measured = measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)?;
         let split = format!("{}-{}", train.digest(), val.digest());
-        let named = |(kind, number): (&str, (&str, f64))| Metric {
-            name: format!("{kind}_{}", number.0),
-            value: 100.0 * number.1,
+        let metric = |(name, value): Number| Metric {
+            name,
+            value,
             protocol: self.config.name(),
             split: split.clone(),
             images: val.len(),
         };
-        let numbers =
-            measured.iter().flat_map(|(kind, summary)| precisions(summary).map(|number| (*kind, number)));
-        Ok(numbers.filter(|(_, (_, value))| *value >= 0.0).map(named).collect())
+        Ok(measured.into_iter().map(metric).collect())
     }
-}
-
-/// The average precisions by name; -1 where there is no object of that size.
-fn precisions(summary: &Summary) -> [(&'static str, f64); 6] {
-    [
-        ("ap", summary.ap),
-        ("ap50", summary.ap50),
-        ("ap75", summary.ap75),
-        ("ap_small", summary.ap_small),
-        ("ap_medium", summary.ap_medium),
-        ("ap_large", summary.ap_large),
-    ]
 }

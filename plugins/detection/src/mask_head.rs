@@ -4,6 +4,7 @@ use crate::layers::{Block, Convolution, Doubling, he};
 use crate::losses::binary_cross_entropy;
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
+use univip_core::nn::ops::Map;
 use univip_core::nn::{Mode, Scope};
 
 /// Cells along a side of a region's features.
@@ -43,21 +44,23 @@ impl MaskHead {
     /// The mask of each region for its own class, counted from 0: `[R, 28, 28]`, before the sigmoid. Features
     /// `[R, 14, 14, inputs]`.
     pub fn predict(&self, features: &Tensor, classes: &[usize], mode: Mode) -> Result<Tensor> {
-        let mut x = features.clone();
+        let (regions, _, width, _) = features.dims4()?;
+        ensure!(regions == classes.len(), "{regions} regions with {} classes", classes.len());
+        let mut x = Map::of(features)?;
         for convolution in &self.convolutions {
             x = convolution.relu(&x, mode)?;
         }
-        let logits = self.logits.forward(&self.doubling.relu(&x)?)?;
-        let (regions, height, width, all) = logits.dims4()?;
-        ensure!(regions == classes.len(), "{regions} regions with {} classes", classes.len());
-        let cells = height * width;
-        let place = |(region, class): (usize, &usize)| {
-            let first = region * cells * all + class + 1;
-            (0..cells).map(move |cell| (first + cell * all) as u32)
-        };
-        let places: Vec<u32> = classes.iter().enumerate().flat_map(place).collect();
+        let logits = self.logits.forward(&self.doubling.relu(&x)?)?.tensor()?;
+        let (_, positions, four, all) = logits.dims4()?;
+        let cells = positions * four;
+        let rows = (0..cells).map(|cell| Doubling::place(cell / (2 * width), cell % (2 * width), width));
+        let order: Vec<usize> = rows.collect();
+        let places = classes.iter().enumerate().flat_map(|(region, class)| {
+            order.iter().map(move |cell| ((region * cells + cell) * all + class + 1) as u32)
+        });
+        let places: Vec<u32> = places.collect();
         let own = logits.flatten_all()?.index_select(&Tensor::new(places, logits.device())?, 0)?;
-        Ok(own.reshape((regions, height, width))?)
+        Ok(own.reshape((regions, cells / (2 * width), 2 * width))?)
     }
 }
 

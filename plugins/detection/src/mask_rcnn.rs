@@ -8,19 +8,23 @@ use crate::detector::{Detector, Images, Losses};
 use crate::mask_head::{self, MASK_SIDE, MaskHead, mask_loss};
 use crate::objects::Object;
 use crate::pooling::pool;
-use crate::proposals::{ProposalLimits, ProposalNetwork};
+use crate::proposals::{AnchorPredictions, ProposalLimits, ProposalNetwork};
 use crate::pyramid::Pyramid;
 use crate::regions::{TrainingRegions, of_images};
 use crate::roi_align::Region;
 use crate::sampling::{Draws, Sampler};
 use anyhow::{Result, bail, ensure};
 use candle_core::Tensor;
+use rayon::prelude::*;
 use univip_core::nn::{Backbone, Mode, Scope};
 
 /// Anchors of one map have this side, and those of the next twice it, in pixels (Lin et al. 2017).
 const SMALLEST_ANCHOR: f32 = 32.0;
 /// Their heights over their widths.
 pub const RATIOS: [f32; 3] = [0.5, 1.0, 2.0];
+
+/// Regions of a forward pass of the mask head in measurement: few enough to stay in the processor's caches.
+const MASKS_AT_ONCE: usize = 64;
 
 /// The size of everything behind the backbone.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +46,18 @@ pub struct Design {
     pub proposals: [ProposalLimits; 2],
     /// Anchors an image that the proposal network is trained on.
     pub sampled_anchors: usize,
-    /// Regions an image that the heads are trained on, a quarter of them objects at most.
+    /// Regions an image that the heads are trained on.
     pub sampled_regions: usize,
+    /// The largest share of objects among them; a quarter as published.
+    pub objects: f32,
+}
+
+/// What the detector's body makes of a batch.
+pub struct Seen {
+    /// The pyramid's maps, finest first.
+    pub maps: Vec<Tensor>,
+    /// What the proposal network says of each anchor.
+    pub anchors: AnchorPredictions,
 }
 
 /// The detector.
@@ -81,6 +95,46 @@ impl MaskRcnn {
         })
     }
 
+    /// The maps of a batch to learn from, and what the proposal network says of them.
+    pub fn look(&self, images: &Images) -> Result<Seen> {
+        let mode = Mode::Train { groups: 1 };
+        let maps = self.maps(images, mode)?;
+        let anchors = self.proposals.predict(&maps, images.input()?, mode)?;
+        Ok(Seen { maps, anchors })
+    }
+
+    /// The training losses, with the heads trained on `proposals`, the boxes to look at in each image.
+    ///
+    /// # Errors
+    /// When an object lacks a mask that is to be learnt, or the batch is too small for batch norm.
+    pub fn losses_on(
+        &self,
+        seen: &Seen,
+        proposals: Vec<Vec<Corners>>,
+        images: &Images,
+        objects: &[Vec<Object>],
+        draws: &Draws,
+    ) -> Result<Losses> {
+        let (mode, Seen { maps, anchors }) = (Mode::Train { groups: 1 }, seen);
+        let corners: Vec<Vec<Corners>> =
+            objects.iter().map(|all| all.iter().map(|object| object.corners).collect()).collect();
+        let [holds, fits] = self.proposals.losses(anchors, &corners, draws)?;
+        let sampler = Sampler { count: self.design.sampled_regions, objects: self.design.objects };
+        let drawn = TrainingRegions::draw(proposals, objects, sampler, draws);
+        let regions = self.regions(maps, &drawn.regions, box_head::SIDE)?;
+        let [shows, lies] = self.boxes.predict(&regions, mode)?.losses(&drawn, objects)?;
+        let mut losses = vec![
+            ("loss_objectness", holds),
+            ("loss_rpn_box_reg", fits),
+            ("loss_classifier", shows),
+            ("loss_box_reg", lies),
+        ];
+        if let Some(head) = &self.masks {
+            losses.push(("loss_mask", self.mask_loss(head, maps, images, &drawn, objects, mode)?));
+        }
+        Ok(losses)
+    }
+
     /// Where it looks for objects in each image, best first, with running statistics.
     pub fn proposals(&self, images: &Images) -> Result<Vec<Vec<Corners>>> {
         self.propose(&self.maps(images, Mode::Eval)?, images)
@@ -110,19 +164,20 @@ impl MaskRcnn {
         objects: &[Vec<Object>],
         mode: Mode,
     ) -> Result<Tensor> {
-        let (mut regions, mut classes, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
-        for (place, object) in drawn.positives(objects) {
-            let region = drawn.regions[place];
+        let positives: Vec<_> = drawn.positives(objects).collect();
+        let project = |(place, object): &(usize, &Object)| {
             let Some(mask) = &object.mask else {
                 bail!("an object of class {} has no mask to learn from", object.class)
             };
-            wanted.extend(mask.project(region.corners, images.sizes[region.image], MASK_SIDE));
-            regions.push(region);
-            classes.push(object.class);
-        }
+            let region = drawn.regions[*place];
+            Ok(mask.project(region.corners, images.sizes[region.image], MASK_SIDE))
+        };
+        let wanted: Vec<Vec<f32>> = positives.par_iter().map(project).collect::<Result<_>>()?;
+        let regions: Vec<Region> = positives.iter().map(|(place, _)| drawn.regions[*place]).collect();
+        let classes: Vec<usize> = positives.iter().map(|(_, object)| object.class).collect();
         ensure!(!regions.is_empty(), "a batch without objects has no masks to learn from");
         let features = self.regions(maps, &regions, mask_head::SIDE)?;
-        mask_loss(&head.predict(&features, &classes, mode)?, wanted)
+        mask_loss(&head.predict(&features, &classes, mode)?, wanted.concat())
     }
 
     fn add_masks(&self, head: &MaskHead, maps: &[Tensor], found: &mut [Vec<Detection>]) -> Result<()> {
@@ -133,9 +188,12 @@ impl MaskRcnn {
         if regions.is_empty() {
             return Ok(());
         }
-        let features = self.regions(maps, &regions, mask_head::SIDE)?;
-        let logits = head.predict(&features, &classes, Mode::Eval)?;
-        let masks = candle_nn::ops::sigmoid(&logits)?.flatten_from(1)?.to_vec2::<f32>()?;
+        let mut masks = Vec::with_capacity(regions.len());
+        for (regions, classes) in regions.chunks(MASKS_AT_ONCE).zip(classes.chunks(MASKS_AT_ONCE)) {
+            let features = self.regions(maps, regions, mask_head::SIDE)?;
+            let logits = head.predict(&features, classes, Mode::Eval)?;
+            masks.extend(candle_nn::ops::sigmoid(&logits)?.flatten_from(1)?.to_vec2::<f32>()?);
+        }
         for (detection, mask) in found.iter_mut().flatten().zip(masks) {
             detection.mask = Some(mask);
         }
@@ -145,28 +203,9 @@ impl MaskRcnn {
 
 impl Detector for MaskRcnn {
     fn losses(&self, images: &Images, objects: &[Vec<Object>], draws: &Draws) -> Result<Losses> {
-        let mode = Mode::Train { groups: 1 };
-        let maps = self.maps(images, mode)?;
-        let predictions = self.proposals.predict(&maps, images.input()?, mode)?;
-        let corners: Vec<Vec<Corners>> =
-            objects.iter().map(|all| all.iter().map(|object| object.corners).collect()).collect();
-        let [holds, fits] = self.proposals.losses(&predictions, &corners, draws)?;
-
-        let proposals = predictions.proposals(&images.sizes, self.design.proposals[0])?;
-        let sampler = Sampler { count: self.design.sampled_regions, objects: 0.25 };
-        let drawn = TrainingRegions::draw(proposals, objects, sampler, draws);
-        let regions = self.regions(&maps, &drawn.regions, box_head::SIDE)?;
-        let [shows, lies] = self.boxes.predict(&regions, mode)?.losses(&drawn, objects)?;
-        let mut losses = vec![
-            ("loss_objectness", holds),
-            ("loss_rpn_box_reg", fits),
-            ("loss_classifier", shows),
-            ("loss_box_reg", lies),
-        ];
-        if let Some(head) = &self.masks {
-            losses.push(("loss_mask", self.mask_loss(head, &maps, images, &drawn, objects, mode)?));
-        }
-        Ok(losses)
+        let seen = self.look(images)?;
+        let proposals = seen.anchors.proposals(&images.sizes, self.design.proposals[0])?;
+        self.losses_on(&seen, proposals, images, objects, draws)
     }
 
     fn detect(&self, images: &Images) -> Result<Vec<Vec<Detection>>> {

@@ -4,36 +4,44 @@ use crate::detections::{Detection, paste};
 use crate::detector::Detector;
 use crate::inputs::{Input, Inputs, batch};
 use crate::mask_head::MASK_SIDE;
+use crate::protocol::{Measure, Protocol};
 use anyhow::{Result, ensure};
 use candle_core::Device;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::metrics;
-use univip_core::metrics::IouType;
-use univip_core::metrics::coco::{Parameters, Summary, evaluate};
+use univip_core::metrics::coco::{self, Parameters, Summary};
 use univip_core::metrics::rle::Rle;
+use univip_core::metrics::voc;
+use univip_core::metrics::{GroundTruth, IouType};
 
 /// Images a forward pass: what is found in one does not depend on the others.
 const BATCH: usize = 8;
 
-/// COCO's numbers for `bbox` and, where the detector predicts masks, for `mask`. `progress` hears how many images are
-/// done.
+/// A number of a detector by its name, `bbox_ap` or `mask_ap50`, in percent.
+pub type Number = (String, f64);
+
+/// The average precisions `ap`, `ap50`, `ap75` and, of COCO, those by size, for `bbox` and, where the detector predicts
+/// masks, for `mask`; without those for which there is nothing to measure. Masks are measured on the images all of whose
+/// objects have one: `mask_images` is how many these are, where others were passed over. `progress` hears how many images
+/// are done.
 ///
 /// # Errors
 /// When no image has an annotated object to find, or one cannot be read.
 pub fn measure(
     detector: &dyn Detector,
     inputs: &Inputs<'_>,
-    side: u32,
+    protocol: &Protocol,
     device: &Device,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<(&'static str, Summary)>> {
+) -> Result<Vec<Number>> {
     let dataset = inputs.dataset;
     let indices: Vec<usize> = (0..dataset.len()).collect();
     let (mut truth, mut found) = (Vec::new(), Vec::new());
     for chunk in indices.chunks(BATCH) {
         let drawn: Vec<Input> =
-            chunk.par_iter().map(|index| inputs.plain(*index, side)).collect::<Result<_>>()?;
+            chunk.par_iter().map(|index| inputs.plain(*index, protocol.side)).collect::<Result<_>>()?;
         let detections = detector.detect(&batch(&drawn, device)?)?;
         for ((index, input), detections) in chunk.iter().zip(&drawn).zip(detections) {
             let full = dataset.size(*index)?;
@@ -50,14 +58,50 @@ pub fn measure(
         "none of the {} images to measure detection on has an annotated object",
         dataset.len()
     );
-    let summary = |kind| -> Result<Summary> {
-        Ok(evaluate(&truth, &found, kind, dataset.classes().len(), &Parameters::default())?.summary)
+    let classes = dataset.classes().len();
+    if protocol.measure == Measure::Voc {
+        let measured = voc::evaluate(&truth, &found, classes, voc::Interpolation::ElevenPoint)?;
+        let numbers = [("ap", measured.ap), ("ap50", measured.ap50), ("ap75", measured.ap75)];
+        return Ok(named("bbox", &numbers));
+    }
+    let summary = |truth: &[GroundTruth], found: &[metrics::Detection], kind| -> Result<Summary> {
+        Ok(coco::evaluate(truth, found, kind, classes, &Parameters::default())?.summary)
     };
-    let mut measured = vec![("bbox", summary(IouType::BoundingBox)?)];
+    let mut measured = named("bbox", &precisions(&summary(&truth, &found, IouType::BoundingBox)?));
     if inputs.masks {
-        measured.push(("mask", summary(IouType::Segmentation)?));
+        let without: BTreeSet<u64> =
+            truth.iter().filter(|object| object.mask.is_none()).map(|object| object.image).collect();
+        truth.retain(|object| !without.contains(&object.image));
+        found.retain(|found| !without.contains(&found.image));
+        ensure!(
+            !truth.is_empty(),
+            "every one of the {} images to measure masks on has an object without one: set \
+             evaluator.detection.architecture to \"faster-rcnn\"",
+            dataset.len()
+        );
+        measured.extend(named("mask", &precisions(&summary(&truth, &found, IouType::Segmentation)?)));
+        if !without.is_empty() {
+            measured.push(("mask_images".into(), (dataset.len() - without.len()) as f64));
+        }
     }
     Ok(measured)
+}
+
+fn named(kind: &str, numbers: &[(&str, f64)]) -> Vec<Number> {
+    let there = numbers.iter().filter(|(_, value)| *value >= 0.0);
+    there.map(|(name, value)| (format!("{kind}_{name}"), 100.0 * value)).collect()
+}
+
+/// By name, from 0 to 1; -1 where there is nothing to measure.
+fn precisions(summary: &Summary) -> [(&'static str, f64); 6] {
+    [
+        ("ap", summary.ap),
+        ("ap50", summary.ap50),
+        ("ap75", summary.ap75),
+        ("ap_small", summary.ap_small),
+        ("ap_medium", summary.ap_medium),
+        ("ap_large", summary.ap_large),
+    ]
 }
 
 /// A detection in pixels of the dataset's image, of which the detector saw `[height, width]`.

@@ -11,6 +11,7 @@ use crate::sampling::{Draws, Sampler};
 use anyhow::Result;
 use candle_core::Tensor;
 use rayon::prelude::*;
+use univip_core::nn::ops::Map;
 use univip_core::nn::{Init, Mode, Scope};
 
 /// Proposals of one map may overlap by so much.
@@ -70,9 +71,9 @@ impl ProposalNetwork {
         let (mut logits, mut moves, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for map in maps {
             let (batch, height, width, _) = map.dims4()?;
-            let hidden = self.convolution.relu(map, mode)?;
-            logits.push(self.logits.forward(&hidden)?.reshape((batch, ()))?);
-            moves.push(self.moves.forward(&hidden)?.reshape((batch, (), 4))?);
+            let hidden = self.convolution.relu(&Map::of(map)?, mode)?;
+            logits.push(self.logits.forward(&hidden)?.tensor()?.reshape((batch, ()))?);
+            moves.push(self.moves.forward(&hidden)?.tensor()?.reshape((batch, (), 4))?);
             sizes.push([height, width]);
         }
         let anchors = self.anchors.of_maps(&sizes, input);

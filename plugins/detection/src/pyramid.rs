@@ -1,10 +1,10 @@
 //! The feature pyramid network (Lin et al. 2017).
 
-use crate::layers::{Block, Convolution, upsample};
+use crate::layers::{Block, Convolution, uniform, upsample};
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use univip_core::nn::ops::{self, Map};
-use univip_core::nn::{Init, Mode, Scope};
+use univip_core::nn::{Mode, Scope};
 
 /// From the backbone's maps to maps of equal channels, each with what the coarser ones know.
 pub struct Pyramid {
@@ -67,12 +67,12 @@ impl Pyramid {
         let mut outputs: Vec<Tensor> = Vec::new();
         let mut above: Option<Tensor> = None;
         for ((map, lateral), output) in maps.iter().zip(&self.lateral).zip(&self.output).rev() {
-            let mut sum = lateral.forward(map, mode)?;
+            let mut sum = lateral.forward(&Map::of(map)?, mode)?.tensor()?;
             if let Some(above) = above {
                 let (_, height, width, _) = sum.dims4()?;
                 sum = (sum + upsample(&above, [height, width])?)?;
             }
-            outputs.push(output.forward(&sum, mode)?);
+            outputs.push(output.forward(&Map::of(&sum)?, mode)?.tensor()?);
             above = Some(sum);
         }
         outputs.reverse();
@@ -80,16 +80,12 @@ impl Pyramid {
             match &self.top {
                 Top::Subsampled => outputs.push(ops::max_pool(&Map::of(&coarsest)?, 1, 2, 0)?.tensor()?),
                 Top::Strided(p6, p7) => {
-                    outputs.push(p6.forward(&coarsest)?);
-                    outputs.push(p7.forward(&outputs[outputs.len() - 1].relu()?)?);
+                    let sixth = p6.forward(&Map::of(&coarsest)?)?.tensor()?;
+                    let seventh = p7.forward(&Map::of(&sixth.relu()?)?)?.tensor()?;
+                    outputs.extend([sixth, seventh]);
                 }
             }
         }
         Ok(outputs)
     }
-}
-
-/// PyTorch's `kaiming_uniform_` with a = 1.
-fn uniform(inputs: usize, kernel: usize) -> Init {
-    Init::Uniform { bound: (3.0 / (inputs * kernel * kernel) as f32).sqrt() }
 }

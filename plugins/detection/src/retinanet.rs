@@ -14,6 +14,7 @@ use crate::sampling::Draws;
 use anyhow::Result;
 use candle_core::Tensor;
 use rayon::prelude::*;
+use univip_core::nn::ops::Map;
 use univip_core::nn::{Backbone, Init, Mode, Scope};
 
 /// An anchor of an overlap of half with an object stands for it, one of less than 0.4 for nothing.
@@ -82,8 +83,9 @@ impl RetinaNet {
         let (mut logits, mut moves, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for map in &maps {
             let (batch, height, width, _) = map.dims4()?;
-            logits.push(self.classes.forward(map, mode)?.reshape((batch, (), self.count))?);
-            moves.push(self.moves.forward(map, mode)?.reshape((batch, (), 4))?);
+            let map = Map::of(map)?;
+            logits.push(self.classes.forward(&map, mode)?.reshape((batch, (), self.count))?);
+            moves.push(self.moves.forward(&map, mode)?.reshape((batch, (), 4))?);
             sizes.push([height, width]);
         }
         let anchors = self.anchors.of_maps(&sizes, images.input()?);
@@ -106,12 +108,12 @@ impl Subnet {
         })
     }
 
-    fn forward(&self, map: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, map: &Map, mode: Mode) -> Result<Tensor> {
         let mut x = map.clone();
         for convolution in &self.convolutions {
             x = convolution.relu(&x, mode)?;
         }
-        self.last.forward(&x)
+        Ok(self.last.forward(&x)?.tensor()?)
     }
 }
 

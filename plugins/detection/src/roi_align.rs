@@ -9,6 +9,7 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
 use univip_core::nn::ops::{values, with_values};
+use univip_core::vectorised::vectorised;
 
 /// A box in an image of the batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,15 +51,18 @@ pub fn roi_align(map: &Tensor, regions: &[Region], square: Square) -> Result<Ten
 pub fn composed(map: &Tensor, regions: &[Region], square: Square) -> Result<Tensor> {
     let (_, height, width, channels) = map.dims4()?;
     let all: Vec<Taps> = regions.iter().map(|region| Taps::new(region, square, [height, width])).collect();
-    let most = all.iter().map(|taps| taps.per_cell).max().unwrap_or(0);
+    let most = all.iter().map(Taps::per_cell).max().unwrap_or(0);
     let (mut places, mut weights) = (Vec::new(), Vec::new());
     for (taps, region) in all.iter().zip(regions) {
         let image = (region.image * height * width) as u32;
-        for cell in taps.all.chunks(taps.per_cell) {
-            places.extend(cell.iter().map(|tap| image + tap.place as u32));
-            weights.extend(cell.iter().map(|tap| tap.weight));
-            places.resize(places.len() + most - cell.len(), image);
-            weights.resize(weights.len() + most - cell.len(), 0.0);
+        for cell in 0..square.side.pow(2) {
+            let end = places.len() + most;
+            taps.each(cell, |place, weight| {
+                places.push(image + place as u32);
+                weights.push(weight);
+            });
+            places.resize(end, image);
+            weights.resize(end, 0.0);
         }
     }
     let device = map.device();
@@ -72,46 +76,59 @@ pub fn composed(map: &Tensor, regions: &[Region], square: Square) -> Result<Tens
 /// columns, without a gradient. `side * side` values.
 pub fn sample(pixels: &[bool], size: [usize; 2], corners: Corners, square: Square) -> Vec<f32> {
     let taps = Taps::new(&Region { image: 0, corners }, square, size);
-    let cell = |cell: &[Tap]| cell.iter().filter(|tap| pixels[tap.place]).map(|tap| tap.weight).sum();
-    taps.all.chunks(taps.per_cell).map(cell).collect()
+    let cell = |cell: usize| {
+        let mut sum = 0.0;
+        taps.each(cell, |place, weight| {
+            if pixels[place] {
+                sum += weight;
+            }
+        });
+        sum
+    };
+    (0..square.side.pow(2)).map(cell).collect()
 }
 
-/// A position of the map and its part in a cell.
-#[derive(Debug, Clone, Copy)]
-struct Tap {
-    place: usize,
-    weight: f32,
-}
-
-/// The taps of all cells of a region, as many for each.
+/// What the cells of a region's square are made of.
 struct Taps {
-    per_cell: usize,
-    all: Vec<Tap>,
+    side: usize,
+    rows: Points,
+    columns: Points,
+    /// Columns of the map.
+    width: usize,
 }
 
 impl Taps {
     fn new(region: &Region, square: Square, [height, width]: [usize; 2]) -> Self {
         let corners = region.corners.scaled(square.scale, square.scale);
-        let rows = Points::new(corners.top, corners.height(), square, height);
-        let columns = Points::new(corners.left, corners.width(), square, width);
-        let share = 1.0 / (rows.per_cell * columns.per_cell) as f32;
-        let per_cell = 4 * rows.per_cell * columns.per_cell;
-        let mut all = Vec::with_capacity(square.side * square.side * per_cell);
-        for row in rows.all.chunks(rows.per_cell) {
-            for column in columns.all.chunks(columns.per_cell) {
-                for y in row {
-                    for x in column {
-                        for (line, of_line) in y {
-                            for (place, of_place) in x {
-                                let weight = of_line * of_place * share;
-                                all.push(Tap { place: line * width + place, weight });
-                            }
+        Self {
+            side: square.side,
+            rows: Points::new(corners.top, corners.height(), square, height),
+            columns: Points::new(corners.left, corners.width(), square, width),
+            width,
+        }
+    }
+
+    /// Taps of a cell at most.
+    fn per_cell(&self) -> usize {
+        4 * self.rows.per_cell * self.columns.per_cell
+    }
+
+    /// Calls `body` with each position of the map that is in a cell, and its weight.
+    #[inline(always)]
+    fn each(&self, cell: usize, mut body: impl FnMut(usize, f32)) {
+        let share = 1.0 / (self.rows.per_cell * self.columns.per_cell) as f32;
+        for y in self.rows.of_cell(cell / self.side) {
+            for x in self.columns.of_cell(cell % self.side) {
+                for (line, of_line) in y {
+                    for (place, of_place) in x {
+                        let weight = of_line * of_place * share;
+                        if weight != 0.0 {
+                            body(line * self.width + place, weight);
                         }
                     }
                 }
             }
         }
-        Self { per_cell, all }
     }
 }
 
@@ -131,6 +148,12 @@ impl Points {
         };
         let all = (0..square.side).flat_map(|cell| (0..per_cell).map(move |index| point(cell, index)));
         Self { per_cell, all: all.collect() }
+    }
+
+    /// Those of one cell.
+    #[inline(always)]
+    fn of_cell(&self, cell: usize) -> &[[(usize, f32); 2]] {
+        &self.all[cell * self.per_cell..][..self.per_cell]
     }
 }
 
@@ -154,20 +177,44 @@ struct RoiAlign {
 }
 
 impl RoiAlign {
-    /// Calls `body(cell's channels, position's channels, weight)` for all taps of a region, cell by cell.
-    fn each_tap(
+    /// Adds to each cell of a region's square the positions that it is made of.
+    fn gather(&self, region: &Region, [height, width, channels]: [usize; 3], map: &[f32], cells: &mut [f32]) {
+        let taps = Taps::new(region, self.square, [height, width]);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (index, cell) in cells.chunks_exact_mut(channels).enumerate() {
+                    taps.each(
+                        index,
+                        #[inline(always)]
+                        |place, weight| add(cell, &map[place * channels..][..channels], weight),
+                    );
+                }
+            },
+        );
+    }
+
+    /// Adds the gradient of each cell of a region's square to the positions that it is made of.
+    fn scatter(
         &self,
         region: &Region,
         [height, width, channels]: [usize; 3],
-        mut body: impl FnMut(std::ops::Range<usize>, std::ops::Range<usize>, f32),
+        cells: &[f32],
+        map: &mut [f32],
     ) {
         let taps = Taps::new(region, self.square, [height, width]);
-        for (index, cell) in taps.all.chunks(taps.per_cell).enumerate() {
-            for tap in cell.iter().filter(|tap| tap.weight != 0.0) {
-                let (target, source) = (index * channels, tap.place * channels);
-                body(target..target + channels, source..source + channels, tap.weight);
-            }
-        }
+        vectorised(
+            #[inline(always)]
+            || {
+                for (index, cell) in cells.chunks_exact(channels).enumerate() {
+                    taps.each(
+                        index,
+                        #[inline(always)]
+                        |place, weight| add(&mut map[place * channels..][..channels], cell, weight),
+                    );
+                }
+            },
+        );
     }
 }
 
@@ -183,10 +230,7 @@ impl CustomOp1 for RoiAlign {
         let mut cells = vec![0f32; self.regions.len() * side * side * channels];
         cells.par_chunks_mut(side * side * channels).zip(self.regions.par_iter()).for_each(
             |(cells, region)| {
-                let image = &map[region.image * height * width * channels..];
-                self.each_tap(region, sizes, |cell, position, weight| {
-                    add(&mut cells[cell], &image[position], weight);
-                });
+                self.gather(region, sizes, &map[region.image * height * width * channels..], cells);
             },
         );
         Ok((CpuStorage::F32(cells), Shape::from((self.regions.len(), side, side, channels))))
@@ -201,9 +245,7 @@ impl CustomOp1 for RoiAlign {
             result.par_chunks_mut(height * width * channels).enumerate().for_each(|(index, image)| {
                 for (region, cells) in self.regions.iter().zip(gradient.chunks(square)) {
                     if region.image == index {
-                        self.each_tap(region, sizes, |cell, position, weight| {
-                            add(&mut image[position], &cells[cell], weight);
-                        });
+                        self.scatter(region, sizes, cells, image);
                     }
                 }
             });
@@ -214,6 +256,7 @@ impl CustomOp1 for RoiAlign {
 }
 
 /// `sum += weight * values`.
+#[inline(always)]
 fn add(sum: &mut [f32], values: &[f32], weight: f32) {
     for (sum, value) in sum.iter_mut().zip(values) {
         *sum += weight * value;

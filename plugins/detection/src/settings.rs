@@ -1,7 +1,7 @@
 //! `[evaluator.detection]`
 
 use crate::box_head::BoxHeadKind;
-use crate::protocol::{Protocol, ProtocolName};
+use crate::protocol::{Measure, Protocol, ProtocolName};
 use serde::{Deserialize, Serialize};
 use univip_core::recipe::Invalid;
 
@@ -100,7 +100,14 @@ impl Config {
 impl univip_core::recipe::Config for Config {
     fn check(&self) -> Result<(), Invalid> {
         let refuse = |key, problem: String| Err(Invalid { key, problem });
-        let Protocol { steps, batch, lr, train_sides, longest, .. } = self.protocol();
+        let Protocol { steps, batch, lr, train_sides, longest, measure, .. } = self.protocol();
+        if measure == Measure::Voc && self.architecture == Architecture::MaskRcnn {
+            return refuse(
+                "architecture",
+                "\"mask-rcnn\", but VOC has no masks to learn from; the protocol is for \"faster-rcnn-c4\""
+                    .into(),
+            );
+        }
         if steps == 0 {
             return refuse("steps", "0; expected at least 1".into());
         }
@@ -148,6 +155,7 @@ mod tests {
             ("sides = []", "`table.sides`: []; expected one or more"),
             ("sides = [96, 512]", "`table.longest`: 256 pixels; expected no less than the sides"),
             ("protocol = \"coco-3x\"", "coco-2x"),
+            ("protocol = \"voc-07+12\"", "`table.architecture`: \"mask-rcnn\", but VOC has no masks"),
         ] {
             let error = Table::of(text).read::<Config>().unwrap_err().to_string();
             assert!(error.contains(problem), "{text}: {error}");

@@ -1,13 +1,15 @@
 //! Trains a detector on a dataset.
 
-use crate::detector::Detector;
+use crate::detector::{Detector, Losses};
 use crate::inputs::{Input, Inputs, batch};
 use crate::protocol::{MOMENTUM, Protocol, WEIGHT_DECAY};
 use crate::sampling::Draws;
-use anyhow::{Result, bail, ensure};
-use candle_core::Device;
+use anyhow::{Context, Result, bail, ensure};
+use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use univip_core::nn::Parameters;
 use univip_core::optim::{Gradients, Optimizer};
 use univip_core::recipe::{OptimizerKind, OptimizerSettings};
@@ -35,26 +37,43 @@ pub fn train(
     };
     let mut optimizer = Optimizer::new(&settings, parameters)?;
     let mut order = Order::new(inputs, &protocol.train_sides, seed);
-    for step in 0..protocol.steps {
-        let mut drawn = order.next(protocol.batch)?;
-        let images = batch(&drawn, device)?;
-        let objects: Vec<_> = drawn.iter_mut().map(|input| std::mem::take(&mut input.objects)).collect();
-        let losses = detector.losses(&images, &objects, &Draws { seed, step })?;
-        for (name, loss) in &losses {
-            let value = loss.to_scalar::<f32>()?;
-            ensure!(
-                value.is_finite(),
-                "{name} is {value} at step {step} of the detector's training: lower evaluator.detection.lr"
-            );
+    thread::scope(|scope| {
+        let (send, drawn) = sync_channel(1);
+        // Draws the next batch while this one is learnt from; it ends when nobody takes any more.
+        scope.spawn(move || {
+            for _ in 0..protocol.steps {
+                let batch = order.next(protocol.batch);
+                let last = batch.is_err();
+                if send.send(batch).is_err() || last {
+                    break;
+                }
+            }
+        });
+        for step in 0..protocol.steps {
+            let mut drawn = drawn.recv().context("the thread that draws images has ended")??;
+            let images = batch(&drawn, device)?;
+            let objects: Vec<_> = drawn.iter_mut().map(|input| std::mem::take(&mut input.objects)).collect();
+            let losses = detector.losses(&images, &objects, &Draws { seed, step })?;
+            let gradients = Gradients::of(&mut total(losses, step)?.backward()?, parameters);
+            optimizer.step(&gradients, protocol.lr_at(step))?;
+            progress(step + 1);
         }
-        let mut losses = losses.into_iter().map(|(_, loss)| loss);
-        let Some(first) = losses.next() else { bail!("a detector without losses cannot be trained") };
-        let total = losses.try_fold(first, |sum, loss| sum + loss)?;
-        let gradients = Gradients::of(&mut total.backward()?, parameters);
-        optimizer.step(&gradients, protocol.lr_at(step))?;
-        progress(step + 1);
+        Ok(())
+    })
+}
+
+/// The sum of the losses of a step.
+fn total(losses: Losses, step: u64) -> Result<Tensor> {
+    for (name, loss) in &losses {
+        let value = loss.to_scalar::<f32>()?;
+        ensure!(
+            value.is_finite(),
+            "{name} is {value} at step {step} of the detector's training: lower evaluator.detection.lr"
+        );
     }
-    Ok(())
+    let mut losses = losses.into_iter().map(|(_, loss)| loss);
+    let Some(first) = losses.next() else { bail!("a detector without losses cannot be trained") };
+    Ok(losses.try_fold(first, |sum, loss| sum + loss)?)
 }
 
 /// The images of a run, epoch after epoch in new orders.

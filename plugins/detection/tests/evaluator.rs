@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use image::{Rgb, RgbImage};
 use rand::Rng;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Annotation, Dataset, Split};
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
@@ -23,14 +24,15 @@ struct Rectangles {
     split: Split,
     len: usize,
     annotated: bool,
-    masked: bool,
+    /// Whether the objects of image `index` have masks.
+    masked: fn(usize) -> bool,
     classes: Vec<String>,
 }
 
 impl Rectangles {
     fn new(split: Split, len: usize) -> Self {
         let classes = vec!["red".into(), "green".into()];
-        Self { split, len, annotated: true, masked: true, classes }
+        Self { split, len, annotated: true, masked: |_| true, classes }
     }
 
     fn object(&self, index: usize) -> (BoundingBox, usize) {
@@ -68,7 +70,7 @@ impl Dataset for Rectangles {
     }
 
     fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
-        let mask = |annotation: Annotation| match self.masked {
+        let mask = |annotation: Annotation| match (self.masked)(index) {
             true => Rle::draw(SIZE, annotation.bounding_box, |_, _| true).map(Some),
             false => Ok(None),
         };
@@ -104,10 +106,10 @@ fn evaluate_from(
 ) -> Result<(Vec<Metric>, Vec<String>)> {
     let evaluator = DetectionEvaluator::build(Table::of(settings).read()?)?;
     let renderer = Renderer::new(&AugmentSettings::default());
-    let scenes = |split| -> Result<Box<dyn Dataset>> {
+    let scenes = |split| -> Result<Arc<dyn Dataset>> {
         let mut dataset = Rectangles::new(split, if split == Split::Train { 64 } else { 10 });
         change(&mut dataset);
-        Ok(Box::new(dataset))
+        Ok(Arc::new(dataset))
     };
     let probe = Rectangles::new(Split::Val, 0);
     let mut tasks = Vec::new();
@@ -197,6 +199,25 @@ fn every_architecture_trains_and_measures() -> Result<()> {
 }
 
 #[test]
+fn masks_are_measured_where_they_are_known() -> Result<()> {
+    let (metrics, _) = evaluate(QUICK, |data| data.masked = |index| index != 3)?;
+    assert_eq!(value(&metrics, "mask_images"), 9.0);
+    assert!((0.0..=100.0).contains(&value(&metrics, "mask_ap")));
+    assert!(metrics.iter().all(|metric| metric.images == 10));
+    Ok(())
+}
+
+#[test]
+fn voc_is_measured_by_its_own_average_precision() -> Result<()> {
+    let (metrics, _) =
+        evaluate(&format!("protocol = \"voc-07+12\"\narchitecture = \"faster-rcnn-c4\"\n{QUICK}"), |_| {})?;
+    let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names, ["bbox_ap", "bbox_ap50", "bbox_ap75"]);
+    assert!(metrics.iter().all(|metric| metric.protocol.starts_with("faster-rcnn-c4 voc-07+12, ")));
+    Ok(())
+}
+
+#[test]
 fn data_that_cannot_be_learnt_from_is_refused() -> Result<()> {
     let refused = |change: fn(&mut Rectangles), problem: &str| -> Result<()> {
         let Err(error) = evaluate(QUICK, change) else { bail!("expected: {problem}") };
@@ -208,7 +229,7 @@ fn data_that_cannot_be_learnt_from_is_refused() -> Result<()> {
         |data| data.annotated = false,
         "none of the 64 images to learn detection from has an annotated object",
     )?;
-    refused(|data| data.masked = false, "an annotated object with a mask: set data.use")?;
+    refused(|data| data.masked = |_| false, "an annotated object with a mask: set data.use")?;
     refused(
         |data| data.annotated = data.split == Split::Train,
         "none of the 10 images to measure detection on has an annotated object",

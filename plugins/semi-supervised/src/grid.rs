@@ -183,7 +183,7 @@ mod tests {
             backbone,
             train: &greys(train),
             val: &greys(50),
-            scenes: &|_| Ok(Box::new(greys(0))),
+            scenes: &|_| Ok(std::sync::Arc::new(greys(0))),
             renderer: &renderer,
             seed: 3,
             image_size: 32,

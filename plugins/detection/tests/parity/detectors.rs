@@ -31,9 +31,14 @@ pub fn theirs(own: &str) -> String {
 
 /// Both images in one padded batch.
 pub fn images() -> Images {
+    images_of("")
+}
+
+/// The same with the pixels of another draw.
+pub fn images_of(draw: &str) -> Images {
     let padded = |index: usize| {
         let [height, width] = SIZES[index];
-        let image = noise(&format!("image{index}"), [1, 3, height, width]);
+        let image = noise(&format!("image{index}{draw}"), [1, 3, height, width]);
         let image = image.pad_with_zeros(1, 0, 128 - height).unwrap();
         image.pad_with_zeros(2, 0, 128 - width).unwrap()
     };
@@ -41,7 +46,7 @@ pub fn images() -> Images {
 }
 
 /// Ellipses in the boxes of the fixture.
-fn objects(expected: &HashMap<String, Tensor>) -> Vec<Vec<Object>> {
+pub fn objects(expected: &HashMap<String, Tensor>) -> Vec<Vec<Object>> {
     let of_image = |index: usize| {
         let labels = values(&expected[&format!("objects/{index}/labels")]);
         let object = |(corners, label): (Corners, f32)| Object {
@@ -72,12 +77,11 @@ pub fn losses(detector: &dyn Detector, expected: &HashMap<String, Tensor>) -> Lo
 
 /// Compares losses, and the gradients that the fixture has under the names that `theirs` gives.
 pub fn check_losses(
-    detector: &dyn Detector,
+    losses: Losses,
     parameters: &Parameters,
     expected: &HashMap<String, Tensor>,
     theirs: fn(&str) -> String,
 ) {
-    let losses = losses(detector, expected);
     assert_eq!(losses.len(), expected.keys().filter(|key| key.starts_with("loss/")).count());
     let mut total = Tensor::zeros((), DType::F32, &Device::Cpu).unwrap();
     for (name, loss) in losses {

@@ -1,6 +1,6 @@
 //! Faster R-CNN without a pyramid: losses, gradients and detections.
 
-use crate::detectors::{body, check_detections, check_losses};
+use crate::detectors::{body, check_detections, check_losses, losses};
 use crate::{fixture, formula};
 use candle_core::Device;
 use univip_core::nn::Parameters;
@@ -20,7 +20,7 @@ fn faster_rcnn_without_a_pyramid_agrees_with_torchvision() {
     let parameters = Parameters::new(0, &Device::Cpu);
     let scope = parameters.trainable();
     let proposals = [ProposalLimits { before: 200, after: 60 }, ProposalLimits { before: 100, after: 40 }];
-    let counts = Counts { classes: 3, proposals, sampled: [100_000; 2] };
+    let counts = Counts { classes: 3, proposals, sampled: [100_000; 2], objects: 0.25 };
     let detector = FasterRcnnC4::new(body(&scope), counts, false, &scope).unwrap();
     let factor = |name: &str| match name {
         "rpn.head.cls_logits.weight" => 3.0,
@@ -29,6 +29,6 @@ fn faster_rcnn_without_a_pyramid_agrees_with_torchvision() {
     };
     formula::load(&parameters, theirs, factor);
     let expected = fixture("faster_rcnn_c4");
-    check_losses(&detector, &parameters, &expected, theirs);
+    check_losses(losses(&detector, &expected), &parameters, &expected, theirs);
     check_detections(&detector, &expected, 1);
 }

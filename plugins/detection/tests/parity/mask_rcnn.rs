@@ -1,13 +1,14 @@
 //! Mask R-CNN and Faster R-CNN: losses, gradients, proposals and detections.
 
-use crate::detectors::{body, check_detections, check_losses, images, losses, theirs};
-use crate::{assert_close, fixture, flat, formula, values};
+use crate::detectors::{body, check_detections, check_losses, images, images_of, losses, objects, theirs};
+use crate::{assert_close, corners, fixture, flat, formula, values};
 use candle_core::Device;
 use univip_core::nn::Parameters;
 use univip_detection::box_head::BoxHeadKind;
 use univip_detection::detector::Detector;
 use univip_detection::mask_rcnn::{Design, MaskRcnn};
 use univip_detection::proposals::ProposalLimits;
+use univip_detection::sampling::Draws;
 
 fn design(norm: bool) -> Design {
     Design {
@@ -20,6 +21,7 @@ fn design(norm: bool) -> Design {
         proposals: [ProposalLimits { before: 200, after: 60 }, ProposalLimits { before: 100, after: 40 }],
         sampled_anchors: 100_000,
         sampled_regions: 100_000,
+        objects: 0.25,
     }
 }
 
@@ -40,10 +42,22 @@ const FIXTURES: [(bool, &str); 2] = [(false, "mask_rcnn_plain"), (true, "mask_rc
 
 #[test]
 fn losses_and_gradients_agree_with_torchvision() {
-    for (norm, name) in FIXTURES {
-        let (parameters, detector) = detector(design(norm));
-        check_losses(&detector, &parameters, &fixture(name), theirs);
-    }
+    let (parameters, detector) = detector(design(false));
+    let expected = fixture("mask_rcnn_plain");
+    check_losses(losses(&detector, &expected), &parameters, &expected, theirs);
+}
+
+/// On torchvision's proposals, and with images that keep every ReLU's input away from 0: elsewhere rounding is enough to make
+/// these gradients jump by percents, in PyTorch too. `fixtures/make.py` has the numbers.
+#[test]
+fn losses_and_gradients_with_batch_norm_agree_with_torchvision() {
+    let (parameters, detector) = detector(design(true));
+    let expected = fixture("mask_rcnn_norm");
+    let (images, objects, draws) = (images_of(" draw 74"), objects(&expected), Draws { seed: 0, step: 0 });
+    let seen = detector.look(&images).unwrap();
+    let given = (0..2).map(|image| corners(&expected[&format!("given/{image}")])).collect();
+    let losses = detector.losses_on(&seen, given, &images, &objects, &draws).unwrap();
+    check_losses(losses, &parameters, &expected, theirs);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! RetinaNet: losses, gradients and detections.
 
-use crate::detectors::{body, check_detections, check_losses, theirs};
+use crate::detectors::{body, check_detections, check_losses, losses, theirs};
 use crate::{fixture, formula};
 use candle_core::Device;
 use univip_core::nn::Parameters;
@@ -14,6 +14,6 @@ fn retinanet_agrees_with_torchvision() {
     let factor = |name: &str| if name.ends_with("cls_logits.weight") { 3.0 } else { 1.0 };
     formula::load(&parameters, theirs, factor);
     let expected = fixture("retinanet");
-    check_losses(&detector, &parameters, &expected, theirs);
+    check_losses(losses(&detector, &expected), &parameters, &expected, theirs);
     check_detections(&detector, &expected, 0);
 }
