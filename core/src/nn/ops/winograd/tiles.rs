@@ -153,32 +153,25 @@ vectorised! {
         let length = window.len() / 4;
         for tile in 0..places[0].len() / channels {
             for_lanes!(channels, |from, width| {
-                let mut lines = [[0f32; LANES]; PLACES];
+                let (mut first, mut second) = ([[0f32; LANES]; 4], [[0f32; LANES]; 4]);
+                let (mut third, mut fourth) = ([[0f32; LANES]; 4], [[0f32; LANES]; 4]);
                 for column in 0..4 {
                     let at = (2 * tile + column) * channels + from;
                     let (a, b) = (&window[at..][..width], &window[length + at..][..width]);
                     let (c, d) = (&window[2 * length + at..][..width], &window[3 * length + at..][..width]);
                     for lane in 0..width {
-                        lines[column][lane] = a[lane] - c[lane];
-                        lines[4 + column][lane] = b[lane] + c[lane];
-                        lines[8 + column][lane] = c[lane] - b[lane];
-                        lines[12 + column][lane] = b[lane] - d[lane];
+                        first[column][lane] = a[lane] - c[lane];
+                        second[column][lane] = b[lane] + c[lane];
+                        third[column][lane] = c[lane] - b[lane];
+                        fourth[column][lane] = b[lane] - d[lane];
                     }
                 }
-                let mut values = [[0f32; LANES]; PLACES];
-                for line in [0, 4, 8, 12] {
-                    for lane in 0..LANES {
-                        let (a, b) = (lines[line][lane], lines[line + 1][lane]);
-                        let (c, d) = (lines[line + 2][lane], lines[line + 3][lane]);
-                        values[line][lane] = a - c;
-                        values[line + 1][lane] = b + c;
-                        values[line + 2][lane] = c - b;
-                        values[line + 3][lane] = b - d;
-                    }
-                }
-                for (place, values) in places.iter_mut().zip(&values) {
-                    place[tile * channels + from..][..width].copy_from_slice(&values[..width]);
-                }
+                let start = tile * channels + from;
+                let part = start..start + width;
+                transform_row(&first, &mut places[..4], part.clone());
+                transform_row(&second, &mut places[4..8], part.clone());
+                transform_row(&third, &mut places[8..12], part.clone());
+                transform_row(&fourth, &mut places[12..], part);
             });
         }
     }
@@ -253,6 +246,21 @@ vectorised! {
                 finish_row(&below, &mut lower[part.clone()], &mut lower_right[part], add);
             });
         }
+    }
+}
+
+/// A row of `B' d` times `B`, to its four places.
+#[inline(always)]
+fn transform_row([a, b, c, d]: &[[f32; LANES]; 4], places: &mut [&mut [f32]], part: Range<usize>) {
+    let mut values = [[0f32; LANES]; 4];
+    for lane in 0..LANES {
+        values[0][lane] = a[lane] - c[lane];
+        values[1][lane] = b[lane] + c[lane];
+        values[2][lane] = c[lane] - b[lane];
+        values[3][lane] = b[lane] - d[lane];
+    }
+    for (place, values) in places.iter_mut().zip(&values) {
+        place[part.clone()].copy_from_slice(&values[..part.len()]);
     }
 }
 
