@@ -120,7 +120,7 @@ fn convolve_by_filters(g: &Geometry, images: &Pixels, weight: Matrix<'_>, output
             target,
             sizes,
             Matrix::rows(&patches, patch),
-            weight.from_column(index * block),
+            weight.columns_from(index * block),
             Store::Replace,
         );
     });

@@ -20,7 +20,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// Its columns from `column` on.
-    pub(super) fn from_column(self, column: usize) -> Self {
+    pub(super) fn columns_from(self, column: usize) -> Self {
         Self { values: &self.values[column * self.column_stride..], ..self }
     }
 
