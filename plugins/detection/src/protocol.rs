@@ -135,7 +135,7 @@ fn voc() -> Protocol {
 /// are then 24 to 53 pixels wide, around the anchors of the first two maps. Found by trying (`docs/evaluation.md`).
 fn small() -> Protocol {
     Protocol {
-        steps: 500,
+        steps: 400,
         warmup: 50,
         drops: [0.8, 0.93],
         batch: 4,
