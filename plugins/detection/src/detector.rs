@@ -10,7 +10,7 @@ use candle_core::Tensor;
 pub type Losses = Vec<(&'static str, Tensor)>;
 
 /// A network that finds objects.
-pub trait Detector {
+pub trait Detector: Sync {
     /// The training losses of a batch, with the objects of each image. Every image has at least one.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use univip_core::nn::Parameters;
 use univip_core::optim::{Gradients, Optimizer};
+use univip_core::pool::in_pool;
 use univip_core::recipe::{OptimizerKind, OptimizerSettings};
 use univip_core::seed::stream;
 
@@ -53,9 +54,11 @@ pub fn train(
             let mut drawn = drawn.recv().context("the thread that draws images has ended")??;
             let images = batch(&drawn, device)?;
             let objects: Vec<_> = drawn.iter_mut().map(|input| std::mem::take(&mut input.objects)).collect();
-            let losses = detector.losses(&images, &objects, &Draws { seed, step })?;
-            let gradients = Gradients::of(&mut total(losses, step)?.backward()?, parameters);
-            optimizer.step(&gradients, protocol.lr_at(step))?;
+            in_pool(|| -> Result<()> {
+                let losses = detector.losses(&images, &objects, &Draws { seed, step })?;
+                let gradients = Gradients::of(&mut total(losses, step)?.backward()?, parameters);
+                optimizer.step(&gradients, protocol.lr_at(step))
+            })?;
             progress(step + 1);
         }
         Ok(())
