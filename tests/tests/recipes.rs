@@ -211,7 +211,7 @@ fn the_paper_scale_is_the_papers_protocol() {
 
 #[test]
 fn a_small_run_has_the_steps_that_its_scale_promises() {
-    for (scale, steps) in [("smoke", 12), ("small", 744), ("sitting", 2500), ("proxy", 2500)] {
+    for (scale, steps) in [("smoke", 12), ("small", 496), ("sitting", 2500), ("proxy", 2500)] {
         let Settings { train, data, optimizer, schedule, .. } = load("table7/e", Some(scale)).settings;
         assert_eq!((data.limit / train.batch) as u64 * train.epochs, steps, "{scale}");
         if scale != "smoke" {
