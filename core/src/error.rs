@@ -25,6 +25,12 @@ pub struct ImageError {
     pub problem: String,
 }
 
+/// An evaluator found nothing that it could measure in the data of a run: no annotations, no masks. A recipe that names it is
+/// no mistake for that.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotApplicable(pub String);
+
 /// NaN or infinity in a loss term: the run stops.
 #[derive(Debug, thiserror::Error)]
 #[error(

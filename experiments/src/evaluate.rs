@@ -186,7 +186,9 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
 }
 
 fn told(measured: Measured) -> Result<bool> {
-    let Measured { failures, stopped } = measured;
+    let Measured { mut failures, not_applicable, stopped } = measured;
+    // Asked for by name, it has failed.
+    failures.extend(not_applicable);
     ensure!(failures.is_empty(), "{}; what the others measured is kept", failures.join("; "));
     Ok(stopped)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Limited, Split};
+use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, FrozenBackbone, Metric};
 use univip_core::event::{Event, Observer};
 use univip_core::recipe::{ProbeDataChoice, Recipe};
@@ -27,6 +28,8 @@ pub struct Probe<'a> {
 pub struct Measured {
     /// One sentence for each that failed, with its name and the reason.
     pub failures: Vec<String>,
+    /// One sentence for each that found nothing to measure in the data.
+    pub not_applicable: Vec<String>,
     /// Whether the user stopped it before all had run.
     pub stopped: bool,
 }
@@ -44,7 +47,7 @@ impl<'a> Probe<'a> {
     ///
     /// # Errors
     /// When the probe data cannot be opened, an evaluator is not known, or `keep` fails. An evaluator that fails or
-    /// panics is none: it is among [`Measured::failures`].
+    /// panics is none: it is in [`Measured`].
     pub fn measure(
         &mut self,
         names: &[String],
@@ -98,6 +101,9 @@ impl<'a> Probe<'a> {
             }
             match outcome {
                 Ok(metrics) => keep(name, metrics, observer)?,
+                Err(error) if error.is::<NotApplicable>() => {
+                    measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {error:#}"));
+                }
                 Err(error) => measured.failures.push(format!("evaluator `{name}`: {error:#}")),
             }
         }

@@ -177,7 +177,11 @@ fn evaluate(
         })
     };
     let backbone = engine.networks().frozen_backbone()?;
-    let Measured { failures, stopped } = probe.measure(&missing, &backbone, observers, stop, &mut keep)?;
+    let Measured { failures, not_applicable, stopped } =
+        probe.measure(&missing, &backbone, observers, stop, &mut keep)?;
+    for message in not_applicable {
+        observers.observe(&Event::Warning { message })?;
+    }
     if stopped {
         return Err(Interrupted { step: engine.steps() }.into());
     }
@@ -209,7 +213,7 @@ fn evaluate_during(
     // Not to be stopped: the checkpoint that follows stands for this epoch, its evaluations included.
     let never = AtomicBool::new(false);
     let measured = probe.measure(&settings.during, &backbone, observer, &never, &mut keep)?;
-    measured.failures.into_iter().try_for_each(|failure| {
+    measured.failures.into_iter().chain(measured.not_applicable).try_for_each(|failure| {
         observer.observe(&Event::Warning { message: format!("after epoch {epoch}: {failure}") })
     })
 }

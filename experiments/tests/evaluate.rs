@@ -159,6 +159,26 @@ const RECORD: &str = r#"{"status": "interrupted", "error": null, "name": "table7
     "scale": "smoke", "data": "fashion-scenes", "data_digest": "", "probe_data": "fashion-icons", "version": "0.1.0",
     "machine": {}, "started": "", "seconds": {}, "peak_memory_bytes": null, "steps": 12, "parameters": 0}"#;
 
+#[test]
+fn an_evaluator_with_nothing_to_measure_says_so_and_the_run_is_finished() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    // Labelled images of one item each: no boxes and no masks.
+    let icons = ["ablate", "table7", "--row", "b", "--scale", "smoke", "--set", "data.use=fashion-icons"];
+    let outcome = output(&icons, runs.path())?;
+    let said = String::from_utf8(outcome.stderr)?;
+    ensure!(
+        outcome.status.success() && said.contains("`detection` measured nothing: none of the 12000"),
+        "{said}"
+    );
+    let run = run_directory(runs.path(), "table7-b")?;
+    ensure!(status(&run)? == "finished");
+    ensure!(lines(&run)?.iter().all(|line| line["evaluator"] != "detection") && !lines(&run)?.is_empty());
+    // Asked for by name it is an error.
+    let (code, _, said) = evaluate(&["table7-b", "--with", "detection"], runs.path())?;
+    ensure!(code == Some(1) && said.contains("leave `detection` out of evaluators.use"), "{said}");
+    Ok(())
+}
+
 /// The tensors of a checkpoint by name, but for those of the online probe.
 fn without_probe(checkpoint: &[u8]) -> Result<Vec<(String, Vec<u8>)>> {
     let tensors = safetensors::SafeTensors::deserialize(checkpoint)?;

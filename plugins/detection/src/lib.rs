@@ -31,7 +31,7 @@ pub mod sampling;
 pub mod settings;
 pub mod training;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use detector::Detector;
 use faster_rcnn_c4::{Counts, FasterRcnnC4};
 use inputs::Inputs;
@@ -41,6 +41,7 @@ use protocol::Protocol;
 use retinanet::RetinaNet;
 use settings::{Architecture, Config};
 use univip_core::dataset::{Dataset, Limited, Split};
+use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
 use univip_core::nn::{Backbone, Scope};
 use univip_core::registry::EvaluatorPlugin;
@@ -93,13 +94,15 @@ impl Evaluator for DetectionEvaluator {
         let train = (context.scenes)(Split::Train)?;
         let val = Limited::drawn((context.scenes)(Split::Val)?, protocol.val_limit);
         let classes = train.classes();
-        ensure!(
-            !classes.is_empty() && classes == val.classes(),
-            "detection needs train and val splits of the same classes, found {} and {}: set data.use to a dataset \
-             with annotations, or leave `detection` out of evaluators.use",
-            classes.len(),
-            val.classes().len()
-        );
+        if classes.is_empty() || classes != val.classes() {
+            let problem = format!(
+                "detection needs train and val splits of the same classes, found {} and {}: set data.use to a dataset \
+                 with annotations, or leave `detection` out of evaluators.use",
+                classes.len(),
+                val.classes().len()
+            );
+            return Err(NotApplicable(problem).into());
+        }
         let device = context.backbone.device();
         let (parameters, body) = context.backbone.copy(context.seed)?;
         let detector = self.detector(body, classes.len(), &parameters.trainable())?;

@@ -10,6 +10,7 @@ use rand::seq::SliceRandom;
 use rayon::prelude::*;
 use std::sync::mpsc::sync_channel;
 use std::thread;
+use univip_core::error::NotApplicable;
 use univip_core::nn::Parameters;
 use univip_core::optim::{Gradients, Optimizer};
 use univip_core::pool::in_pool;
@@ -109,12 +110,14 @@ impl<'a> Order<'a> {
             self.fruitless = if drawn.iter().any(Option::is_some) { 0 } else { self.fruitless + drawn.len() };
             found.extend(drawn.into_iter().flatten());
             let total = self.inputs.dataset.len();
-            ensure!(
-                self.fruitless < 2 * total,
-                "none of the {total} images to learn detection from has an annotated object{}: set data.use to a \
-                 dataset with annotations, or leave `detection` out of evaluators.use",
-                if self.inputs.masks { " with a mask" } else { "" }
-            );
+            if self.fruitless >= 2 * total {
+                let masks = if self.inputs.masks { " with a mask" } else { "" };
+                let problem = format!(
+                    "none of the {total} images to learn detection from has an annotated object{masks}: set data.use to a \
+                     dataset with annotations, or leave `detection` out of evaluators.use"
+                );
+                return Err(NotApplicable(problem).into());
+            }
         }
         Ok(found)
     }
