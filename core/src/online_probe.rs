@@ -1,5 +1,5 @@
 //! A linear classifier that learns beside the pre-training, on features it cannot change: how far the backbone is,
-//! while it is trained. Of it no gradient reaches the backbone, and the pre-training takes the same course without it.
+//! while it is trained. No gradient of it reaches the backbone, and the pre-training takes the same course without it.
 
 use crate::augment::Renderer;
 use crate::dataset::Dataset;
