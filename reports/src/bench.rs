@@ -157,7 +157,6 @@ fn table(cases: &[Case]) -> TextTable {
     };
     let maybe = |value: Option<f64>, shown: &dyn Fn(f64) -> String| value.map_or("–".into(), shown);
     let megabytes = |bytes: f64| format!("{:.1}", bytes / 1e6);
-    let ratio = |ratio: f64| format!("{ratio:.2}");
     TextTable {
         columns: vec![
             column("case", false, &|case| case.name.clone()),
@@ -170,6 +169,12 @@ fn table(cases: &[Case]) -> TextTable {
             column("pairs", true, &|case| case.pairs.to_string()),
         ],
     }
+}
+
+/// Two decimals, or two digits of what is smaller than a tenth.
+pub fn ratio(ratio: f64) -> String {
+    let decimals = if ratio > 0.0 { (1.0 - ratio.log10().floor()).clamp(2.0, 6.0) as usize } else { 2 };
+    format!("{ratio:.decimals$}")
 }
 
 /// Milliseconds, with more digits where they would all be zeros.
@@ -234,6 +239,15 @@ mod tests {
         let [case] = cases(&lines).unwrap().try_into().unwrap();
         assert_eq!((case.ratio, case.ours.0, case.pairs), (Some(0.1), 2.0, 3));
         assert_eq!(csv(&[case]).lines().nth(1), Some("fast,2,20,0.1,1000000,1000000,1,3"));
+    }
+
+    #[test]
+    fn a_small_ratio_keeps_two_digits() {
+        for (value, shown) in
+            [(1.5, "1.50"), (0.95, "0.95"), (0.1, "0.10"), (0.058, "0.058"), (0.0043, "0.0043")]
+        {
+            assert_eq!(ratio(value), shown);
+        }
     }
 
     #[test]

@@ -22,31 +22,49 @@ pub struct TextColumn {
 
 impl TextTable {
     /// At most `width` characters wide: columns are taken as long as they fit, the least to be spared
-    /// first; those left out are named below.
+    /// first; those left out are named below. A column of words that can be spared is cut short rather than left out.
     pub fn terminal(&self, width: usize) -> String {
         let mut order: Vec<usize> = (0..self.columns.len()).collect();
         order.sort_by_key(|&index| self.columns[index].spare);
-        let mut chosen = vec![false; self.columns.len()];
-        let pick = |chosen: &[bool], wanted: bool| -> Vec<&TextColumn> {
-            let picked = self.columns.iter().zip(chosen).filter(|(_, chosen)| **chosen == wanted);
-            picked.map(|(column, _)| column).collect()
+        let mut widths: Vec<Option<usize>> = vec![None; self.columns.len()];
+        let total = |widths: &[Option<usize>]| {
+            (widths.iter().flatten().map(|width| width + 2).sum::<usize>()).saturating_sub(2)
         };
-        for index in order {
-            chosen[index] = true;
-            chosen[index] = self.columns[index].spare == 0 || total(&pick(&chosen, true)) <= width;
+        for &index in &order {
+            let column = &self.columns[index];
+            widths[index] = Some(column.least_width());
+            if column.spare > 0 && total(&widths) > width {
+                widths[index] = None;
+            }
         }
-        let (shown, left_out) = (pick(&chosen, true), pick(&chosen, false));
-        let heads: Vec<&str> = shown.iter().map(|column| column.head.as_str()).collect();
-        let mut text = line(&shown, &heads);
-        text += &format!("{}\n", "─".repeat(total(&shown)));
+        for &index in &order {
+            let left = width.saturating_sub(total(&widths));
+            let full = self.columns[index].width();
+            widths[index] = widths[index].map(|least| full.min(least + left));
+        }
+        let shown: Vec<(&TextColumn, usize)> = self
+            .columns
+            .iter()
+            .zip(&widths)
+            .filter_map(|(column, width)| Some((column, (*width)?)))
+            .collect();
+        let mut text = line(&shown, |column| &column.head);
+        text += &format!("{}\n", "─".repeat(total(&widths)));
         for row in 0..self.height() {
-            let cells: Vec<&str> = shown.iter().map(|column| column.cells[row].as_str()).collect();
-            text += &line(&shown, &cells);
+            text += &line(&shown, |column| &column.cells[row]);
         }
+        let left_out: Vec<&str> = self
+            .columns
+            .iter()
+            .zip(&widths)
+            .filter(|(_, width)| width.is_none())
+            .map(|(column, _)| column.head.as_str())
+            .collect();
         if !left_out.is_empty() {
-            let heads: Vec<&str> = left_out.iter().map(|column| column.head.as_str()).collect();
-            text +=
-                &format!("{}\n", wrap(&format!("Not shown for want of width: {}.", heads.join(", ")), width));
+            text += &format!(
+                "{}\n",
+                wrap(&format!("Not shown for want of width: {}.", left_out.join(", ")), width)
+            );
         }
         text
     }
@@ -106,20 +124,34 @@ pub fn wrap(text: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-fn line(columns: &[&TextColumn], cells: &[&str]) -> String {
-    let pad = |(column, cell): (&&TextColumn, &&str)| {
-        let room = width(column) - cell.chars().count();
-        let gap = " ".repeat(room);
+/// The text, or its beginning and `…`, in at most `room` characters.
+pub fn clip(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.into();
+    }
+    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Words of fewer characters than this say nothing.
+const LEAST_WORDS: usize = 24;
+
+impl TextColumn {
+    fn width(&self) -> usize {
+        self.cells.iter().chain([&self.head]).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    }
+
+    fn least_width(&self) -> usize {
+        let may_be_cut = !self.number && self.spare > 0;
+        if may_be_cut { self.width().min(LEAST_WORDS) } else { self.width() }
+    }
+}
+
+fn line<'a>(columns: &[(&'a TextColumn, usize)], cell: impl Fn(&'a TextColumn) -> &'a str) -> String {
+    let pad = |&(column, width): &(&'a TextColumn, usize)| {
+        let cell = clip(cell(column), width);
+        let gap = " ".repeat(width - cell.chars().count());
         if column.number { format!("{gap}{cell}") } else { format!("{cell}{gap}") }
     };
-    let text: Vec<String> = columns.iter().zip(cells).map(pad).collect();
+    let text: Vec<String> = columns.iter().map(pad).collect();
     format!("{}\n", text.join("  ").trim_end())
-}
-
-fn width(column: &TextColumn) -> usize {
-    column.cells.iter().chain([&column.head]).map(|cell| cell.chars().count()).max().unwrap_or(0)
-}
-
-fn total(columns: &[&TextColumn]) -> usize {
-    columns.iter().map(|column| width(column)).sum::<usize>() + 2 * columns.len().saturating_sub(1)
 }

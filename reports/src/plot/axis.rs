@@ -25,11 +25,6 @@ impl Axis {
         Self { low, high: high.max(low + f64::EPSILON), from, to }
     }
 
-    /// Where the axis begins and ends on the picture.
-    pub fn ends(&self) -> (f64, f64) {
-        (self.from, self.to)
-    }
-
     /// Where a value is.
     pub fn at(&self, value: f64) -> f64 {
         self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)

@@ -1,7 +1,7 @@
 //! A bench's times: ours and the peer's, on a logarithmic axis.
 
 use super::svg::{Anchor, GRID, INK, PALETTE, QUIET, Svg};
-use crate::bench::Case;
+use crate::bench::{Case, ratio};
 
 const WIDTH: f64 = 760.0;
 const NAMES: f64 = 240.0;
@@ -18,6 +18,7 @@ pub fn seconds(name: &str, cases: &[Case]) -> String {
     svg.text((NAMES + 10.0, 60.0), 12.0, Anchor::Start, INK, false, "ours");
     svg.dot((NAMES + 70.0, 56.0), 5.5, PALETTE[2], true);
     svg.text((NAMES + 80.0, 60.0), 12.0, Anchor::Start, INK, false, "peer");
+    svg.text((WIDTH - 24.0, 60.0), 12.0, Anchor::End, INK, false, "ours / peer");
     let times = || cases.iter().flat_map(|case| [Some(case.ours.0), case.peer.map(|peer| peer.0)]).flatten();
     let low = times().fold(f64::INFINITY, f64::min).max(1e-9).log10().floor();
     let high = times().fold(0.0, f64::max).max(1e-9).log10().ceil().max(low + 1.0);
@@ -32,10 +33,10 @@ pub fn seconds(name: &str, cases: &[Case]) -> String {
         let y = TOP + LINE * (index as f64 + 0.5);
         svg.text((NAMES - 16.0, y + 4.5), 13.0, Anchor::End, INK, false, &case.name);
         svg.line((NAMES, y), (right, y), GRID, 1.0, "none");
-        if let (Some((peer, _)), Some(ratio)) = (case.peer, case.ratio) {
+        if let (Some((peer, _)), Some(shown)) = (case.peer, case.ratio) {
             svg.line((at(case.ours.0), y), (at(peer), y), QUIET, 1.3, "none");
             svg.dot((at(peer), y), 5.5, PALETTE[2], true);
-            svg.text((WIDTH - 24.0, y + 4.5), 13.0, Anchor::End, INK, true, &format!("{ratio:.2}"));
+            svg.text((WIDTH - 24.0, y + 4.5), 13.0, Anchor::End, INK, true, &ratio(shown));
         }
         svg.dot((at(case.ours.0), y), 5.5, PALETTE[1], true);
     }
