@@ -1,6 +1,6 @@
 //! Checkpoints: everything that a resumed run needs to end in the same bits.
 
-use crate::files::write_atomic;
+use crate::files::{remove_abandoned, write_atomic};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub struct Checkpoints {
 }
 
 const METADATA_KEY: &str = "univip";
+const PREFIX: &str = "step-";
+const SUFFIX: &str = ".safetensors";
 
 impl Checkpoints {
     /// The checkpoints in `directory`, of which the last `keep` stay.
@@ -45,14 +47,8 @@ impl Checkpoints {
     /// Left-overs of a write that was killed are removed.
     pub fn open(directory: &Path, keep: usize) -> Result<Self> {
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
-        let checkpoints = Self { directory: directory.to_path_buf(), keep: keep.max(1) };
-        for path in checkpoints.entries()? {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.starts_with(".step-") && name.ends_with(".tmp") {
-                fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
-            }
-        }
-        Ok(checkpoints)
+        remove_abandoned(directory)?;
+        Ok(Self { directory: directory.to_path_buf(), keep: keep.max(1) })
     }
 
     /// Where they are.
@@ -60,16 +56,20 @@ impl Checkpoints {
         &self.directory
     }
 
-    /// Writes a checkpoint, whole or not at all, and removes those that are too old.
+    /// Writes a checkpoint, whole or not at all, and removes those that are too old; and those of later steps, which
+    /// are there only if [`Checkpoints::latest`] could not read them.
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
-        let path = self.directory.join(format!("step-{:08}.safetensors", checkpoint.progress.step));
+        let step = checkpoint.progress.step;
+        let path = self.directory.join(format!("{PREFIX}{step:08}{SUFFIX}"));
         let metadata = serde_json::to_string(&checkpoint.progress)?;
         let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
         let bytes = safetensors::serialize(&checkpoint.tensors, Some(metadata))?;
         write_atomic(&path, &bytes)?;
-        let paths = self.paths()?;
-        for old in &paths[..paths.len().saturating_sub(self.keep)] {
-            fs::remove_file(old).with_context(|| format!("removing {}", old.display()))?;
+        let (mut old, later): (Vec<_>, Vec<_>) =
+            self.files()?.into_iter().partition(|file| file.step <= step);
+        old.truncate(old.len().saturating_sub(self.keep));
+        for File { path, .. } in old.iter().chain(&later) {
+            fs::remove_file(path).with_context(|| format!("removing {}", path.display()))?;
         }
         Ok(path)
     }
@@ -77,31 +77,39 @@ impl Checkpoints {
     /// The newest checkpoint that can be read, and what was wrong with newer ones.
     pub fn latest(&self, device: &Device) -> Result<(Option<Checkpoint>, Vec<String>)> {
         let mut problems = Vec::new();
-        for path in self.paths()?.iter().rev() {
+        for (older, File { path, .. }) in self.files()?.iter().enumerate().rev() {
             match read(path, device) {
                 Ok(checkpoint) => return Ok((Some(checkpoint), problems)),
-                Err(error) => problems.push(format!("{error:#}; trying the one before")),
+                Err(error) if older > 0 => problems.push(format!("{error:#}; trying the one before")),
+                Err(error) => {
+                    problems.push(format!("{error:#}; there is none before: the run begins at step 0"))
+                }
             }
         }
         Ok((None, problems))
     }
 
-    /// The files, oldest first.
-    fn paths(&self) -> Result<Vec<PathBuf>> {
-        let mut paths = self.entries()?;
-        paths.retain(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("step-") && name.ends_with(".safetensors")
-        });
-        paths.sort();
-        Ok(paths)
-    }
-
-    fn entries(&self) -> Result<Vec<PathBuf>> {
+    /// The files, oldest first. A copy that somebody gave another name is not one of them.
+    fn files(&self) -> Result<Vec<File>> {
         let listing = || format!("listing {}", self.directory.display());
-        let entries = fs::read_dir(&self.directory).with_context(listing)?;
-        entries.map(|entry| Ok(entry.with_context(listing)?.path())).collect()
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory).with_context(listing)? {
+            let path = entry.with_context(listing)?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let digits = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+            let step = digits.and_then(|digits| digits.parse().ok());
+            files.extend(step.map(|step| File { step, path: path.clone() }));
+        }
+        files.sort();
+        Ok(files)
     }
+}
+
+/// A checkpoint on disk.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct File {
+    step: u64,
+    path: PathBuf,
 }
 
 /// Reads a checkpoint.

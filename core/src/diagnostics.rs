@@ -5,10 +5,13 @@ use candle_core::Tensor;
 
 /// The effective rank of features `[N, F]`: exp of the entropy of the singular values of the centred
 /// features, normalised to a sum of 1 (Roy and Vetterli 2007). 1 when all features lie on a line (a
-/// collapse), at most min(N - 1, F).
+/// collapse), at most min(N - 1, F). NaN when a feature is not finite: a divergence is no collapse.
 pub fn effective_rank(features: &Tensor) -> Result<f32> {
     let (rows, columns) = features.dims2()?;
     let values: Vec<f64> = features.flatten_all()?.to_vec1::<f32>()?.iter().map(|&v| f64::from(v)).collect();
+    if values.iter().any(|value| !value.is_finite()) {
+        return Ok(f32::NAN);
+    }
     let mut centred = nalgebra::DMatrix::from_row_slice(rows, columns, &values);
     for mut column in centred.column_iter_mut() {
         let mean = column.mean();
@@ -45,5 +48,11 @@ mod tests {
             let features = Tensor::from_vec(values, (rows, 3), &Device::Cpu).unwrap();
             assert!((effective_rank(&features).unwrap() - expected).abs() < 1e-4);
         }
+    }
+
+    #[test]
+    fn a_divergence_has_no_rank() {
+        let features = Tensor::new(&[[1f32, 0.0], [f32::NAN, 1.0]], &Device::Cpu).unwrap();
+        assert!(effective_rank(&features).unwrap().is_nan());
     }
 }

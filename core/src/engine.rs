@@ -79,7 +79,7 @@ impl Engine {
             0 => dataset.len(),
             limit => limit.min(dataset.len()),
         };
-        let per_step = settings.train.batch * settings.train.accumulate;
+        let per_step = settings.train.batch.saturating_mul(settings.train.accumulate);
         if settings.train.epochs > 0 && images < per_step {
             let problem = format!(
                 "a step takes {per_step} images (batch {} x accumulate {}), but there are only {images}",
@@ -143,7 +143,7 @@ impl Engine {
     }
 
     /// Trains to the end, from the newest checkpoint if there is one. `after_epoch` is called before the checkpoint
-    /// that stands for the epoch, so that a resumed run calls it once for each.
+    /// that stands for the epoch: a run that was killed between the two calls it again.
     ///
     /// # Errors
     /// [`Interrupted`] after `stop` was set and a checkpoint written; [`NonFinite`]; anything that the data,
@@ -228,25 +228,29 @@ impl Engine {
         Ok(())
     }
 
-    /// The effective rank of the online backbone's features on the first readable images, unaugmented.
+    /// The effective rank of the online backbone's features on the first readable images, unaugmented; NaN without one.
     fn effective_rank(&self) -> Result<f32> {
         let backbone = self.networks.frozen_backbone()?;
         let BatchMaker { dataset, renderer, images, .. } = &*self.maker;
         let side = self.settings.views.scene_size;
-        let size = (side * side * 3) as usize;
-        let indices: Vec<usize> = (0..(*images).min(RANK_IMAGES)).collect();
+        let size = side as usize * side as usize * 3;
+        let mut readable = (0..*images).filter_map(|index| dataset.image(index).ok()).take(RANK_IMAGES);
         let mut features = Vec::new();
-        for batch in indices.chunks(RANK_BATCH) {
-            let mut pixels = Vec::with_capacity(batch.len() * size);
-            for image in batch.iter().filter_map(|index| dataset.image(*index).ok()) {
+        loop {
+            let mut pixels = Vec::with_capacity(RANK_BATCH * size);
+            for image in readable.by_ref().take(RANK_BATCH) {
                 let start = pixels.len();
                 pixels.resize(start + size, 0f32);
                 renderer.plain(&image, side, &mut pixels[start..])?;
             }
-            if !pixels.is_empty() {
-                let shape = (pixels.len() / size, side as usize, side as usize, 3);
-                features.push(backbone.features(&Tensor::from_vec(pixels, shape, &self.device)?)?);
+            if pixels.is_empty() {
+                break;
             }
+            let shape = (pixels.len() / size, side as usize, side as usize, 3);
+            features.push(backbone.features(&Tensor::from_vec(pixels, shape, &self.device)?)?);
+        }
+        if features.is_empty() {
+            return Ok(f32::NAN);
         }
         effective_rank(&Tensor::cat(&features, 0)?)
     }

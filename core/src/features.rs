@@ -2,11 +2,9 @@
 
 use candle_core::Tensor;
 
-/// What a loss needs the networks to compute; the engine computes the union over all losses.
+/// What a loss needs the networks to compute beside both scene views; the engine computes the union over all losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// Online predictions and target projections of both scene views.
-    pub scenes: bool,
     /// Online predictions of the instances, o_k.
     pub online_instances: bool,
     /// Target projections of the instances, t_k.
@@ -17,7 +15,6 @@ impl Needs {
     /// What either needs.
     pub fn union(self, other: Self) -> Self {
         Self {
-            scenes: self.scenes || other.scenes,
             online_instances: self.online_instances || other.online_instances,
             target_instances: self.target_instances || other.target_instances,
         }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -41,7 +41,11 @@ pub fn remove_abandoned(directory: &Path) -> Result<()> {
         // A writer holds the lock until it is done. What cannot be opened or locked is not ours to remove.
         let Ok(file) = File::open(&path) else { continue };
         if file.try_lock().is_ok() {
-            fs::remove_file(&path).with_context(|| format!("removing the unfinished {}", path.display()))?;
+            match fs::remove_file(&path) {
+                // Its writer has just renamed it, or another process has removed it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                removed => removed.with_context(|| format!("removing the unfinished {}", path.display()))?,
+            }
         }
     }
     Ok(())

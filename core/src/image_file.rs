@@ -8,7 +8,7 @@ use crate::error::ImageError;
 use crate::geometry::Size;
 use anyhow::Result;
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::io::{Cursor, ErrorKind};
 use std::path::Path;
 
@@ -56,6 +56,11 @@ fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
             bytes.len()
         ));
     }
+    // Memory follows what the header claims.
+    let (width, height) = decoder.dimensions();
+    Limits::default().reserve(decoder.total_bytes()).map_err(|_| {
+        format!("claims {width} x {height} pixels, more than 512 MiB; replace it or make it smaller")
+    })?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(format, &error))?;
     image.apply_orientation(orientation);

@@ -119,7 +119,14 @@ impl BatchMaker {
             let draw = |crop, side: usize, kind, view, place: usize, out: &mut [f32]| {
                 let pixels = side * side * 3;
                 let out = &mut out[place * pixels..(place + 1) * pixels];
-                self.renderer.view(&image, crop, side as u32, kind, &mut augment(view), out)
+                let drawn = self.renderer.view(&image, crop, side as u32, kind, &mut augment(view), out);
+                drawn.with_context(|| {
+                    format!(
+                        "a view of image {} by the view sampler `{}`",
+                        self.dataset.id(index),
+                        self.views.name
+                    )
+                })
             };
             draw(&plan.scenes[0], scene, ViewKind::One, 0, slot, &mut scenes)?;
             draw(&plan.scenes[1], scene, ViewKind::Two, 1, batch + slot, &mut scenes)?;

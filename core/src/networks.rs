@@ -53,7 +53,7 @@ impl Networks {
         &self.target_parameters
     }
 
-    /// Runs both networks on what `needs` asks for. Each view is normalised by its own statistics.
+    /// Runs both networks on the scene views, and on what else `needs` asks for. Each view is normalised by its own statistics.
     pub fn features(&self, batch: &Batch, needs: Needs) -> Result<Features> {
         let scenes = Mode::Train { groups: 2 };
         let instances = Mode::Train {
@@ -70,14 +70,15 @@ impl Networks {
             let size = features.dim(1)?;
             Ok(features.reshape((batch.instances, batch.len(), size))?.transpose(0, 1)?.contiguous()?)
         };
-        let online_scenes = split_views(&online(&batch.scenes, scenes)?)?;
+        // The target first: what it needs in passing is free again before the online network keeps its maps.
         let target_scenes = split_views(&target(&batch.scenes, scenes)?)?;
-        let online_instances = match (&batch.online_instances, needs.online_instances) {
-            (Some(images), true) => Some(by_image(online(images, instances)?)?),
-            _ => None,
-        };
         let target_instances = match (&batch.target_instances, needs.target_instances) {
             (Some(images), true) => Some(by_image(target(images, instances)?)?),
+            _ => None,
+        };
+        let online_scenes = split_views(&online(&batch.scenes, scenes)?)?;
+        let online_instances = match (&batch.online_instances, needs.online_instances) {
+            (Some(images), true) => Some(by_image(online(images, instances)?)?),
             _ => None,
         };
         Ok(Features { online_scenes, target_scenes, online_instances, target_instances })

@@ -39,7 +39,8 @@ pub struct StepReport {
     pub terms: BTreeMap<String, f32>,
 }
 
-/// A loss term that is NaN or infinite; nothing was changed by the step.
+/// A loss term that is NaN or infinite; the step has changed no parameter, though batch norm's running statistics have
+/// seen the batch.
 #[derive(Debug, thiserror::Error)]
 #[error("loss `{term}` is {value}")]
 pub struct NotFinite {
@@ -54,7 +55,7 @@ pub struct NotFinite {
 /// One optimiser step over the forward passes of `batches` (more than one accumulates gradients).
 ///
 /// # Errors
-/// [`NotFinite`] before anything is changed; any failure of a plugin, named.
+/// [`NotFinite`] before any parameter is changed; any failure of a plugin, named.
 pub fn step(
     networks: &Networks,
     losses: &[WeightedLoss],
@@ -102,7 +103,12 @@ fn compute(losses: &[WeightedLoss], features: &Features) -> Result<Vec<LossTerm>
 
 /// Eq. 12.
 fn weighted_sum(losses: &[WeightedLoss], terms: &[LossTerm]) -> Result<Tensor> {
-    let mut weighted = losses.iter().zip(terms).map(|(each, term)| &term.value * each.weight);
+    // Not `value * weight`: candle leaves what is multiplied by the number 0 out of the graph.
+    let weigh = |(each, term): (&WeightedLoss, &LossTerm)| -> Result<Tensor> {
+        let weight = Tensor::new(each.weight as f32, term.value.device())?;
+        Ok(term.value.broadcast_mul(&weight)?)
+    };
+    let mut weighted = losses.iter().zip(terms).map(weigh);
     let first = weighted.next().context("a step needs at least one loss")??;
     weighted.try_fold(first, |sum, term| Ok((sum + term?)?))
 }

@@ -205,7 +205,7 @@ impl Method {
                 seconds.entry(part.into()).or_default().push(seconds_of);
             };
             let start = Instant::now();
-            drop(in_pool(|| networks.features(batch, Needs { scenes: true, ..Needs::default() }))?);
+            drop(in_pool(|| networks.features(batch, Needs::default()))?);
             let scenes = start.elapsed().as_secs_f64();
             note("1 scenes, forward", scenes);
             let start = Instant::now();

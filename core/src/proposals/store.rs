@@ -86,7 +86,7 @@ impl ProposalStore {
         self.len() == 0
     }
 
-    /// Images a file, but for the last one: what a killed build loses at most, for each thread.
+    /// Images a file, but for the last one: what a killed build loses at most.
     pub const SHARD: usize = 64;
 
     /// The number of files of a whole store.
@@ -139,7 +139,9 @@ impl ProposalStore {
                 done += 1;
                 if told.is_ok() {
                     told = progress(done, all);
-                    stop.store(told.is_err(), Ordering::Relaxed);
+                    if told.is_err() {
+                        stop.store(true, Ordering::Relaxed);
+                    }
                 }
             }
             let built = worker.join().map_err(|_| anyhow!("the proposal source panicked (see above)"));
@@ -216,6 +218,13 @@ impl Build<'_> {
         let mut skipped = Vec::new();
         for &shard in missing {
             let range = self.store.range(shard);
+            if self.store.path(shard).exists() {
+                // Another process has built it meanwhile.
+                for _ in range {
+                    let _ = ticks.send(());
+                }
+                continue;
+            }
             let images: Vec<Image> = range
                 .clone()
                 .into_par_iter()

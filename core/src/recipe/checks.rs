@@ -67,6 +67,11 @@ fn not_negative(key: &'static str, value: f64) -> Result<(), Invalid> {
     require(value >= 0.0 && value.is_finite(), key, || format!("expected a number from 0 up, found {value}"))
 }
 
+/// No more than anybody means: beyond, memory or time would run out without a word.
+fn at_most(key: &'static str, value: u64, most: u64) -> Result<(), Invalid> {
+    require(value <= most, key, || format!("expected at most {most}, found {value}"))
+}
+
 fn at_least(key: &'static str, value: u64, least: u64) -> Result<(), Invalid> {
     require(value >= least, key, || format!("expected at least {least}, found {value}"))
 }
@@ -80,7 +85,8 @@ fn ordered(key: &'static str, [from, to]: [f64; 2]) -> Result<(), Invalid> {
 fn image_side(key: &'static str, side: u32) -> Result<(), Invalid> {
     require(side >= STRIDE, key, || {
         format!("expected at least {STRIDE} pixels, the backbone's stride, found {side}")
-    })
+    })?;
+    at_most(key, side.into(), 4096)
 }
 
 fn distinct(key: &'static str, names: &[String]) -> Result<(), Invalid> {
@@ -110,7 +116,9 @@ impl Config for Settings {
 impl Config for DataChoice {}
 impl Config for LoaderSettings {
     fn check(&self) -> Result<(), Invalid> {
-        at_least("ahead", self.ahead as u64, 1)
+        at_most("workers", self.workers as u64, 1024)?;
+        at_least("ahead", self.ahead as u64, 1)?;
+        at_most("ahead", self.ahead as u64, 1024)
     }
 }
 
@@ -172,6 +180,7 @@ impl Config for AugmentSettings {
                 within(concat!(stringify!($view), ".grey"), grey, 0.0, 1.0)?;
                 within(concat!(stringify!($view), ".blur"), blur, 0.0, 1.0)?;
                 ordered(concat!(stringify!($view), ".blur_sigma"), blur_sigma)?;
+                within(concat!(stringify!($view), ".blur_sigma"), blur_sigma[1], 0.0, 100.0)?;
                 within(concat!(stringify!($view), ".solarize"), solarize, 0.0, 1.0)?;
             };
         }
@@ -233,6 +242,9 @@ impl Config for TrainSettings {
             format!("expected at least 2 images, for batch norm's statistics, found {}", self.batch)
         })?;
         at_least("accumulate", self.accumulate as u64, 1)?;
+        at_most("batch", self.batch as u64, 1 << 20)?;
+        at_most("accumulate", self.accumulate as u64, 1 << 20)?;
+        at_most("epochs", self.epochs, 1 << 20)?;
         at_least("keep", self.keep as u64, 1)
     }
 }

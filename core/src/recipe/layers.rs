@@ -1,5 +1,7 @@
-//! The layers of a recipe, each over the one before: inherited files, the recipe's own, the scale, overlays,
-//! the environment, `--set`.
+//! The layers of a recipe, each over the one before: the file that inherits nothing (`base.toml`), the scale, the files
+//! that state their difference, overlays, the environment, `--set`.
+//!
+//! The scale is not over everything: a recipe of one's own that says `lr = 0.1` means it at every scale.
 
 use super::inherit::{File, files, toml_stems};
 use crate::error::{RecipeError, suggest};
@@ -72,7 +74,11 @@ pub(super) fn merge(sources: &Sources) -> Result<Layers> {
     }
     let description = recipe.last().map(|file| opening_comment(&file.text)).unwrap_or_default();
     if let Some(scale) = &sources.scale {
-        recipe.extend(files(&scale_path(&sources.scales, scale)?)?);
+        let scale = files(&scale_path(&sources.scales, scale)?)?;
+        refuse_shared(&recipe, &scale)?;
+        let differences = recipe.split_off(1);
+        recipe.extend(scale);
+        recipe.extend(differences);
     }
     let mut figment = Figment::new();
     for File { path, values, .. } in recipe {
@@ -87,6 +93,22 @@ pub(super) fn merge(sources: &Sources) -> Result<Layers> {
     let root = sources.scales.canonicalize().unwrap_or_default();
     let root = root.parent().map(Path::to_path_buf).unwrap_or_default();
     Ok(Layers { figment, row, description, root })
+}
+
+/// A file that a recipe and its scale both inherit would undo what lies between.
+fn refuse_shared(recipe: &[File], scale: &[File]) -> Result<()> {
+    let identity = |file: &File| file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
+    let Some(shared) =
+        scale.iter().find(|of_scale| recipe.iter().any(|file| identity(file) == identity(of_scale)))
+    else {
+        return Ok(());
+    };
+    let heir = scale.last().map_or(String::new(), |file| file.path.display().to_string());
+    let problem = format!(
+        "the recipe is made of {} already; a scale states only its own values",
+        shared.path.display()
+    );
+    Err(RecipeError { origin: heir, key: "inherit".into(), problem }.into())
 }
 
 /// A recipe whose list of losses is empty leaves the backbone as it was initialised, whatever the scale says of

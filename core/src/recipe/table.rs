@@ -61,8 +61,10 @@ impl Table {
             Err(_) => Figment::new().extract(),
         }
         .map_err(|error| explain(error, self))?;
-        self.refuse_surplus("", &dict.into(), &serde_json::to_value(&config)?)?;
+        let (given, read) = (dict.into(), serde_json::to_value(&config)?);
+        self.refuse_surplus("", &given, &read)?;
         config.check().map_err(|invalid| self.error(invalid.key, invalid.problem))?;
+        self.refuse_infinite("", &given, &read)?;
         Ok(config)
     }
 
@@ -121,6 +123,28 @@ impl Table {
             (Value::Array(_, given), serde_json::Value::Array(read)) if given.len() > read.len() => {
                 let problem = format!("expected {} values, found {}", read.len(), given.len());
                 Err(self.error(key, problem).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// JSON, which a fingerprint is made of, knows no infinity: two recipes would be one.
+    fn refuse_infinite(&self, key: &str, given: &Value, read: &serde_json::Value) -> Result<()> {
+        let inside = |name: &str| {
+            [key, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+        };
+        match (given, read) {
+            (Value::Num(..), serde_json::Value::Null) => {
+                Err(self.error(key, "expected a finite number".into()).into())
+            }
+            (Value::Dict(_, given), serde_json::Value::Object(read)) => given
+                .iter()
+                .filter_map(|(name, value)| Some((name, value, read.get(name)?)))
+                .try_for_each(|(name, value, read)| self.refuse_infinite(&inside(name), value, read)),
+            (Value::Array(_, given), serde_json::Value::Array(read)) => {
+                given.iter().zip(read).enumerate().try_for_each(|(at, (value, read))| {
+                    self.refuse_infinite(&inside(&at.to_string()), value, read)
+                })
             }
             _ => Ok(()),
         }

@@ -10,7 +10,10 @@ fn each_layer_wins_over_the_one_before() {
         ("recipes/parent.toml", "inherit = [\"grand.toml\"]\n[train]\nbatch = 20\nkeep = 20"),
         ("recipes/other.toml", "[train]\nkeep = 30"),
         ("recipes/row.toml", "inherit = [\"parent.toml\", \"other.toml\"]\n[optimizer]\nlr = 0.4"),
-        ("scales/tiny.toml", "[optimizer]\nlr = 0.5\nmomentum = 0.5\nweight_decay = 0.5\ntrust = 0.5"),
+        (
+            "scales/tiny.toml",
+            "[target]\nmomentum = 0.5\n[optimizer]\nlr = 0.5\nmomentum = 0.5\nweight_decay = 0.5\ntrust = 0.5",
+        ),
     ]);
     let mut sources = folder.sources("recipes/row.toml");
     let settings = |sources: &Sources| folder.load_with(sources.clone()).settings;
@@ -23,11 +26,12 @@ fn each_layer_wins_over_the_one_before() {
     sources.overlays = vec![flag("optimizer.momentum", "0.6", "--data")];
     sources.environment = vec![("UNIVIP_OPTIMIZER__WEIGHT_DECAY".into(), "0.7".into())];
     sources.sets = vec!["optimizer.trust=0.8".into()];
+    assert_eq!(settings(&sources).target.momentum, 0.5, "over the file that inherits nothing");
     let optimizer = settings(&sources).optimizer;
     let all = (optimizer.lr, optimizer.momentum, optimizer.weight_decay, optimizer.trust);
-    assert_eq!(all, (0.5, 0.6, 0.7, 0.8));
+    assert_eq!(all, (0.4, 0.6, 0.7, 0.8), "the recipe's own difference holds at every scale");
 
-    for (position, expected) in [(0, 0.9), (1, 0.8), (2, 0.7), (3, 0.5)] {
+    for (position, expected) in [(0, 0.9), (1, 0.8), (2, 0.7), (3, 0.4)] {
         let mut sources = sources.clone();
         sources.sets = vec!["optimizer.lr=0.9".into()];
         sources.environment = vec![("UNIVIP_OPTIMIZER__LR".into(), "0.8".into())];

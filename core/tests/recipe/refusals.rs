@@ -7,6 +7,21 @@ const SECTIONS: &str = "data, probe_data, loader, proposals, views, augment, net
                         target, train, evaluators, dataset, evaluator, loss, proposal, view";
 
 #[test]
+fn an_infinite_number_is_refused_where_no_range_says_so() {
+    let folder = Folder::new(&[("recipes/bad.toml", &over_base("[loss.pull]\nepsilon = inf"))]);
+    let expected = "recipes/bad.toml: `loss.pull.epsilon`: expected a finite number";
+    assert_eq!(folder.refusal(&folder.sources("recipes/bad.toml")), expected);
+}
+
+#[test]
+fn a_scale_inherits_nothing_of_the_recipe() {
+    let folder = Folder::new(&[("scales/odd.toml", "inherit = [\"../recipes/base.toml\"]")]);
+    let sources = Sources { scale: Some("odd".into()), ..folder.sources("recipes/base.toml") };
+    let expected = "scales/odd.toml: `inherit`: the recipe is made of recipes/base.toml already; a scale states only its own values";
+    assert_eq!(folder.refusal(&sources), expected);
+}
+
+#[test]
 fn mistakes_in_a_file() {
     let sections = |problem: &str| format!("{problem} {SECTIONS}");
     for (difference, expected) in [

@@ -36,7 +36,7 @@ impl LossPlugin for Byol {
 
 impl Loss for Byol {
     fn needs(&self) -> Needs {
-        Needs { scenes: true, ..Needs::default() }
+        Needs::default()
     }
 
     fn compute(&self, features: &Features) -> Result<LossTerm> {

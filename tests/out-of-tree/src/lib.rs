@@ -31,7 +31,7 @@ impl LossPlugin for Alignment {
 
 impl Loss for Alignment {
     fn needs(&self) -> Needs {
-        Needs { scenes: true, ..Needs::default() }
+        Needs::default()
     }
 
     fn compute(&self, features: &Features) -> Result<LossTerm> {

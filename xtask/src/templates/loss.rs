@@ -49,7 +49,7 @@ impl LossPlugin for MyPlugin {
 
 impl Loss for MyPlugin {
     fn needs(&self) -> Needs {
-        Needs { scenes: true, ..Needs::default() }
+        Needs::default()
     }
 
     fn compute(&self, features: &Features) -> Result<LossTerm> {

@@ -51,7 +51,13 @@ pub fn scale_shift(
     if let Some(residual) = residual {
         y = (y + residual.tensor()?)?;
     }
-    Ok(Map::composed(if relu { y.relu()? } else { y }))
+    Ok(Map::composed(if relu { self::relu(&y)? } else { y }))
+}
+
+/// With no gradient at 0, as the kernels and PyTorch have it; candle's own passes it on there. NaN stays.
+fn relu(y: &Tensor) -> Result<Tensor> {
+    let zeros = y.zeros_like()?;
+    y.le(&zeros)?.where_cond(&zeros, y)
 }
 
 /// [`super::max_pool`]. Where several values of a window are equal, each gets a share of the gradient.

@@ -231,6 +231,8 @@ mod tests {
             ([2, 5, 6], 4, 4, 2),
             ([9, 34, 31], 8, 8, 1),
             ([2, 7, 5], 170, 152, 1),
+            ([40, 2, 1], 5, 6, 1),
+            ([33, 4, 1], 17, 16, 1),
         ];
         for ([batch, height, width], channels, filters, padding) in cases {
             let dims = [batch, height, width, channels];

@@ -73,10 +73,10 @@ impl Tiles {
         let filters = g.filters;
         let width = g.output[1] * filters;
         let start = self.row(g, lines.start);
-        let mut beyond = vec![0.0; 2 * filters.max(width)];
+        let mut beyond = vec![0.0; width + 2 * filters];
         for (inside, line) in inside.zip(lines) {
             let (_, output) = output.split_at_mut((self.row(g, line) - start) * width);
-            let (beyond_row, beyond_column) = beyond.split_at_mut(filters.max(width));
+            let (beyond_row, beyond_column) = beyond.split_at_mut(width);
             let (upper, rest) = output.split_at_mut(width);
             let has_lower = line % self.down * 2 + 1 < g.output[0];
             let lower = if has_lower { &mut rest[..width] } else { &mut beyond_row[..width] };
