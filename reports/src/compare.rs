@@ -81,8 +81,11 @@ fn measured(run: &Run) -> BTreeMap<String, String> {
     let mut numbers = BTreeMap::new();
     for measurement in &run.measurements {
         let metric = &measurement.metric;
-        let name =
-            format!("{} {} ({}, {})", measurement.evaluator, metric.name, metric.protocol, metric.split);
+        let otherwise: String = measurement.set.iter().map(|set| format!(", {set}")).collect();
+        let name = format!(
+            "{} {} ({}, {}{otherwise})",
+            measurement.evaluator, metric.name, metric.protocol, metric.split
+        );
         numbers.insert(name, metric.value.map_or("not a number".into(), |value| format!("{value:.2}")));
     }
     if let Some(rank) = run.training.last_rank() {

@@ -19,7 +19,7 @@ pub struct Run {
     pub seed: u64,
     /// `run.json`; none if it is missing.
     pub record: Option<Record>,
-    /// What was measured; of a number measured twice in the same way, the later.
+    /// What was measured, by the recipe's settings or others; of a number measured twice in the same way, the later.
     pub measurements: Vec<Measurement>,
     /// How the training went.
     pub training: Training,
@@ -64,6 +64,9 @@ pub struct Record {
     pub parameters: Option<u64>,
 }
 
+/// What a run spends its time on.
+const PHASES: [&str; 3] = ["proposals", "train", "evaluate"];
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,6 +100,9 @@ pub struct Measurement {
     pub evaluator: String,
     /// What it measured.
     pub metric: Metric,
+    /// What was set otherwise than in the run's recipe, as `key=value`.
+    #[serde(default)]
+    pub set: Vec<String>,
 }
 
 /// One number, with what one must know to compare it.
@@ -131,10 +137,11 @@ impl Run {
         self.record.as_ref().is_some_and(|record| record.status == Status::Finished)
     }
 
-    /// The seconds of all phases.
+    /// The seconds of what its recipe asks for; what was measured otherwise is another phase.
     pub fn seconds(&self) -> Option<f64> {
         let seconds = &self.record.as_ref()?.seconds;
-        (!seconds.is_empty()).then(|| seconds.values().sum())
+        let own: Vec<f64> = PHASES.iter().filter_map(|phase| seconds.get(*phase).copied()).collect();
+        (!own.is_empty()).then(|| own.iter().sum())
     }
 
     fn identity(path: &Path) -> Result<Option<(String, u64, Option<Record>)>> {
@@ -190,7 +197,8 @@ impl Run {
 impl Measurement {
     fn same_way(&self, other: &Self) -> bool {
         let key = |m: &Self| {
-            (m.evaluator.clone(), m.metric.name.clone(), m.metric.protocol.clone(), m.metric.split.clone())
+            let Metric { name, protocol, split, .. } = m.metric.clone();
+            (m.evaluator.clone(), name, protocol, split, m.set.clone())
         };
         key(self) == key(other)
     }

@@ -121,6 +121,34 @@ fn a_number_measured_again_counts_as_the_later_time() {
 }
 
 #[test]
+fn a_number_measured_otherwise_does_not_replace_the_recipes_own() {
+    let runs = one_row();
+    let mut made = run("table9-20", "eeeeeeeeeeee", 0, 58.0);
+    let mut otherwise = measured("linear-probe", "linear-v1", Some(59.0));
+    otherwise["set"] = json!(["probe_data.train_limit=10"]);
+    made.evaluations.push(otherwise);
+    let path = runs.add(made);
+    assert_eq!(Run::read(&path).unwrap().unwrap().measurements.len(), 3);
+    let text = univip_reports::compare::compare(&[path], 120).unwrap();
+    let lines: Vec<String> =
+        text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in [
+        "linear-probe top1 (linear-v1, aaaa-bbbb) 58.00",
+        "linear-probe top1 (linear-v1, aaaa-bbbb, probe_data.train_limit=10) 59.00",
+    ] {
+        assert!(lines.iter().any(|found| found == line), "{text}");
+    }
+}
+
+#[test]
+fn measuring_otherwise_takes_no_time_of_the_run() {
+    let runs = one_row();
+    let mut made = run("table9-20", "eeeeeeeeeeee", 0, 58.0);
+    made.record["seconds"]["evaluate-otherwise"] = json!(1000.0);
+    assert_eq!(Run::read(&runs.add(made)).unwrap().unwrap().seconds(), Some(120.0));
+}
+
+#[test]
 fn the_same_recipe_and_seed_in_two_places_is_refused() {
     let (runs, more) = (one_row(), one_row());
     runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0));

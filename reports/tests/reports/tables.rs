@@ -132,13 +132,88 @@ fn detection_has_columns_of_its_own() {
     let page = runs.read("table7.md");
     assert!(page.contains("| 39.5 | 22.0 ± 2.8 | 11.0 ± 1.4 |"), "{page}");
     assert!(!page.contains("not run"), "{page}");
+}
 
-    // Another protocol's numbers stand in a table of their own.
-    runs.add(run("table7-a", "aaaaaaaaaaaa", 2, 50.0).detecting("mask-rcnn coco-1x", 40.0, 36.0));
-    runs.report(120).unwrap();
+/// A row's number by another protocol than most rows' costs the row nothing but that number.
+#[test]
+fn a_column_shows_the_protocol_that_most_rows_have() {
+    let knn = |made: Made, protocol: &str| {
+        let mut made = made;
+        made.evaluations[1] = measured("knn", protocol, Some(99.0));
+        made
+    };
+    let none = |mut made: Made| {
+        made.evaluations.truncate(1);
+        made
+    };
+    type Change<'a> = Box<dyn Fn(Made) -> Made + 'a>;
+    let cases: [(&str, Change<'_>, Option<&str>); 3] = [
+        ("knn", Box::new(|made| knn(made, "knn-200")), Some("k-NN was measured by knn-200")),
+        (
+            "bbox_ap",
+            Box::new(|made| made.detecting("mask-rcnn coco-1x", 99.0, 99.0)),
+            Some("detection was measured by mask-rcnn coco-1x"),
+        ),
+        ("knn", Box::new(none), None),
+    ];
+    for (column, change, note) in cases {
+        let runs = Runs::table7();
+        for name in ["table7-a", "table7-b"] {
+            let fingerprint = if name == "table7-a" { "aaaaaaaaaaaa" } else { "bbbbbbbbbbbb" };
+            runs.add(run(name, fingerprint, 0, 50.0).detecting("mask-rcnn small", 20.0, 10.0));
+        }
+        runs.add(change(run("table7-e", "eeeeeeeeeeee", 0, 58.0)));
+        let text = runs.report(120).unwrap();
+        let frame = csv(&runs, "table7.csv");
+        assert_eq!(texts(&frame, "row"), ["(a)", "(b)", "(e)", "random"], "{column}: one table");
+        close(number(&frame, "top1", 2), 58.0);
+        assert_eq!(number(&frame, column, 2), None, "{column}");
+        assert!(number(&frame, column, 0).is_some_and(|value| value < 99.0), "{column}");
+        assert_eq!(texts(&frame, "knn_protocol"), ["knn-20"; 4]);
+        assert_eq!(texts(&frame, "detection_protocol"), ["mask-rcnn small"; 4]);
+        assert!(
+            note.is_none_or(|note| runs.read("table7.md").contains(&format!("(e) seed 0: {note}"))),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn of_two_protocols_that_as_many_rows_have_the_first_by_name_is_shown() {
+    for (a, b) in [("knn-20", "knn-5"), ("knn-5", "knn-20")] {
+        let runs = Runs::new();
+        let rows = [("(a)", "aaaaaaaaaaaa", a, true), ("(b)", "bbbbbbbbbbbb", b, false)];
+        runs.plan(
+            "table7",
+            rows.map(|(label, print, ..)| row(label, "", &[], 57.0, 39.0, print, false)).into(),
+        );
+        for (_, fingerprint, protocol, _) in rows {
+            let mut made = run("table7", fingerprint, 0, 50.0);
+            made.evaluations[1] = measured("knn", protocol, Some(40.0));
+            runs.add(made);
+        }
+        runs.report(100).unwrap();
+        assert_eq!(texts(&csv(&runs, "table7.csv"), "knn_protocol"), ["knn-20"; 3]);
+    }
+}
+
+#[test]
+fn what_was_measured_with_other_settings_stands_in_no_table() {
+    let runs = Runs::table7();
+    let mut made = run("table7-e", "eeeeeeeeeeee", 0, 58.0);
+    for (evaluator, protocol) in
+        [("linear-probe", "linear-v1"), ("linear-probe", "linear-v2"), ("knn", "knn-20")]
+    {
+        let mut otherwise = measured(evaluator, protocol, Some(99.0));
+        otherwise["set"] = json!(["probe_data.train_limit=10"]);
+        made.evaluations.push(otherwise);
+    }
+    runs.add(made);
+    let text = runs.report(100).unwrap();
     let frame = csv(&runs, "table7.csv");
-    let protocols = [["mask-rcnn coco-1x"; 2], ["mask-rcnn small"; 2]].concat();
-    assert_eq!(texts(&frame, "detection_protocol"), protocols);
+    assert_eq!(frame.height(), 4, "one table: {text}");
+    close(number(&frame, "top1", 2), 58.0);
+    close(number(&frame, "knn", 2), 53.0);
 }
 
 #[test]
