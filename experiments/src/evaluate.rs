@@ -152,7 +152,7 @@ fn of_scale(scale: &str, names: &[String], planned: &[String]) -> Result<Vec<Ove
 }
 
 /// Calls `each` with every value that is no table, and its dotted key.
-fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
+pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
     match value {
         Value::Object(table) => {
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
