@@ -12,18 +12,19 @@ use toml::Value;
 /// The recipe values that differ between the runs, then every number that was measured.
 ///
 /// # Errors
-/// When a directory is not a run, or a file in it is malformed.
+/// When a directory is not a run, or its recipe cannot be read.
 pub fn compare(paths: &[PathBuf], width: usize) -> Result<String> {
     let mut runs = Vec::new();
     for path in paths {
-        let run = Run::read(path)?.with_context(|| format!("{} is not a run directory", path.display()))?;
+        let run = Run::read(path).with_context(|| format!("{} is not a run directory", path.display()))?;
         runs.push((recipe(path)?, run));
     }
     let names: Vec<String> = runs.iter().map(|(_, run)| name_of(run)).collect();
     let mut text = String::new();
     for (index, name) in names.iter().enumerate() {
         let status = runs[index].1.record.as_ref().map_or("no run.json", |record| record.status.name());
-        text += &format!("{}: {name} ({status})\n", letter(index));
+        let notes: String = runs[index].1.notes.iter().map(|note| format!("; {note}")).collect();
+        text += &format!("{}: {name} ({status}{notes})\n", letter(index));
     }
     let recipes: Vec<_> = runs.iter().map(|(recipe, _)| recipe).collect();
     let keys: BTreeSet<&String> = recipes.iter().flat_map(|recipe| recipe.keys()).collect();

@@ -104,12 +104,13 @@ pub fn write_csv(path: &Path, frames: &[DataFrame]) -> Result<()> {
 
 fn shared(section: &Section<'_>, height: usize) -> Vec<Column> {
     let (Plan { table, .. }, setting) = (section.plan, &section.setting);
-    let Setting { scale, data, data_digest, probe_data, linear, knn, detection } = setting;
+    let Setting { scale, overrides, data, data_digest, probe_data, linear, knn, detection } = setting;
     let name = |protocol: &Option<Protocol>| protocol.as_ref().map(|protocol| protocol.name.clone());
     let split = |protocol: &Option<Protocol>| protocol.as_ref().map(|protocol| protocol.split.clone());
     let fixed = [
         ("table", Some(table.clone())),
         ("scale", Some(scale.clone())),
+        ("overrides", (!overrides.is_empty()).then(|| overrides.join(" "))),
         ("data", Some(data.clone())),
         ("data_digest", Some(data_digest.clone())),
         ("probe_data", Some(probe_data.clone())),

@@ -31,6 +31,8 @@ pub struct Section<'a> {
 pub struct Setting {
     /// The scale's name.
     pub scale: String,
+    /// What was laid over the recipes, as `key=value`.
+    pub overrides: Vec<String>,
     /// The dataset learned from.
     pub data: String,
     /// What was in it.
@@ -104,7 +106,11 @@ impl Setting {
 
     /// One line that tells this setting from any other.
     pub fn describe(&self) -> String {
-        let mut parts = vec![format!("scale {}", self.scale), format!("data {}", self.data)];
+        let mut parts = vec![format!("scale {}", self.scale)];
+        if !self.overrides.is_empty() {
+            parts.push(format!("with {}", self.overrides.join(", ")));
+        }
+        parts.push(format!("data {}", self.data));
         if !self.data_digest.is_empty() {
             parts
                 .last_mut()
@@ -131,6 +137,7 @@ impl Setting {
     fn of(record: &Record) -> Self {
         Self {
             scale: record.scale.clone(),
+            overrides: Vec::new(),
             data: record.data.clone(),
             data_digest: record.data_digest.clone(),
             probe_data: record.probe_data.clone(),
@@ -146,7 +153,7 @@ impl Setting {
 
     /// Whether the top-1 of a run belongs here.
     fn holds(&self, run: &Run) -> bool {
-        let key = Self { knn: None, detection: None, ..self.clone() };
+        let key = Self { overrides: Vec::new(), knn: None, detection: None, ..self.clone() };
         measured_in(run).contains(&key)
     }
 }
@@ -178,8 +185,8 @@ pub fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
     if settings.is_empty() {
         let (scale, data) = (plan.scale.clone(), plan.data.clone());
         let (data_digest, probe_data) = (String::new(), String::new());
-        let (linear, knn, detection) = (None, None, None);
-        settings.insert(Setting { scale, data, data_digest, probe_data, linear, knn, detection });
+        let (overrides, linear, knn, detection) = (Vec::new(), None, None, None);
+        settings.insert(Setting { scale, overrides, data, data_digest, probe_data, linear, knn, detection });
     }
     settings.into_iter().map(|setting| section(plan, setting, &runs)).collect()
 }
@@ -187,6 +194,7 @@ pub fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
 fn section<'a>(plan: &'a Plan, mut setting: Setting, runs: &[&'a Run]) -> Section<'a> {
     let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run)).collect();
     (setting.knn, setting.detection) = (prevailing(&here, KNN), prevailing(&here, BOXES));
+    setting.overrides = plan.overrides.clone().unwrap_or_default();
     let mut notes = Vec::new();
     let mut rows: Vec<RowResult<'a>> = Vec::new();
     for row in &plan.rows {

@@ -2,8 +2,9 @@
 
 use crate::common::{Made, Runs, measured, row, run};
 use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
-use serde_json::json;
-use std::fs;
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
 
 fn csv(runs: &Runs, file: &str) -> DataFrame {
     let reader = CsvReadOptions::default().try_into_reader_with_file_path(Some(runs.out(file))).unwrap();
@@ -252,8 +253,47 @@ fn only_the_table_asked_for() {
     let out = runs.path().join("out");
     let report = univip_reports::report(&runs.roots(), Some("table9"), &out, 100).unwrap();
     assert!(!report.text.contains("Table 7") && report.text.contains("Table 9"));
-    let error = univip_reports::report(&runs.roots(), Some("table8"), &out, 100).unwrap_err().to_string();
-    assert!(error.contains("`table8`") && error.contains("table7, table9"), "{error}");
+    let error = univip_reports::report(&runs.roots(), Some("tabel7"), &out, 100).unwrap_err().to_string();
+    assert!(
+        error.contains("`tabel7`") && error.contains("did you mean `table7`? There are table7, table9"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_script_gets_as_exit_code() {
+    let runs = Runs::table7();
+    let status = |table: &str, out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_univip-reports"));
+        command.args(["--table", table, "--out"]).arg(runs.path().join("out")).arg(runs.path());
+        command.stdout(out).stderr(Stdio::null()).status().unwrap().code()
+    };
+    assert_eq!(status("table7", Stdio::null()), Some(0));
+    assert_eq!(status("tabel7", Stdio::null()), Some(2));
+    // A device that is always full; not every system has it.
+    if let Ok(full) = File::options().write(true).open("/dev/full") {
+        assert_eq!(status("table7", full.into()), Some(1));
+    }
+}
+
+/// Two ablations of a table that differ by what was set are told apart.
+#[test]
+fn what_was_laid_over_the_recipes_is_said() {
+    let runs = Runs::table7();
+    let file = runs.path().join("plans/table7-small.json");
+    let plan = fs::read_to_string(&file).unwrap();
+    let mut other: Value = serde_json::from_str(&plan).unwrap();
+    other["rows"][2]["fingerprint"] = json!("dddddddddddd");
+    other["overrides"] = json!(["loss.instance.epsilon=0.2", "data.use=scenes"]);
+    fs::write(runs.path().join("plans/table7-small-2.json"), other.to_string()).unwrap();
+    runs.add(run("table7-e", "dddddddddddd", 0, 57.0));
+    let text = runs.report(200).unwrap();
+    assert_eq!(text.matches("with loss.instance.epsilon=0.2, data.use=scenes").count(), 1, "{text}");
+    let frame = csv(&runs, "table7.csv");
+    let said = "loss.instance.epsilon=0.2 data.use=scenes";
+    assert_eq!(texts(&frame, "overrides"), [[""; 4], [said; 4]].concat());
+    let top1 = |row| number(&frame, "top1", row);
+    assert_eq!((top1(2), top1(6)), (Some(58.0), Some(57.0)));
 }
 
 #[test]
