@@ -199,7 +199,9 @@ impl Plan {
         let recipe = library.load(name)?;
         let stem = Path::new(name).with_extension("");
         let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
-        let mut plan = Self::empty(library, library.load_untrained(&recipe)?, seeds);
+        let untrained = recipe.settings.losses.names.is_empty();
+        let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
+        let mut plan = Self::empty(library, random, seeds);
         let mut row =
             Row { table: RUN.into(), label: name.clone(), ..recipe.row.clone().unwrap_or_default() };
         if row.title.is_empty() {
@@ -466,6 +468,12 @@ mod tests {
                 assert_eq!(&plan.random.recipe.settings.network, network, "{name} with {set}");
             }
         }
+    }
+
+    #[test]
+    fn a_recipe_without_losses_is_its_own_untrained_backbone() {
+        let plan = Plan::of_recipe(&library(&["optimizer.lr=0.3"]), "random", &[0]).unwrap();
+        assert_eq!(plan.runs().count(), 1);
     }
 
     #[test]

@@ -22,9 +22,10 @@ pub fn compare(paths: &[PathBuf], width: usize) -> Result<String> {
     let names: Vec<String> = runs.iter().map(|(_, run)| name_of(run)).collect();
     let mut text = String::new();
     for (index, name) in names.iter().enumerate() {
-        let status = runs[index].1.record.as_ref().map_or("no run.json", |record| record.status.name());
-        let notes: String = runs[index].1.notes.iter().map(|note| format!("; {note}")).collect();
-        text += &format!("{}: {name} ({status}{notes})\n", letter(index));
+        let run = &runs[index].1;
+        let status = run.record.iter().map(|record| record.status.name());
+        let state: Vec<&str> = status.chain(run.notes.iter().map(String::as_str)).collect();
+        text += &format!("{}: {name} ({})\n", letter(index), state.join("; "));
     }
     let recipes: Vec<_> = runs.iter().map(|(recipe, _)| recipe).collect();
     let keys: BTreeSet<&String> = recipes.iter().flat_map(|recipe| recipe.keys()).collect();

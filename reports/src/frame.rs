@@ -70,7 +70,7 @@ pub fn runs(section: &Section<'_>) -> Result<DataFrame> {
         pairs.iter().map(|(row, run)| number(row, run)).collect::<Vec<_>>()
     };
     let status =
-        |run: &Run| run.record.as_ref().map_or("no run.json", |record| record.status.name()).to_string();
+        |run: &Run| run.record.as_ref().map_or("no record", |record| record.status.name()).to_string();
     let phase = |run: &Run, name: &str| run.record.as_ref()?.seconds.get(name).copied();
     columns.extend([
         texts("row", pairs.iter().map(|(row, _)| row.label.clone()).collect()),

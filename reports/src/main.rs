@@ -44,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   univip-reports                          every table that has a plan under runs/
   univip-reports --table table7           one table
+  univip-reports --table run              recipes that were run by themselves, with `univip run`
   univip-reports --out pages runs more    runs of two places, pages in pages/
   univip-reports bench reports/out/bench/proposals.jsonl
   univip-reports compare runs/table7-a-* runs/table7-e-*
