@@ -100,13 +100,18 @@ impl Library {
 
     /// The untrained backbone of `recipe`: its network, measured as it says.
     fn load_untrained(&self, recipe: &Recipe) -> Result<Recipe> {
-        let mut overlays = Vec::new();
+        let origin = recipe.path.display().to_string();
+        let mut values = Vec::new();
         for section in OF_BACKBONE {
             flatten(section, &recipe.resolved()[section], &mut |key, value| {
-                let origin = recipe.path.display().to_string();
-                overlays.push(Override { key, value: value.to_string(), origin });
+                values.push((key, value.clone()))
             });
         }
+        let overlay = |(key, value)| -> Result<Override> {
+            let value = toml::Value::try_from::<serde_json::Value>(value)?.to_string();
+            Ok(Override { key, value, origin: origin.clone() })
+        };
+        let overlays = values.into_iter().map(overlay).collect::<Result<_>>()?;
         self.load_over(RANDOM, overlays, Vec::new(), Vec::new())
     }
 
@@ -467,6 +472,21 @@ mod tests {
                 let network = &plan.trainings[0].recipe.settings.network;
                 assert_eq!(&plan.random.recipe.settings.network, network, "{name} with {set}");
             }
+        }
+    }
+
+    /// Values that are lists of tables survive the way, too.
+    #[test]
+    fn the_untrained_backbone_is_measured_on_the_recipes_data() {
+        for data in ["coco", "voc", "image-folder"] {
+            let library = library(&[&format!("data.use={data}"), &format!("dataset.{data}.root=here")]);
+            let plan = Plan::of_recipe(&library, "table7/d", &[0]).unwrap();
+            let dataset = |recipe: &Recipe| recipe.resolved()["dataset"][data].clone();
+            let untrained = dataset(&plan.random.recipe);
+            assert!(
+                untrained["root"] == "here" && untrained == dataset(&plan.trainings[0].recipe),
+                "{untrained}"
+            );
         }
     }
 
