@@ -435,6 +435,7 @@ pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run_directory::{RunRecord, Status};
     // What recipes name.
     use univip_plugins as _;
 
@@ -488,6 +489,26 @@ mod tests {
                 "{untrained}"
             );
         }
+    }
+
+    #[test]
+    fn a_plan_says_what_is_finished_and_what_is_damaged() {
+        let runs = tempfile::tempdir().unwrap();
+        let plan = Plan::new(&library(&[]), "table7", Some("d"), &[0, 1]).unwrap();
+        let fingerprint = plan.needed().next().unwrap().recipe.fingerprint();
+        let mut record = RunRecord::begin("table7-d", 0, &fingerprint, "smoke", "any", "any").unwrap();
+        record.status = Status::Finished;
+        for (seed, record) in [(0, serde_json::to_string(&record).unwrap()), (1, "{".into())] {
+            let directory = runs.path().join(format!("table7-d-{fingerprint}-s{seed}"));
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join("run.json"), record).unwrap();
+        }
+        let said = |force| plan.describe(runs.path(), force, &|_| Ok(48)).unwrap();
+        let plain = said(false);
+        assert!(plain.contains("1 of 2 seeds finished; seed 1: "), "{plain}");
+        assert!(plain.contains("is not a run record"), "{plain}");
+        let forced = said(true);
+        assert!(forced.contains(" a seed") && !forced.contains("finished"), "{forced}");
     }
 
     #[test]
