@@ -126,7 +126,9 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
     bars.clear();
     // Whatever became of them, the record tells how the run stands now.
     let mut record: RunRecord = run.record;
-    *record.seconds.entry("evaluate".into()).or_default() += begin.elapsed().as_secs_f64();
+    // What was measured otherwise is no time of the recipe's.
+    let phase = if set.is_empty() { "evaluate" } else { "evaluate-otherwise" };
+    *record.seconds.entry(phase.into()).or_default() += begin.elapsed().as_secs_f64();
     if directory.unmeasured(&planned)?.is_empty() {
         (record.status, record.error) = (Status::Finished, None);
     }
@@ -150,7 +152,7 @@ fn of_scale(scale: &str, names: &[String], planned: &[String]) -> Result<Vec<Ove
 }
 
 /// Calls `each` with every value that is no table, and its dotted key.
-fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
+pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
     match value {
         Value::Object(table) => {
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));

@@ -71,7 +71,7 @@ fn command(command: Command) -> Result<u8> {
             )?;
             if ablate.dry_run {
                 let images = |recipe: &Recipe| images(recipe, &registry);
-                print!("{}", plan.describe(&ablate.running.runs, &images)?);
+                print!("{}", plan.describe(&ablate.running.runs, ablate.running.force, &images)?);
                 return Ok(0);
             }
             execute(&plan, &ablate.table, &registry, &ablate.running)

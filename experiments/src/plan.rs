@@ -1,13 +1,15 @@
 //! What an ablation will run: its rows, the runs they share, what is finished, and how long the rest takes.
 
 use crate::estimate::{Estimate, human};
+use crate::evaluate::flatten;
 use crate::run;
 use anyhow::{Context, Result};
-use serde::Serialize;
-use std::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use univip_core::error::{RecipeError, suggest};
 use univip_core::files::write_atomic;
 use univip_core::recipe::{Override, Recipe, Row, Sources};
@@ -26,6 +28,13 @@ const TABLES: [(&str, &[&str]); 7] = [
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 const RANDOM: &str = "random";
 
+/// What makes an untrained backbone and its numbers; all else of a recipe is about training.
+const OF_BACKBONE: [&str; 8] =
+    ["network", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
+
+/// The table of recipes that are run by themselves.
+const RUN: &str = "run";
+
 /// What an ablation will run.
 pub struct Plan {
     /// All rows of the tables, in the paper's order.
@@ -38,6 +47,8 @@ pub struct Plan {
     pub seeds: Vec<u64>,
     /// The scale's name.
     pub scale: String,
+    /// What was laid over the recipes, as `key=value`.
+    overrides: Vec<String>,
 }
 
 /// A row of a table of the paper.
@@ -87,14 +98,49 @@ impl Library {
         self.load_with(RANDOM, environment, sets)
     }
 
+    /// The untrained backbone of `recipe`: its network, measured as it says.
+    fn load_untrained(&self, recipe: &Recipe) -> Result<Recipe> {
+        let origin = recipe.path.display().to_string();
+        let mut values = Vec::new();
+        for section in OF_BACKBONE {
+            flatten(section, &recipe.resolved()[section], &mut |key, value| {
+                values.push((key, value.clone()))
+            });
+        }
+        let overlay = |(key, value)| -> Result<Override> {
+            let value = toml::Value::try_from::<serde_json::Value>(value)?.to_string();
+            Ok(Override { key, value, origin: origin.clone() })
+        };
+        let overlays = values.into_iter().map(overlay).collect::<Result<_>>()?;
+        self.load_over(RANDOM, overlays, Vec::new(), Vec::new())
+    }
+
+    /// What is laid over each recipe, as `key=value`.
+    fn overrides(&self) -> Vec<String> {
+        let flags = self.overlays.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value));
+        let environment = Sources::process_environment().into_iter();
+        let environment = environment.map(|(name, value)| format!("{name}={value}"));
+        flags.chain(environment).chain(self.sets.iter().map(|set| set.trim().to_string())).collect()
+    }
+
     fn load_with(&self, name: &str, environment: Vec<(String, String)>, sets: Vec<String>) -> Result<Recipe> {
+        self.load_over(name, self.overlays.clone(), environment, sets)
+    }
+
+    fn load_over(
+        &self,
+        name: &str,
+        overlays: Vec<Override>,
+        environment: Vec<(String, String)>,
+        sets: Vec<String>,
+    ) -> Result<Recipe> {
         let own = self.directory.join("recipes").join(name).with_extension("toml");
         let path = if own.exists() && !name.ends_with(".toml") { own } else { PathBuf::from(name) };
         Recipe::load(&Sources {
             path,
             scale: Some(self.scale.clone()),
             scales: self.directory.join("scales"),
-            overlays: self.overlays.clone(),
+            overlays,
             environment,
             sets,
         })
@@ -128,13 +174,7 @@ impl Plan {
         let Some((_, tables)) = TABLES.iter().find(|(name, _)| *name == table) else {
             return Err(usage("table", format!("unknown table `{table}`; {}", suggest(table, &known))));
         };
-        let mut plan = Self {
-            rows: Vec::new(),
-            trainings: Vec::new(),
-            random: PlannedRun { name: RANDOM.into(), recipe: library.load_random()? },
-            seeds: seeds.to_vec(),
-            scale: library.scale.clone(),
-        };
+        let mut plan = Self::empty(library, library.load_random()?, seeds);
         for table in *tables {
             let mut found = Vec::new();
             for name in library.names(table)? {
@@ -159,17 +199,33 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The plan of one recipe of the user's.
+    /// The plan of one recipe of the user's: a table of its own, whatever table the recipe is a row of.
     pub fn of_recipe(library: &Library, name: &str, seeds: &[u64]) -> Result<Self> {
         let recipe = library.load(name)?;
         let stem = Path::new(name).with_extension("");
         let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
-        let random = PlannedRun { name: RANDOM.into(), recipe: library.load_random()? };
-        let scale = library.scale.clone();
-        let mut plan = Self { rows: Vec::new(), trainings: Vec::new(), random, seeds: seeds.to_vec(), scale };
-        let row = Row { table: "run".into(), label: name.clone(), ..Row::default() };
-        plan.add(name, recipe.row.clone().unwrap_or(row), recipe, true);
+        let untrained = recipe.settings.losses.names.is_empty();
+        let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
+        let mut plan = Self::empty(library, random, seeds);
+        let mut row =
+            Row { table: RUN.into(), label: name.clone(), ..recipe.row.clone().unwrap_or_default() };
+        if row.title.is_empty() {
+            row.title = format!("recipe {}", recipe.fingerprint());
+        }
+        plan.add(name, row, recipe, true);
         Ok(plan)
+    }
+
+    fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Self {
+        Self {
+            rows: Vec::new(),
+            trainings: Vec::new(),
+            random: PlannedRun { name: RANDOM.into(), recipe: random },
+            // A seed given twice is one run.
+            seeds: distinct(seeds.iter().copied()),
+            scale: library.scale.clone(),
+            overrides: library.overrides(),
+        }
     }
 
     fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) {
@@ -200,8 +256,14 @@ impl Plan {
         std::iter::once(&self.random).chain(trainings)
     }
 
-    /// The plan for people, closing with its counts. `images` tells how many images a recipe learns from.
-    pub fn describe(&self, runs: &Path, images: &dyn Fn(&Recipe) -> Result<usize>) -> Result<String> {
+    /// The plan for people, closing with its counts; with `force` nothing counts as finished. `images` tells how many
+    /// images a recipe learns from.
+    pub fn describe(
+        &self,
+        runs: &Path,
+        force: bool,
+        images: &dyn Fn(&Recipe) -> Result<usize>,
+    ) -> Result<String> {
         let estimate = Estimate::new()?;
         let mut text = String::new();
         let mut left = Duration::ZERO;
@@ -211,14 +273,10 @@ impl Plan {
             let state = match shared {
                 Some(earlier) => format!("the run of {}", earlier.name),
                 None => {
-                    let done = self.finished(planned, runs)?;
                     let time = estimate.training(&planned.recipe.settings, images(&planned.recipe)?);
+                    let (done, state) = if force { (0, each(time)) } else { self.state(planned, runs, time) };
                     left += time * (self.seeds.len() - done) as u32;
-                    match done {
-                        0 => format!("about {} a seed", human(time)),
-                        done if done == self.seeds.len() => "finished".into(),
-                        done => format!("{done} of {} seeds finished", self.seeds.len()),
-                    }
+                    state
                 }
             };
             let fingerprint = planned.recipe.fingerprint();
@@ -226,7 +284,8 @@ impl Plan {
         }
         let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
         text += &format!(
-            "and the untrained backbone beside them. Scale {}, seeds {}; about {} of training left on this machine\n",
+            "and the untrained backbone beside them. Scale {}, seeds {}; about {} of training left on this machine, \
+             and what the evaluators take\n",
             self.scale,
             seeds.join(", "),
             human(left)
@@ -238,16 +297,26 @@ impl Plan {
         Ok(text)
     }
 
-    fn finished(&self, planned: &PlannedRun, runs: &Path) -> Result<usize> {
+    /// How many seeds of a run are finished, and that in words. A damaged directory is one that is not.
+    fn state(&self, planned: &PlannedRun, runs: &Path, time: Duration) -> (usize, String) {
         let fingerprint = planned.recipe.fingerprint();
-        let mut done = 0;
+        let (mut done, mut problems) = (0, String::new());
         for seed in &self.seeds {
-            done += usize::from(run::finished(runs, &planned.name, &fingerprint, *seed)?);
+            match run::finished(runs, &planned.name, &fingerprint, *seed) {
+                Ok(finished) => done += usize::from(finished),
+                Err(error) => problems += &format!("; seed {seed}: {error:#}"),
+            }
         }
-        Ok(done)
+        let state = match done {
+            0 => each(time),
+            done if done == self.seeds.len() => "finished".into(),
+            done => format!("{done} of {} seeds finished", self.seeds.len()),
+        };
+        (done, state + &problems)
     }
 
-    /// Writes what reports need to know of the tables: `<runs>/plans/table7-small-....json`.
+    /// Writes what reports need to know of the tables: `<runs>/plans/table7-small-....json`. A plan takes the place of an
+    /// earlier one of the same runs only, and keeps its seeds.
     pub fn write(&self, runs: &Path) -> Result<()> {
         let directory = runs.join("plans");
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
@@ -265,22 +334,63 @@ impl Plan {
                 fingerprint: self.trainings[row.run].recipe.fingerprint(),
                 baseline: row.name == rows[0].name,
             };
+            let path = directory.join(self.file_name(table, &rows));
+            let seeds = self.seeds.iter().copied().chain(seeds_of(&path));
             let entry = PlanEntry {
                 table: table.into(),
                 scale: self.scale.clone(),
                 data: settings.data.name.clone(),
-                seeds: self.seeds.clone(),
+                overrides: self.overrides.clone(),
+                written: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+                seeds: distinct(seeds),
                 rows: rows.iter().map(|each| row(each)).collect(),
                 random: RandomEntry {
                     fingerprint: self.random.recipe.fingerprint(),
                     paper: self.random.recipe.row.clone().unwrap_or_default().paper,
                 },
             };
-            let name = format!("{table}-{}-{}.json", self.scale, self.random.recipe.fingerprint());
-            write_atomic(&directory.join(name), serde_json::to_string_pretty(&entry)?.as_bytes())?;
+            write_atomic(&path, serde_json::to_string_pretty(&entry)?.as_bytes())?;
         }
         Ok(())
     }
+
+    /// A name that tells all runs of a table from any others; a recipe by itself is named.
+    fn file_name(&self, table: &str, rows: &[&PlannedRow]) -> String {
+        let fingerprint = |row: &PlannedRow| self.trainings[row.run].recipe.fingerprint();
+        let mut digest = Sha256::new();
+        rows.iter().for_each(|row| digest.update(fingerprint(row)));
+        digest.update(self.random.recipe.fingerprint());
+        let digest: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let name = match rows {
+            [row] if table == RUN => format!("-{}-{}", plain(&row.name), fingerprint(row)),
+            _ => String::new(),
+        };
+        format!("{table}-{}{name}-{digest}.json", self.scale)
+    }
+}
+
+fn each(time: Duration) -> String {
+    format!("about {} a seed", human(time))
+}
+
+/// Each number once, in order.
+fn distinct(seeds: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    seeds.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The seeds of a plan that is there; one that cannot be read is written anew.
+fn seeds_of(path: &Path) -> Vec<u64> {
+    #[derive(Deserialize)]
+    struct Written {
+        seeds: Vec<u64>,
+    }
+    let written = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Written>(&bytes).ok());
+    written.map(|written| written.seeds).unwrap_or_default()
+}
+
+/// What of a name can be in a file's.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
 }
 
 #[derive(Serialize)]
@@ -288,6 +398,9 @@ struct PlanEntry {
     table: String,
     scale: String,
     data: String,
+    overrides: Vec<String>,
+    /// When, RFC 3339.
+    written: String,
     seeds: Vec<u64>,
     rows: Vec<RowEntry>,
     random: RandomEntry,
@@ -322,14 +435,19 @@ pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run_directory::{RunRecord, Status};
     // What recipes name.
     use univip_plugins as _;
 
+    fn library(sets: &[&str]) -> Library {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let sets = sets.iter().map(ToString::to_string).collect();
+        Library { directory, scale: "smoke".into(), overlays: Vec::new(), sets }
+    }
+
     #[test]
     fn every_run_is_there_once_and_the_untrained_backbone_beside_all() {
-        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let (overlays, sets) = (Vec::new(), Vec::new());
-        let library = Library { directory, scale: "smoke".into(), overlays, sets };
+        let library = library(&[]);
         let runs = |plan: Plan| plan.runs().map(|run| run.name.clone()).collect::<Vec<_>>();
         let of_recipe = |name| runs(Plan::of_recipe(&library, name, &[0]).unwrap());
         assert_eq!(of_recipe("table7/d"), ["random", "table7-d"]);
@@ -337,5 +455,97 @@ mod tests {
         let file = format!("{}/recipes/random.toml", env!("CARGO_MANIFEST_DIR"));
         assert_eq!(of_recipe(&file), ["random"]);
         assert_eq!(runs(Plan::new(&library, "table7", Some("d"), &[0]).unwrap()), ["random", "table7-d"]);
+    }
+
+    #[test]
+    fn the_untrained_backbone_of_a_recipe_has_its_network() {
+        let random = library(&[]).load_random().unwrap().fingerprint();
+        for (set, same) in [
+            ("views.instances=2", true),
+            ("losses.weights.scene=2", true),
+            ("network.zero_init_residual=true", false),
+            ("evaluator.knn.k=7", false),
+        ] {
+            for name in ["table7/d", "table7/e"] {
+                let plan = Plan::of_recipe(&library(&[set]), name, &[0]).unwrap();
+                assert_eq!(plan.random.recipe.fingerprint() == random, same, "{name} with {set}");
+                assert_eq!(plan.random.recipe.settings.train.epochs, 0);
+                let network = &plan.trainings[0].recipe.settings.network;
+                assert_eq!(&plan.random.recipe.settings.network, network, "{name} with {set}");
+            }
+        }
+    }
+
+    /// Values that are lists of tables survive the way, too.
+    #[test]
+    fn the_untrained_backbone_is_measured_on_the_recipes_data() {
+        for data in ["coco", "voc", "image-folder"] {
+            let library = library(&[&format!("data.use={data}"), &format!("dataset.{data}.root=here")]);
+            let plan = Plan::of_recipe(&library, "table7/d", &[0]).unwrap();
+            let dataset = |recipe: &Recipe| recipe.resolved()["dataset"][data].clone();
+            let untrained = dataset(&plan.random.recipe);
+            assert!(
+                untrained["root"] == "here" && untrained == dataset(&plan.trainings[0].recipe),
+                "{untrained}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_is_finished_and_what_is_damaged() {
+        let runs = tempfile::tempdir().unwrap();
+        let plan = Plan::new(&library(&[]), "table7", Some("d"), &[0, 1]).unwrap();
+        let fingerprint = plan.needed().next().unwrap().recipe.fingerprint();
+        let mut record = RunRecord::begin("table7-d", 0, &fingerprint, "smoke", "any", "any").unwrap();
+        record.status = Status::Finished;
+        for (seed, record) in [(0, serde_json::to_string(&record).unwrap()), (1, "{".into())] {
+            let directory = runs.path().join(format!("table7-d-{fingerprint}-s{seed}"));
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join("run.json"), record).unwrap();
+        }
+        let said = |force| plan.describe(runs.path(), force, &|_| Ok(48)).unwrap();
+        let plain = said(false);
+        assert!(plain.contains("1 of 2 seeds finished; seed 1: "), "{plain}");
+        assert!(plain.contains("is not a run record"), "{plain}");
+        let forced = said(true);
+        assert!(forced.contains(" a seed") && !forced.contains("finished"), "{forced}");
+    }
+
+    #[test]
+    fn a_recipe_without_losses_is_its_own_untrained_backbone() {
+        let plan = Plan::of_recipe(&library(&["optimizer.lr=0.3"]), "random", &[0]).unwrap();
+        assert_eq!(plan.runs().count(), 1);
+    }
+
+    #[test]
+    fn a_plan_takes_the_place_of_the_same_runs_only_and_keeps_their_seeds() {
+        let runs = tempfile::tempdir().unwrap();
+        let epsilon = ["loss.instance.epsilon=0.2"];
+        let of_table = |sets: &[&str], row, seeds: &[u64]| {
+            Plan::new(&library(sets), "table7", row, seeds).unwrap().write(runs.path()).unwrap();
+        };
+        of_table(&[], None, &[1, 0, 1]);
+        of_table(&[], Some("d"), &[2]);
+        of_table(&epsilon, None, &[0]);
+        for name in ["table7/d", "table7/e"] {
+            Plan::of_recipe(&library(&[]), name, &[0, 0]).unwrap().write(runs.path()).unwrap();
+        }
+        let mut plans = Vec::new();
+        for entry in fs::read_dir(runs.path().join("plans")).unwrap() {
+            let plan: serde_json::Value =
+                serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+            let rows = plan["rows"].as_array().unwrap().len();
+            plans.push(format!("{} of {rows}, {}, {}", plan["table"], plan["seeds"], plan["overrides"]));
+        }
+        plans.sort();
+        assert_eq!(
+            plans,
+            [
+                "\"run\" of 1, [0], []",
+                "\"run\" of 1, [0], []",
+                "\"table7\" of 5, [0,1,2], []",
+                "\"table7\" of 5, [0], [\"loss.instance.epsilon=0.2\"]",
+            ]
+        );
     }
 }

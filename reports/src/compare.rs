@@ -12,18 +12,20 @@ use toml::Value;
 /// The recipe values that differ between the runs, then every number that was measured.
 ///
 /// # Errors
-/// When a directory is not a run, or a file in it is malformed.
+/// When a directory is not a run, or its recipe cannot be read.
 pub fn compare(paths: &[PathBuf], width: usize) -> Result<String> {
     let mut runs = Vec::new();
     for path in paths {
-        let run = Run::read(path)?.with_context(|| format!("{} is not a run directory", path.display()))?;
+        let run = Run::read(path).with_context(|| format!("{} is not a run directory", path.display()))?;
         runs.push((recipe(path)?, run));
     }
     let names: Vec<String> = runs.iter().map(|(_, run)| name_of(run)).collect();
     let mut text = String::new();
     for (index, name) in names.iter().enumerate() {
-        let status = runs[index].1.record.as_ref().map_or("no run.json", |record| record.status.name());
-        text += &format!("{}: {name} ({status})\n", letter(index));
+        let run = &runs[index].1;
+        let status = run.record.iter().map(|record| record.status.name());
+        let state: Vec<&str> = status.chain(run.notes.iter().map(String::as_str)).collect();
+        text += &format!("{}: {name} ({})\n", letter(index), state.join("; "));
     }
     let recipes: Vec<_> = runs.iter().map(|(recipe, _)| recipe).collect();
     let keys: BTreeSet<&String> = recipes.iter().flat_map(|recipe| recipe.keys()).collect();
@@ -81,8 +83,11 @@ fn measured(run: &Run) -> BTreeMap<String, String> {
     let mut numbers = BTreeMap::new();
     for measurement in &run.measurements {
         let metric = &measurement.metric;
-        let name =
-            format!("{} {} ({}, {})", measurement.evaluator, metric.name, metric.protocol, metric.split);
+        let otherwise: String = measurement.set.iter().map(|set| format!(", {set}")).collect();
+        let name = format!(
+            "{} {} ({}, {}{otherwise})",
+            measurement.evaluator, metric.name, metric.protocol, metric.split
+        );
         numbers.insert(name, metric.value.map_or("not a number".into(), |value| format!("{value:.2}")));
     }
     if let Some(rank) = run.training.last_rank() {

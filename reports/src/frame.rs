@@ -70,7 +70,7 @@ pub fn runs(section: &Section<'_>) -> Result<DataFrame> {
         pairs.iter().map(|(row, run)| number(row, run)).collect::<Vec<_>>()
     };
     let status =
-        |run: &Run| run.record.as_ref().map_or("no run.json", |record| record.status.name()).to_string();
+        |run: &Run| run.record.as_ref().map_or("no record", |record| record.status.name()).to_string();
     let phase = |run: &Run, name: &str| run.record.as_ref()?.seconds.get(name).copied();
     columns.extend([
         texts("row", pairs.iter().map(|(row, _)| row.label.clone()).collect()),
@@ -104,12 +104,13 @@ pub fn write_csv(path: &Path, frames: &[DataFrame]) -> Result<()> {
 
 fn shared(section: &Section<'_>, height: usize) -> Vec<Column> {
     let (Plan { table, .. }, setting) = (section.plan, &section.setting);
-    let Setting { scale, data, data_digest, probe_data, linear, knn, detection } = setting;
+    let Setting { scale, overrides, data, data_digest, probe_data, linear, knn, detection } = setting;
     let name = |protocol: &Option<Protocol>| protocol.as_ref().map(|protocol| protocol.name.clone());
     let split = |protocol: &Option<Protocol>| protocol.as_ref().map(|protocol| protocol.split.clone());
     let fixed = [
         ("table", Some(table.clone())),
         ("scale", Some(scale.clone())),
+        ("overrides", (!overrides.is_empty()).then(|| overrides.join(" "))),
         ("data", Some(data.clone())),
         ("data_digest", Some(data_digest.clone())),
         ("probe_data", Some(probe_data.clone())),

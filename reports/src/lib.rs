@@ -5,7 +5,8 @@
 //! [`frame`] makes them Polars tables, and the rest only shows these.
 //!
 //! Numbers are shown together only if they are the same kind of number: same scale, data, probe data,
-//! protocol and split. Whatever differs in one of these gets a table of its own.
+//! protocol and split. Runs whose top-1 differs in one of these get a table of their own; of k-NN and detection
+//! a table shows the kind that most of its rows have, and leaves out the others.
 
 pub mod bench;
 pub mod compare;

@@ -4,6 +4,9 @@ use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use univip_reports::plan::UnknownTable;
+
+const USAGE: u8 = 2;
 
 /// Shows the paper's tables beside what the runs measured, and writes them as Markdown, CSV, SVG and HTML.
 #[derive(Parser)]
@@ -41,6 +44,7 @@ const EXAMPLES: &str = "\
 Examples:
   univip-reports                          every table that has a plan under runs/
   univip-reports --table table7           one table
+  univip-reports --table run              recipes that were run by themselves, with `univip run`
   univip-reports --out pages runs more    runs of two places, pages in pages/
   univip-reports bench reports/out/bench/proposals.jsonl
   univip-reports compare runs/table7-a-* runs/table7-e-*
@@ -58,12 +62,23 @@ fn main() -> ExitCode {
             .map(|report| report.text + &listed(&report.paths)),
     };
     match done {
-        // A reader that stops reading, such as `head`, is no failure.
-        Ok(text) => io::stdout().write_all(text.as_bytes()).map_or(ExitCode::SUCCESS, |()| ExitCode::SUCCESS),
+        Ok(text) => print(&text),
         Err(error) => {
             eprintln!("error: {error:#}");
+            if error.is::<UnknownTable>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+/// A reader that stops reading, such as `head`, is no failure; a full disk is.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            eprintln!("error: writing to standard output: {error}");
             ExitCode::FAILURE
         }
+        _ => ExitCode::SUCCESS,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +17,13 @@ pub struct Plan {
     pub scale: String,
     /// The dataset learned from.
     pub data: String,
-    /// The seeds of every row.
+    /// What was laid over the recipes, as `key=value`; none where the plan does not say.
+    #[serde(default)]
+    pub overrides: Option<Vec<String>>,
+    /// When it was written, RFC 3339; empty where the plan does not say.
+    #[serde(default)]
+    pub written: String,
+    /// The seeds of every row, each once and in order.
     pub seeds: Vec<u64>,
     /// In the paper's order.
     pub rows: Vec<Row>,
@@ -73,11 +81,29 @@ impl Plan {
         rows.chain(self.random.iter().map(|random| random.fingerprint.as_str()))
     }
 
+    /// Whether the same runs make both tables.
+    fn same_runs(&self, other: &Self) -> bool {
+        (&self.table, &self.scale) == (&other.table, &other.scale)
+            && self.fingerprints().eq(other.fingerprints())
+    }
+
+    /// Whether it plans the same rows anew: its recipes have changed since the `other` was written. Recipes that are
+    /// run by themselves change all the time, and each stays.
+    fn supersedes(&self, other: &Self) -> bool {
+        let setting = |plan: &Self| (plan.table.clone(), plan.scale.clone(), plan.data.clone());
+        self.table != RUN
+            && self.overrides.is_some()
+            && self.overrides == other.overrides
+            && setting(self) == setting(other)
+    }
+
     fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-        let plan: Self = serde_json::from_slice(&bytes).with_context(|| {
+        let mut plan: Self = serde_json::from_slice(&bytes).with_context(|| {
             format!("{} is not a plan; remove it and run `cargo xtask ablate` again", path.display())
         })?;
+        plan.seeds.sort_unstable();
+        plan.seeds.dedup();
         let baselines = plan.rows.iter().filter(|row| row.baseline).count();
         ensure!(baselines <= 1, "{}: {baselines} rows are the baseline; one can be", path.display());
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -91,11 +117,48 @@ impl Plan {
     }
 }
 
-/// Every plan under the `roots`, or only `table`'s, ordered by table, scale and file name.
+/// The table of recipes that were run by themselves.
+const RUN: &str = "run";
+
+/// A table that was asked for and that no plan is of.
+#[derive(Debug)]
+pub struct UnknownTable(String);
+
+impl fmt::Display for UnknownTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UnknownTable {}
+
+/// Every plan under the `roots`, or only `table`'s, ordered by table, scale and overrides: of the same runs one with
+/// the seeds of all, and of the same setting the newest.
 ///
 /// # Errors
-/// When there is none, or one is malformed.
+/// When there is none, or one is malformed; [`UnknownTable`] when there are, but not `table`'s.
 pub fn read_plans(roots: &[PathBuf], table: Option<&str>) -> Result<Vec<Plan>> {
+    let mut plans = plan_files(roots)?.iter().map(|path| Plan::read(path)).collect::<Result<Vec<_>>>()?;
+    let places: Vec<_> = roots.iter().map(|root| root.join("plans").display().to_string()).collect();
+    let places = places.join(", ");
+    if plans.is_empty() {
+        bail!("no plan in {places}: run `cargo xtask ablate {}` first", table.unwrap_or("table7"));
+    }
+    let tables: BTreeSet<String> = plans.iter().map(|plan| plan.table.clone()).collect();
+    if let Some(table) = table {
+        plans.retain(|plan| plan.table == table);
+        if plans.is_empty() {
+            let problem = format!("no plan of `{table}` in {places}; {}", suggest(table, &tables));
+            return Err(UnknownTable(problem).into());
+        }
+    }
+    let mut plans = newest(plans);
+    plans.sort_by(|a, b| (&a.table, &a.scale, &a.overrides).cmp(&(&b.table, &b.scale, &b.overrides)));
+    Ok(plans)
+}
+
+/// The files of plans, sorted.
+fn plan_files(roots: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for root in roots {
         let plans = root.join("plans");
@@ -111,21 +174,32 @@ pub fn read_plans(roots: &[PathBuf], table: Option<&str>) -> Result<Vec<Plan>> {
         }
     }
     paths.sort();
-    let mut plans = paths.iter().map(|path| Plan::read(path)).collect::<Result<Vec<_>>>()?;
-    plans.sort_by(|a, b| (&a.table, &a.scale).cmp(&(&b.table, &b.scale)));
-    plans.dedup();
-    let tables: BTreeSet<String> = plans.iter().map(|plan| plan.table.clone()).collect();
-    if let Some(table) = table {
-        plans.retain(|plan| plan.table == table);
-    }
-    if plans.is_empty() {
-        let places: Vec<_> = roots.iter().map(|root| root.join("plans").display().to_string()).collect();
-        let places = places.join(", ");
-        let known = tables.into_iter().collect::<Vec<_>>().join(", ");
-        match table {
-            Some(table) if !known.is_empty() => bail!("no plan of `{table}` in {places}: there are {known}"),
-            _ => bail!("no plan in {places}: run `cargo xtask ablate {}` first", table.unwrap_or("table7")),
+    Ok(paths)
+}
+
+/// The plans without those that a later one stands for.
+fn newest(mut plans: Vec<Plan>) -> Vec<Plan> {
+    plans.sort_by_key(|plan| Reverse(plan.written.clone()));
+    let mut kept: Vec<Plan> = Vec::new();
+    for plan in plans {
+        if let Some(later) = kept.iter_mut().find(|later| later.same_runs(&plan)) {
+            later.seeds.extend(plan.seeds);
+            later.seeds.sort_unstable();
+            later.seeds.dedup();
+        } else if !kept.iter().any(|later| later.supersedes(&plan)) {
+            kept.push(plan);
         }
     }
-    Ok(plans)
+    kept
+}
+
+/// "did you mean `table7`?" when one of `known` is close to `given`, then the whole list.
+fn suggest(given: &str, known: &BTreeSet<String>) -> String {
+    let distance = |name: &&String| strsim::damerau_levenshtein(given, name);
+    let close = known.iter().filter(|name| distance(name) <= 2).min_by_key(distance);
+    let list = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    match close {
+        Some(name) => format!("did you mean `{name}`? There are {list}"),
+        None => format!("there are {list}"),
+    }
 }

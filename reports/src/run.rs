@@ -4,8 +4,10 @@ use crate::lines::read_lines;
 use crate::training::Training;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// One recipe with one seed.
@@ -17,13 +19,13 @@ pub struct Run {
     pub fingerprint: String,
     /// The seed.
     pub seed: u64,
-    /// `run.json`; none if it is missing.
+    /// `run.json`; none if it is missing or damaged.
     pub record: Option<Record>,
-    /// What was measured; of a number measured twice in the same way, the later.
+    /// What was measured, by the recipe's settings or others; of a number measured twice in the same way, the later.
     pub measurements: Vec<Measurement>,
     /// How the training went.
     pub training: Training,
-    /// What is missing or cut short in the directory.
+    /// What is missing, damaged or cut short in the directory.
     pub notes: Vec<String>,
 }
 
@@ -64,6 +66,9 @@ pub struct Record {
     pub parameters: Option<u64>,
 }
 
+/// What a run spends its time on.
+const PHASES: [&str; 3] = ["proposals", "train", "evaluate"];
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,6 +102,9 @@ pub struct Measurement {
     pub evaluator: String,
     /// What it measured.
     pub metric: Metric,
+    /// What was set otherwise than in the run's recipe, as `key=value`.
+    #[serde(default)]
+    pub set: Vec<String>,
 }
 
 /// One number, with what one must know to compare it.
@@ -115,15 +123,10 @@ pub struct Metric {
 }
 
 impl Run {
-    /// Reads one directory. One without `run.json` is a run if its name ends in `-<fingerprint>-s<seed>`.
-    ///
-    /// # Errors
-    /// When a file is malformed: names it.
-    pub fn read(path: &Path) -> Result<Option<Self>> {
-        match Self::identity(path)? {
-            Some((fingerprint, seed, record)) => Self::load(path, fingerprint, seed, record).map(Some),
-            None => Ok(None),
-        }
+    /// Reads one directory, if it is a run's. One whose `run.json` is missing or damaged is, if its name ends in
+    /// `-<fingerprint>-s<seed>`. What is damaged is left out, and [`Run::notes`] say so.
+    pub fn read(path: &Path) -> Option<Self> {
+        Identity::read(path).map(|identity| Self::load(path, identity))
     }
 
     /// Whether it ran to its end.
@@ -131,66 +134,91 @@ impl Run {
         self.record.as_ref().is_some_and(|record| record.status == Status::Finished)
     }
 
-    /// The seconds of all phases.
+    /// The seconds of what its recipe asks for; what was measured otherwise is another phase.
     pub fn seconds(&self) -> Option<f64> {
         let seconds = &self.record.as_ref()?.seconds;
-        (!seconds.is_empty()).then(|| seconds.values().sum())
+        let own: Vec<f64> = PHASES.iter().filter_map(|phase| seconds.get(*phase).copied()).collect();
+        (!own.is_empty()).then(|| own.iter().sum())
     }
 
-    fn identity(path: &Path) -> Result<Option<(String, u64, Option<Record>)>> {
-        let file = path.join("run.json");
-        if file.exists() {
-            let bytes = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-            let record: Record = serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} is not a run record", file.display()))?;
-            return Ok(Some((record.fingerprint.clone(), record.seed, Some(record))));
-        }
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut parts = name.rsplit('-');
-        let seed = parts.next().and_then(|part| part.strip_prefix('s')).and_then(|seed| seed.parse().ok());
-        let hex = |part: &&str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let fingerprint = parts.next().filter(hex);
-        Ok(fingerprint.zip(seed).map(|(fingerprint, seed)| (fingerprint.to_string(), seed, None)))
-    }
-
-    fn load(path: &Path, fingerprint: String, seed: u64, record: Option<Record>) -> Result<Self> {
-        let mut notes = Vec::new();
-        if record.is_none() {
-            notes.push("run.json is missing".to_string());
-        }
+    fn load(path: &Path, identity: Identity) -> Self {
+        let Identity { fingerprint, seed, record, note } = identity;
+        let mut notes = Vec::from_iter(note);
         let mut measurements: Vec<Measurement> = Vec::new();
-        match read_lines::<Measurement>(&path.join("evaluations.jsonl"))? {
-            Some(lines) => {
-                for line in lines.items {
-                    measurements.retain(|earlier| !earlier.same_way(&line));
-                    measurements.push(line);
-                }
-                if lines.cut {
-                    notes.push("the last line of evaluations.jsonl is cut short and left out".into());
-                }
-            }
-            None => notes.push("evaluations.jsonl is missing".into()),
+        for line in items(path, "evaluations.jsonl", &mut notes) {
+            measurements.retain(|earlier: &Measurement| !earlier.same_way(&line));
+            measurements.push(line);
         }
-        let training = match read_lines(&path.join("metrics.jsonl"))? {
-            Some(lines) => {
-                if lines.cut {
-                    notes.push("the last line of metrics.jsonl is cut short and left out".into());
-                }
-                Training::of(lines.items)
-            }
-            None => {
-                notes.push("metrics.jsonl is missing".into());
-                Training::default()
-            }
-        };
-        Ok(Self { path: path.to_path_buf(), fingerprint, seed, record, measurements, training, notes })
+        let training = Training::of(items(path, "metrics.jsonl", &mut notes));
+        Self { path: path.to_path_buf(), fingerprint, seed, record, measurements, training, notes }
     }
+}
+
+/// Whose a directory is.
+struct Identity {
+    fingerprint: String,
+    seed: u64,
+    record: Option<Record>,
+    /// Why there is no record.
+    note: Option<String>,
+}
+
+impl Identity {
+    /// None of a directory that is no run's.
+    fn read(path: &Path) -> Option<Self> {
+        match record(path) {
+            Ok(record) => {
+                let (fingerprint, seed) = (record.fingerprint.clone(), record.seed);
+                Some(Self { fingerprint, seed, record: Some(record), note: None })
+            }
+            Err(note) => {
+                let (fingerprint, seed) = by_name(path)?;
+                Some(Self { fingerprint, seed, record: None, note: Some(note) })
+            }
+        }
+    }
+}
+
+/// `run.json`, or why it cannot be used.
+fn record(path: &Path) -> Result<Record, String> {
+    let bytes = match fs::read(path.join("run.json")) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err("run.json is missing".into()),
+        Err(error) => return Err(format!("run.json cannot be read: {error}")),
+    };
+    let damaged = |error| format!("run.json is damaged: {error}; remove the directory to run it again");
+    serde_json::from_slice(&bytes).map_err(damaged)
+}
+
+/// Fingerprint and seed, as a run directory's name ends in them.
+fn by_name(path: &Path) -> Option<(String, u64)> {
+    let name = path.file_name()?.to_string_lossy();
+    let mut parts = name.rsplit('-');
+    let seed = parts.next()?.strip_prefix('s')?.parse().ok()?;
+    let hex = |part: &&str| part.len() == 12 && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    Some((parts.next().filter(hex)?.to_string(), seed))
+}
+
+/// The lines of a file of a run; of one that is missing or damaged there are none, which is noted.
+fn items<T: DeserializeOwned>(path: &Path, name: &str, notes: &mut Vec<String>) -> Vec<T> {
+    match read_lines(&path.join(name)) {
+        Ok(Some(lines)) => {
+            if lines.cut {
+                notes.push(format!("the last line of {name} is cut short and left out"));
+            }
+            return lines.items;
+        }
+        Ok(None) => notes.push(format!("{name} is missing")),
+        Err(error) => notes.push(format!("{error:#}")),
+    }
+    Vec::new()
 }
 
 impl Measurement {
     fn same_way(&self, other: &Self) -> bool {
         let key = |m: &Self| {
-            (m.evaluator.clone(), m.metric.name.clone(), m.metric.protocol.clone(), m.metric.split.clone())
+            let Metric { name, protocol, split, .. } = m.metric.clone();
+            (m.evaluator.clone(), name, protocol, split, m.set.clone())
         };
         key(self) == key(other)
     }
@@ -209,11 +237,11 @@ pub fn read_runs(roots: &[PathBuf], fingerprints: &BTreeSet<&str>) -> Result<Vec
             if !path.is_dir() {
                 continue;
             }
-            let Some((fingerprint, seed, record)) = Run::identity(&path)? else { continue };
-            if !fingerprints.contains(fingerprint.as_str()) {
+            let Some(identity) = Identity::read(&path) else { continue };
+            if !fingerprints.contains(identity.fingerprint.as_str()) {
                 continue;
             }
-            let run = Run::load(&path, fingerprint, seed, record)?;
+            let run = Run::load(&path, identity);
             let key = (run.fingerprint.clone(), run.seed);
             if let Some(other) = runs.get(&key) {
                 let (a, b) = (other.path.display(), path.display());

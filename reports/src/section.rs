@@ -1,8 +1,9 @@
 //! Puts comparable runs together: a section is a table whose numbers are all of one kind.
 
 use crate::plan::{Paper, Plan};
-use crate::run::{Measurement, Run, Status};
+use crate::run::{Measurement, Record, Run, Status};
 use crate::statistics::{Summary, paired};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The evaluator and the metric that the tables are about.
@@ -24,11 +25,14 @@ pub struct Section<'a> {
     pub notes: Vec<String>,
 }
 
-/// What two numbers must share to stand in one column.
+/// What two numbers must share to stand in one column. All but the protocols of k-NN and detection tell one table from
+/// another; of these a table shows the one that most of its rows have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
     /// The scale's name.
     pub scale: String,
+    /// What was laid over the recipes, as `key=value`.
+    pub overrides: Vec<String>,
     /// The dataset learned from.
     pub data: String,
     /// What was in it.
@@ -37,9 +41,9 @@ pub struct Setting {
     pub probe_data: String,
     /// How top-1 was measured; none while nothing is.
     pub linear: Option<Protocol>,
-    /// How the nearest neighbours were measured, if they were.
+    /// How the nearest neighbours that are shown were measured, if they were.
     pub knn: Option<Protocol>,
-    /// How detection was measured, if it was.
+    /// How the detection that is shown was measured, if it was.
     pub detection: Option<Protocol>,
 }
 
@@ -102,7 +106,11 @@ impl Setting {
 
     /// One line that tells this setting from any other.
     pub fn describe(&self) -> String {
-        let mut parts = vec![format!("scale {}", self.scale), format!("data {}", self.data)];
+        let mut parts = vec![format!("scale {}", self.scale)];
+        if !self.overrides.is_empty() {
+            parts.push(format!("with {}", self.overrides.join(", ")));
+        }
+        parts.push(format!("data {}", self.data));
         if !self.data_digest.is_empty() {
             parts
                 .last_mut()
@@ -125,8 +133,28 @@ impl Setting {
         parts.join(" · ")
     }
 
+    /// Where nothing is measured yet.
+    fn of(record: &Record) -> Self {
+        Self {
+            scale: record.scale.clone(),
+            overrides: Vec::new(),
+            data: record.data.clone(),
+            data_digest: record.data_digest.clone(),
+            probe_data: record.probe_data.clone(),
+            linear: None,
+            knn: None,
+            detection: None,
+        }
+    }
+
     fn place(&self) -> (&str, &str, &str) {
         (&self.scale, &self.data, &self.probe_data)
+    }
+
+    /// Whether the top-1 of a run belongs here.
+    fn holds(&self, run: &Run) -> bool {
+        let key = Self { overrides: Vec::new(), knn: None, detection: None, ..self.clone() };
+        measured_in(run).contains(&key)
     }
 }
 
@@ -157,13 +185,16 @@ pub fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
     if settings.is_empty() {
         let (scale, data) = (plan.scale.clone(), plan.data.clone());
         let (data_digest, probe_data) = (String::new(), String::new());
-        let (linear, knn, detection) = (None, None, None);
-        settings.insert(Setting { scale, data, data_digest, probe_data, linear, knn, detection });
+        let (overrides, linear, knn, detection) = (Vec::new(), None, None, None);
+        settings.insert(Setting { scale, overrides, data, data_digest, probe_data, linear, knn, detection });
     }
     settings.into_iter().map(|setting| section(plan, setting, &runs)).collect()
 }
 
-fn section<'a>(plan: &'a Plan, setting: Setting, runs: &[&'a Run]) -> Section<'a> {
+fn section<'a>(plan: &'a Plan, mut setting: Setting, runs: &[&'a Run]) -> Section<'a> {
+    let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run)).collect();
+    (setting.knn, setting.detection) = (prevailing(&here, KNN), prevailing(&here, BOXES));
+    setting.overrides = plan.overrides.clone().unwrap_or_default();
     let mut notes = Vec::new();
     let mut rows: Vec<RowResult<'a>> = Vec::new();
     for row in &plan.rows {
@@ -208,13 +239,14 @@ fn collect<'a>(
             continue;
         };
         let place = unmeasured(run);
-        let measured = measured_in(run).contains(setting);
+        let measured = setting.holds(run);
         if measured {
             finished += 1;
             top1.extend(value(run, LINEAR, setting.linear.as_ref()).map(|value| (seed, value)));
             knn.extend(value(run, KNN, setting.knn.as_ref()).map(|value| (seed, value)));
             boxes.extend(value(run, BOXES, setting.detection.as_ref()).map(|value| (seed, value)));
             masks.extend(value(run, MASKS, setting.detection.as_ref()).map(|value| (seed, value)));
+            notes.extend(not_shown(run, setting).map(|note| format!("{label} seed {seed}: {note}.")));
         }
         let unplaced = run.record.is_none();
         if measured || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
@@ -261,46 +293,53 @@ impl RowResult<'_> {
     }
 }
 
+/// What was measured as the run's recipe says; what was measured otherwise stands in no table.
 fn measurements<'a>(
     run: &'a Run,
     what: (&'static str, &'static str),
 ) -> impl Iterator<Item = &'a Measurement> {
-    run.measurements.iter().filter(move |m| m.evaluator == what.0 && m.metric.name == what.1)
+    let asked = move |m: &&Measurement| m.evaluator == what.0 && m.metric.name == what.1;
+    run.measurements.iter().filter(|m| m.set.is_empty()).filter(asked)
 }
 
 fn value(run: &Run, what: (&'static str, &'static str), protocol: Option<&Protocol>) -> Option<f64> {
     measurements(run, what).filter(|m| Some(&Protocol::of(m)) == protocol).last()?.metric.value
 }
 
+/// The protocol that the most recipes were measured by; of as many, the first by name.
+fn prevailing(runs: &[&Run], what: (&'static str, &'static str)) -> Option<Protocol> {
+    let mut recipes: BTreeMap<Protocol, BTreeSet<&str>> = BTreeMap::new();
+    for run in runs {
+        for measurement in measurements(run, what) {
+            recipes.entry(Protocol::of(measurement)).or_default().insert(&run.fingerprint);
+        }
+    }
+    let most = |(protocol, recipes): &(Protocol, BTreeSet<&str>)| (Reverse(recipes.len()), protocol.clone());
+    recipes.into_iter().min_by_key(most).map(|(protocol, _)| protocol)
+}
+
+/// What a run has numbers of, but by another protocol than its column's.
+fn not_shown(run: &Run, setting: &Setting) -> Option<String> {
+    let columns = [("k-NN", KNN, &setting.knn), ("detection", BOXES, &setting.detection)];
+    let others = columns.into_iter().filter_map(|(name, what, shown)| {
+        let protocols: Vec<Protocol> = measurements(run, what).map(Protocol::of).collect();
+        let last = protocols.last().filter(|_| !protocols.iter().any(|own| Some(own) == shown.as_ref()))?;
+        Some(format!("{name} was measured by {}, which is not the column's", last.describe()))
+    });
+    let others: Vec<String> = others.collect();
+    (!others.is_empty()).then(|| others.join("; "))
+}
+
 /// The settings in which a finished run was measured: one for each way its top-1 was.
 fn measured_in(run: &Run) -> Vec<Setting> {
     let Some(record) = run.record.as_ref().filter(|_| run.finished()) else { return Vec::new() };
-    let knn = measurements(run, KNN).last().map(Protocol::of);
-    let detection = measurements(run, BOXES).last().map(Protocol::of);
-    let setting = |linear: &Measurement| Setting {
-        scale: record.scale.clone(),
-        data: record.data.clone(),
-        data_digest: record.data_digest.clone(),
-        probe_data: record.probe_data.clone(),
-        linear: Some(Protocol::of(linear)),
-        knn: knn.clone(),
-        detection: detection.clone(),
-    };
+    let setting = |linear| Setting { linear: Some(Protocol::of(linear)), ..Setting::of(record) };
     measurements(run, LINEAR).map(setting).collect()
 }
 
 /// The place of a run that is not measured: in every table of its scale and data.
 fn unmeasured(run: &Run) -> Option<Setting> {
-    let record = run.record.as_ref().filter(|_| measured_in(run).is_empty())?;
-    Some(Setting {
-        scale: record.scale.clone(),
-        data: record.data.clone(),
-        data_digest: record.data_digest.clone(),
-        probe_data: record.probe_data.clone(),
-        linear: None,
-        knn: None,
-        detection: None,
-    })
+    run.record.as_ref().filter(|_| measured_in(run).is_empty()).map(Setting::of)
 }
 
 /// What a reader should know of a run beside its numbers.

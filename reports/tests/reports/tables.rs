@@ -2,8 +2,9 @@
 
 use crate::common::{Made, Runs, measured, row, run};
 use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
-use serde_json::json;
-use std::fs;
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
 
 fn csv(runs: &Runs, file: &str) -> DataFrame {
     let reader = CsvReadOptions::default().try_into_reader_with_file_path(Some(runs.out(file))).unwrap();
@@ -132,13 +133,84 @@ fn detection_has_columns_of_its_own() {
     let page = runs.read("table7.md");
     assert!(page.contains("| 39.5 | 22.0 ± 2.8 | 11.0 ± 1.4 |"), "{page}");
     assert!(!page.contains("not run"), "{page}");
+}
 
-    // Another protocol's numbers stand in a table of their own.
-    runs.add(run("table7-a", "aaaaaaaaaaaa", 2, 50.0).detecting("mask-rcnn coco-1x", 40.0, 36.0));
-    runs.report(120).unwrap();
+/// A row's number by another protocol than most rows' costs the row nothing but that number.
+#[test]
+fn a_column_shows_the_protocol_that_most_rows_have() {
+    let knn = |made: Made, protocol: &str| {
+        let mut made = made;
+        made.evaluations[1] = measured("knn", protocol, Some(99.0));
+        made
+    };
+    let none = |mut made: Made| {
+        made.evaluations.truncate(1);
+        made
+    };
+    type Change<'a> = Box<dyn Fn(Made) -> Made + 'a>;
+    let cases: [(&str, Change<'_>, Option<&str>); 3] = [
+        ("knn", Box::new(|made| knn(made, "knn-200")), Some("k-NN was measured by knn-200")),
+        (
+            "bbox_ap",
+            Box::new(|made| made.detecting("mask-rcnn coco-1x", 99.0, 99.0)),
+            Some("detection was measured by mask-rcnn coco-1x"),
+        ),
+        ("knn", Box::new(none), None),
+    ];
+    for (column, change, note) in cases {
+        let runs = Runs::table7();
+        for (name, fingerprint) in [("table7-a", "aaaaaaaaaaaa"), ("table7-b", "bbbbbbbbbbbb")] {
+            runs.add(run(name, fingerprint, 0, 50.0).detecting("mask-rcnn small", 20.0, 10.0));
+        }
+        runs.add(change(run("table7-e", "eeeeeeeeeeee", 0, 58.0)));
+        let text = runs.report(120).unwrap();
+        let frame = csv(&runs, "table7.csv");
+        assert_eq!(texts(&frame, "row"), ["(a)", "(b)", "(e)", "random"], "{column}: one table");
+        close(number(&frame, "top1", 2), 58.0);
+        assert_eq!(number(&frame, column, 2), None, "{column}");
+        assert!(number(&frame, column, 0).is_some_and(|value| value < 99.0), "{column}");
+        assert_eq!(texts(&frame, "knn_protocol"), ["knn-20"; 4]);
+        assert_eq!(texts(&frame, "detection_protocol"), ["mask-rcnn small"; 4]);
+        assert!(
+            note.is_none_or(|note| runs.read("table7.md").contains(&format!("(e) seed 0: {note}"))),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn of_two_protocols_that_as_many_rows_have_the_first_by_name_is_shown() {
+    for protocols in [["knn-20", "knn-5"], ["knn-5", "knn-20"]] {
+        let runs = Runs::new();
+        let fingerprints = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"];
+        runs.plan("table7", fingerprints.map(|each| row(each, "", &[], 57.0, 39.0, each, false)).into());
+        for (fingerprint, protocol) in fingerprints.into_iter().zip(protocols) {
+            let mut made = run("table7", fingerprint, 0, 50.0);
+            made.evaluations[1] = measured("knn", protocol, Some(40.0));
+            runs.add(made);
+        }
+        runs.report(100).unwrap();
+        assert_eq!(texts(&csv(&runs, "table7.csv"), "knn_protocol"), ["knn-20"; 3]);
+    }
+}
+
+#[test]
+fn what_was_measured_with_other_settings_stands_in_no_table() {
+    let runs = Runs::table7();
+    let mut made = run("table7-e", "eeeeeeeeeeee", 0, 58.0);
+    for (evaluator, protocol) in
+        [("linear-probe", "linear-v1"), ("linear-probe", "linear-v2"), ("knn", "knn-20")]
+    {
+        let mut otherwise = measured(evaluator, protocol, Some(99.0));
+        otherwise["set"] = json!(["probe_data.train_limit=10"]);
+        made.evaluations.push(otherwise);
+    }
+    runs.add(made);
+    let text = runs.report(100).unwrap();
     let frame = csv(&runs, "table7.csv");
-    let protocols = [["mask-rcnn coco-1x"; 2], ["mask-rcnn small"; 2]].concat();
-    assert_eq!(texts(&frame, "detection_protocol"), protocols);
+    assert_eq!(frame.height(), 4, "one table: {text}");
+    close(number(&frame, "top1", 2), 58.0);
+    close(number(&frame, "knn", 2), 53.0);
 }
 
 #[test]
@@ -177,8 +249,47 @@ fn only_the_table_asked_for() {
     let out = runs.path().join("out");
     let report = univip_reports::report(&runs.roots(), Some("table9"), &out, 100).unwrap();
     assert!(!report.text.contains("Table 7") && report.text.contains("Table 9"));
-    let error = univip_reports::report(&runs.roots(), Some("table8"), &out, 100).unwrap_err().to_string();
-    assert!(error.contains("`table8`") && error.contains("table7, table9"), "{error}");
+    let error = univip_reports::report(&runs.roots(), Some("tabel7"), &out, 100).unwrap_err().to_string();
+    assert!(
+        error.contains("`tabel7`") && error.contains("did you mean `table7`? There are table7, table9"),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_a_script_gets_as_exit_code() {
+    let runs = Runs::table7();
+    let status = |table: &str, out: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_univip-reports"));
+        command.args(["--table", table, "--out"]).arg(runs.path().join("out")).arg(runs.path());
+        command.stdout(out).stderr(Stdio::null()).status().unwrap().code()
+    };
+    assert_eq!(status("table7", Stdio::null()), Some(0));
+    assert_eq!(status("tabel7", Stdio::null()), Some(2));
+    // A device that is always full; not every system has it.
+    if let Ok(full) = File::options().write(true).open("/dev/full") {
+        assert_eq!(status("table7", full.into()), Some(1));
+    }
+}
+
+/// Two ablations of a table that differ by what was set are told apart.
+#[test]
+fn what_was_laid_over_the_recipes_is_said() {
+    let runs = Runs::table7();
+    let file = runs.path().join("plans/table7-small.json");
+    let plan = fs::read_to_string(&file).unwrap();
+    let mut other: Value = serde_json::from_str(&plan).unwrap();
+    other["rows"][2]["fingerprint"] = json!("dddddddddddd");
+    other["overrides"] = json!(["loss.instance.epsilon=0.2", "data.use=scenes"]);
+    fs::write(runs.path().join("plans/table7-small-2.json"), other.to_string()).unwrap();
+    runs.add(run("table7-e", "dddddddddddd", 0, 57.0));
+    let text = runs.report(200).unwrap();
+    assert_eq!(text.matches("with loss.instance.epsilon=0.2, data.use=scenes").count(), 1, "{text}");
+    let frame = csv(&runs, "table7.csv");
+    let said = "loss.instance.epsilon=0.2 data.use=scenes";
+    assert_eq!(texts(&frame, "overrides"), [[""; 4], [said; 4]].concat());
+    let top1 = |row| number(&frame, "top1", row);
+    assert_eq!((top1(2), top1(6)), (Some(58.0), Some(57.0)));
 }
 
 #[test]
