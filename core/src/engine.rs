@@ -169,7 +169,7 @@ impl Engine {
         while progress.step < self.steps() {
             if stop.load(Ordering::Relaxed) {
                 self.save(checkpoints, &progress, observer)?;
-                return Err(Interrupted { step: progress.step }.into());
+                return Err(Interrupted::Training { step: progress.step }.into());
             }
             let (begin, number) = (Instant::now(), progress.step);
             let batches: Vec<Batch> = loader.by_ref().take(passes as usize).collect::<Result<_>>()?;

@@ -50,12 +50,18 @@ pub struct NonFinite {
     pub batch: PathBuf,
 }
 
-/// The user asked the run to stop; its checkpoint is written.
+/// The user asked to stop; what is done is on disk.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted at step {step}; a checkpoint is written, run the same command to resume")]
-pub struct Interrupted {
-    /// The next optimiser step.
-    pub step: u64,
+pub enum Interrupted {
+    /// While a network was trained: its checkpoint is written.
+    #[error("interrupted at step {step}; a checkpoint is written, run the same command to resume")]
+    Training {
+        /// The next optimiser step.
+        step: u64,
+    },
+    /// Before or after the training.
+    #[error("interrupted; what is done is kept, run the same command to go on")]
+    Elsewhere,
 }
 
 /// "did you mean `scene`?" when one of `known` is close to `given`, then the whole list.

@@ -22,6 +22,9 @@ pub enum Outcome {
 }
 
 /// Runs what is not finished. A failed run is reported and the others go on.
+///
+/// # Errors
+/// A [`univip_core::error::RecipeError`] when the data of a run cannot be opened: nothing is run then.
 pub fn ablate(
     plan: &Plan,
     title: &str,
@@ -30,6 +33,7 @@ pub fn ablate(
     force: bool,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
+    check_data(plan, registry, runs, force)?;
     plan.write(runs)?;
     let bars = Bars::new(title, (plan.seeds.len() * plan.runs().count()) as u64);
     let mut failed = 0;
@@ -64,4 +68,24 @@ pub fn ablate(
     }
     bars.clear();
     Ok(if failed == 0 { Outcome::Finished } else { Outcome::Failed(failed) })
+}
+
+/// Opens the data of the runs that are left, the same data once: what is wrong with it is said once, and not by every run.
+fn check_data(plan: &Plan, registry: &Registry, runs: &Path, force: bool) -> Result<()> {
+    let mut seen = Vec::new();
+    for planned in plan.runs() {
+        let (recipe, fingerprint) = (&planned.recipe, planned.recipe.fingerprint());
+        // A record that cannot be read is its run's to tell.
+        let finished = |seed| run::finished(runs, &planned.name, &fingerprint, seed).unwrap_or(false);
+        if !force && plan.seeds.iter().all(|seed| finished(*seed)) {
+            continue;
+        }
+        let (settings, roots) = (&recipe.settings, recipe.resolved().get("dataset"));
+        let data = (&settings.data.name, &settings.probe_data.name, roots);
+        if !seen.contains(&data) {
+            run::open_all(recipe, registry)?;
+            seen.push(data);
+        }
+    }
+    Ok(())
 }

@@ -20,7 +20,8 @@ use univip_core::dataset::Split;
   univip coco-eval --help                     COCO's twelve numbers of a file of detections
   univip plugins                              what can be named in a recipe
 
-Exit codes: 0 done, 1 a row failed, 2 a command or recipe that cannot be used, 130 interrupted.")]
+Exit codes: 0 done, 1 a run, a measurement or a file failed (the message says which), 2 a command or recipe that
+cannot be used, or its data or input files, 130 interrupted.")]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]

@@ -1,6 +1,7 @@
 //! `univip coco-eval`: COCO's numbers of a results file, as pycocotools computes them.
 
 use crate::cli::{CocoEval, IouChoice};
+use crate::{needs_file, output};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -16,6 +17,8 @@ pub fn coco_eval(asked: &CocoEval) -> Result<()> {
         IouChoice::Bbox => IouType::BoundingBox,
         IouChoice::Segm => IouType::Segmentation,
     };
+    needs_file("--annotations", &asked.annotations)?;
+    needs_file("--detections", &asked.detections)?;
     let step = spinner();
     step.set_message("reading the annotations");
     let instances = Instances::read(&asked.annotations, kind)?;
@@ -29,16 +32,16 @@ pub fn coco_eval(asked: &CocoEval) -> Result<()> {
     for line in instances.passed_over.lines().iter().chain(&results.passed_over.lines()) {
         eprintln!("warning: {line}");
     }
-    println!(
-        "{} classes, {} objects, {} detections, {}",
+    output::print(format_args!(
+        "{} classes, {} objects, {} detections, {}\n{}",
         classes,
         truth.len(),
         results.detections.len(),
-        kind.name()
-    );
-    print!("{}", summary(&evaluation.summary));
+        kind.name(),
+        summary(&evaluation.summary)
+    ))?;
     if asked.per_class {
-        print!("\n{}", per_class(&instances.classes, &evaluation));
+        output::print(format_args!("\n{}", per_class(&instances.classes, &evaluation)))?;
     }
     if let Some(path) = &asked.json {
         let value = as_json(kind, &instances, &results, &evaluation);

@@ -5,7 +5,7 @@ use crate::observers::Bars;
 use crate::plan::{Library, usage};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status};
 use crate::trained::TrainedRun;
-use crate::{data_overlay, device, library_with};
+use crate::{data_overlay, device, library_with, needs_file, output};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use serde_json::Value;
@@ -40,13 +40,13 @@ pub struct Evaluate {
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
     /// For --backbone: the recipe whose evaluators and probe data are used
-    #[arg(long, default_value = "base", requires = "backbone")]
+    #[arg(long, default_value = "base", conflicts_with = "run")]
     recipe: String,
     /// For --backbone: the scale of that recipe
-    #[arg(long, default_value = "small", requires = "backbone")]
+    #[arg(long, default_value = "small", conflicts_with = "run")]
     scale: String,
     /// For --backbone: the seed of the evaluators
-    #[arg(long, default_value_t = 0, requires = "backbone")]
+    #[arg(long, default_value_t = 0, conflicts_with = "run")]
     seed: u64,
 }
 
@@ -59,7 +59,7 @@ pub const EXAMPLES: &str = "Examples:
 
 Numbers of a run are appended to its evaluations.jsonl, those of a file are only printed.
 An evaluator that fails costs the others nothing.
-Exit codes: 0 done, 1 an evaluator failed, 2 a command that cannot be used, 130 interrupted.";
+Exit codes: 0 done, 1 an evaluator or a file failed (the message says which), 2 a command that cannot be used, 130 interrupted.";
 
 /// What can be set of a run that is trained.
 const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "dataset."];
@@ -100,7 +100,8 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
     };
     if names.is_empty() {
         let names = recipe.settings.evaluators.names.join(", ");
-        println!("measured already: {names}; name one with --with to repeat it");
+        output::print(format_args!("measured already: {names}; name one with --with to repeat it\n"))?;
+        settle(&directory, run.record, &planned)?;
         return Ok(false);
     }
     let backbone = run.backbone(&recipe, &device::best()?)?;
@@ -112,8 +113,7 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
             set: set.clone(),
         };
         directory.append_evaluations(&metrics.iter().map(entry).collect::<Vec<_>>())?;
-        print(evaluator, &metrics);
-        Ok(())
+        print(evaluator, &metrics)
     };
     let bars = Bars::new("evaluate", 1);
     let measured = Probe::new(&recipe, registry, run.record.seed).measure(
@@ -129,11 +129,16 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
     // What was measured otherwise is no time of the recipe's.
     let phase = if set.is_empty() { "evaluate" } else { "evaluate-otherwise" };
     *record.seconds.entry(phase.into()).or_default() += begin.elapsed().as_secs_f64();
-    if directory.unmeasured(&planned)?.is_empty() {
+    settle(&directory, record, &planned)?;
+    told(measured?)
+}
+
+/// Writes the record of a run, which is finished when all that its recipe names is measured.
+fn settle(directory: &RunDirectory, mut record: RunRecord, planned: &[String]) -> Result<()> {
+    if directory.unmeasured(planned)?.is_empty() {
         (record.status, record.error) = (Status::Finished, None);
     }
-    directory.write_record(&record)?;
-    told(measured?)
+    directory.write_record(&record)
 }
 
 /// What a scale says of the evaluators `names` that a run's recipe does not name, and so says nothing of.
@@ -163,6 +168,7 @@ pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &V
 
 fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
     let Some(path) = &asked.backbone else { bail!("no backbone is given") };
+    needs_file("--backbone", path)?;
     let library: Library = library_with(
         &asked.scale,
         &asked.set,
@@ -175,8 +181,7 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
         with => with.to_vec(),
     };
     let mut keep = |evaluator: &str, metrics: Vec<Metric>, _: &mut dyn Observer| -> Result<()> {
-        print(evaluator, &metrics);
-        Ok(())
+        print(evaluator, &metrics)
     };
     let bars = Bars::new("evaluate", 1);
     let mut progress = bars.run(&path.display().to_string());
@@ -195,8 +200,10 @@ fn told(measured: Measured) -> Result<bool> {
     Ok(stopped)
 }
 
-fn print(evaluator: &str, metrics: &[Metric]) {
-    for Metric { name, value, protocol, split, images } in metrics {
-        println!("{evaluator:<16} {name:<12} {value:>7.2}  {protocol}, {images} images, split {split}");
-    }
+fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
+    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images }| {
+        output::print(format_args!(
+            "{evaluator:<16} {name:<12} {value:>7.2}  {protocol}, {images} images, split {split}\n"
+        ))
+    })
 }

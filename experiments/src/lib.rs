@@ -5,6 +5,9 @@
 //! fn main() -> std::process::ExitCode { univip_experiments::main() }
 //! ```
 
+// A closed pipe would make it panic.
+#![deny(clippy::print_stdout)]
+
 mod ablate;
 mod cli;
 mod coco_eval;
@@ -15,6 +18,7 @@ mod export;
 mod machine;
 mod measure;
 mod observers;
+mod output;
 mod plan;
 mod process;
 mod proposals;
@@ -30,7 +34,8 @@ pub use run::{Job, run};
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Layers, RecipeCommand, Running};
+use cli::{Cli, Command, Layers, ProposalsCommand, RecipeCommand, Running};
+use plan::usage;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,7 +76,7 @@ fn command(command: Command) -> Result<u8> {
             )?;
             if ablate.dry_run {
                 let images = |recipe: &Recipe| images(recipe, &registry);
-                print!("{}", plan.describe(&ablate.running.runs, ablate.running.force, &images)?);
+                output::print(plan.describe(&ablate.running.runs, ablate.running.force, &images)?)?;
                 return Ok(0);
             }
             execute(&plan, &ablate.table, &registry, &ablate.running)
@@ -81,16 +86,19 @@ fn command(command: Command) -> Result<u8> {
             execute(&plan, &asked.recipe, &registry, &asked.running)
         }
         Command::Recipe(RecipeCommand::Show { recipe, layers }) => {
-            print!("{}", library(&layers)?.load(&recipe)?.show());
+            output::print(library(&layers)?.load(&recipe)?.show())?;
             Ok(0)
         }
         Command::Recipe(RecipeCommand::Diff { a, b, layers }) => {
             let library = library(&layers)?;
-            print!("{}", diff(&library.load(&a)?, &library.load(&b)?));
+            output::print(diff(&library.load(&a)?, &library.load(&b)?))?;
             Ok(0)
         }
         Command::Proposals(command) => {
-            stop_on_interrupt("stopping after these images; again to leave at once")?;
+            // The others have nothing to finish first: Ctrl-C ends them.
+            if let ProposalsCommand::Build { .. } = command {
+                stop_on_interrupt("stopping after these images; again to leave at once")?;
+            }
             proposals::command(command, &registry, &STOP)?;
             Ok(0)
         }
@@ -107,7 +115,7 @@ fn command(command: Command) -> Result<u8> {
             Ok(0)
         }
         Command::Plugins => {
-            print!("{}", plugins(&registry));
+            output::print(plugins(&registry))?;
             Ok(0)
         }
     }
@@ -120,6 +128,16 @@ fn execute(plan: &Plan, title: &str, registry: &Registry, running: &Running) -> 
         Outcome::Failed(_) => FAILED,
         Outcome::Interrupted => INTERRUPTED,
     })
+}
+
+/// Refuses an input file that is not there.
+fn needs_file(flag: &str, path: &Path) -> Result<()> {
+    let problem = match std::fs::metadata(path) {
+        Ok(found) if !found.is_dir() => return Ok(()),
+        Ok(_) => "is a directory, expected a file".to_string(),
+        Err(error) => error.to_string(),
+    };
+    Err(usage(flag, format!("{}: {problem}", path.display())))
 }
 
 /// Has Ctrl-C set [`STOP`] and say so.

@@ -134,16 +134,35 @@ impl Library {
         environment: Vec<(String, String)>,
         sets: Vec<String>,
     ) -> Result<Recipe> {
-        let own = self.directory.join("recipes").join(name).with_extension("toml");
-        let path = if own.exists() && !name.ends_with(".toml") { own } else { PathBuf::from(name) };
         Recipe::load(&Sources {
-            path,
+            path: self.path(name)?,
             scale: Some(self.scale.clone()),
             scales: self.directory.join("scales"),
             overlays,
             environment,
             sets,
         })
+    }
+
+    /// The file of a recipe.
+    fn path(&self, name: &str) -> Result<PathBuf> {
+        let own = self.directory.join("recipes").join(format!("{name}.toml"));
+        if let Some(path) = [own, name.into()].into_iter().find(|path| path.exists()) {
+            return Ok(path);
+        }
+        let known = self.known()?;
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let problem = format!("no file and no recipe is called `{name}`; {}", suggest(name, &known));
+        Err(usage("recipe", problem))
+    }
+
+    /// The names of the project's recipes.
+    fn known(&self) -> Result<Vec<String>> {
+        let mut known: Vec<String> = self.names(".")?.iter().map(|name| name.replacen("./", "", 1)).collect();
+        for (table, _) in TABLES.iter().filter(|(name, tables)| *tables == [*name]) {
+            known.extend(self.names(table)?);
+        }
+        Ok(known)
     }
 
     /// The names of the recipes of a table's directory, sorted: which of several that cannot be used is named must

@@ -4,7 +4,7 @@ use crate::measure::{Measured, Probe};
 use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
 use crate::{device, machine, proposals};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Limited, Split};
 use univip_core::engine::Engine;
-use univip_core::error::Interrupted;
+use univip_core::error::{Interrupted, RecipeError};
 use univip_core::evaluate::Metric;
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
@@ -146,7 +146,7 @@ fn proposals(
         let options = BuildOptions { threads: 0, broken: settings.loader.broken };
         let mut progress = |done, total| -> Result<()> {
             if stop.load(Ordering::Relaxed) {
-                return Err(Interrupted { step: 0 }.into());
+                return Err(Interrupted::Elsewhere.into());
             }
             observers.observe(&Event::Progress { task: "proposals".into(), done, total })
         };
@@ -183,7 +183,7 @@ fn evaluate(
         observers.observe(&Event::Warning { message })?;
     }
     if stopped {
-        return Err(Interrupted { step: engine.steps() }.into());
+        return Err(Interrupted::Elsewhere.into());
     }
     ensure!(
         failures.is_empty(),
@@ -226,7 +226,25 @@ pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -
     Ok(())
 }
 
+/// Opens all that a run of the recipe begins with.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_all(recipe: &Recipe, registry: &Registry) -> Result<()> {
+    let settings = &recipe.settings;
+    open(recipe, registry, "data.use", &settings.data.name, Split::Train)?;
+    if !settings.evaluators.names.is_empty() {
+        for split in [Split::Train, Split::Val] {
+            open(recipe, registry, "probe_data.use", &settings.probe_data.name, split)?;
+        }
+    }
+    Ok(())
+}
+
 /// Opens a split of the dataset that the recipe names at `key`.
+///
+/// # Errors
+/// A [`RecipeError`]: what is named cannot be used.
 pub fn open(
     recipe: &Recipe,
     registry: &Registry,
@@ -236,5 +254,8 @@ pub fn open(
 ) -> Result<Box<dyn Dataset>> {
     let plugin = registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
     let dataset = plugin.dataset(&recipe.table(Kind::Dataset, name), split);
-    dataset.with_context(|| format!("dataset `{name}`, split {}", split.name()))
+    dataset.map_err(|error| {
+        let error = error.context(format!("dataset `{name}`, split {}", split.name()));
+        if error.is::<RecipeError>() { error } else { recipe.error(key, format!("{error:#}")).into() }
+    })
 }

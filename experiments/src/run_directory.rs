@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::path::{Path, PathBuf};
 use univip_core::evaluate::Metric;
-use univip_core::files::write_atomic;
+use univip_core::files::{remove_abandoned, write_atomic};
 
 /// The directory of one recipe and seed, locked while this value lives.
 ///
@@ -117,7 +117,7 @@ impl RunDirectory {
         Ok(runs.join(format!("{name}{ending}")))
     }
 
-    /// Opens it for writing, making it if need be.
+    /// Opens it for writing, making it if need be. Files that a killed process did not finish are removed.
     ///
     /// # Errors
     /// When another process has it open.
@@ -127,7 +127,10 @@ impl RunDirectory {
         let lock = OpenOptions::new().create(true).append(true).open(&name);
         let lock = lock.with_context(|| format!("opening {}", name.display()))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: lock }),
+            Ok(()) => {
+                remove_abandoned(path)?;
+                Ok(Self { path: path.to_path_buf(), _lock: lock })
+            }
             Err(fs::TryLockError::WouldBlock) => {
                 bail!("another process is working in {}: wait for it or stop it", path.display())
             }

@@ -1,8 +1,8 @@
 //! Runs whose pre-training has ended, found by their names.
 
 use crate::plan::usage;
-use crate::run_directory::{RunRecord, read_record};
-use anyhow::{Context, Result, ensure};
+use crate::run_directory::{RunRecord, Status, read_record};
+use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,13 +28,18 @@ impl TrainedRun {
         let path = directory(name, runs)?;
         let record = read_record(&path)?;
         let record = record.with_context(|| format!("{} has no run.json: it is no run", path.display()))?;
-        ensure!(
-            backbone(&path).exists(),
-            "the pre-training of {} has not ended (it is {}): run its recipe again to finish it",
-            path.display(),
-            record.status.name()
-        );
-        Ok(Self { path, record })
+        match record.status {
+            _ if backbone(&path).exists() => Ok(Self { path, record }),
+            Status::Finished => bail!(
+                "{} is missing, though the run is finished: run its recipe again with --force to make it anew",
+                backbone(&path).display()
+            ),
+            status => bail!(
+                "the pre-training of {} has not ended (it is {}): run its recipe again to finish it",
+                path.display(),
+                status.name()
+            ),
+        }
     }
 
     /// The recipe that it was run with, and what is laid over it.
@@ -76,6 +81,12 @@ fn directory(name: &str, runs: &Path) -> Result<PathBuf> {
     let found: Vec<&String> = known.iter().filter(begins).collect();
     match found[..] {
         [run] => Ok(runs.join(run)),
+        [] if known.is_empty() => {
+            let state = if runs.is_dir() { "holds no run" } else { "does not exist" };
+            let problem =
+                format!("no directory is called `{name}`, and {} {state}; see --runs", runs.display());
+            Err(usage("RUN", problem))
+        }
         [] => {
             // `table7-e` of `table7-e-0123456789ab-s0` is what people type.
             let rows = known.iter().map(|run| run.rsplitn(3, '-').last().unwrap_or(run));

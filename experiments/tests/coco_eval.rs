@@ -103,7 +103,7 @@ fn what_cannot_be_used_is_said_and_the_exit_code_tells() -> Result<()> {
     for (file, code, expected) in [
         (&foreign, 1, "1 of 1 detections are in images that the annotation file does not list: image 1"),
         (&broken, 1, "broken.json is not a COCO results file"),
-        (&missing, 1, "opening "),
+        (&missing, 2, "nowhere.json: "),
     ] {
         let paths = [good[0].clone(), file.clone()];
         let output = output(&command(&paths, &[]), directory.path())?;

@@ -45,8 +45,11 @@ fn a_full_disk_is_said_and_the_run_goes_on_when_there_is_room() -> Result<()> {
     ensure!(full.status.code() == Some(1), "exit code {:?}: {said}", full.status.code());
     ensure!(said.contains("step-") && said.contains("is the disk full"), "{said}");
     ensure!(checkpoints(runs.path())?.is_empty(), "half a checkpoint was left");
+    let unfinished = run_directory(runs.path(), "table7-e")?.join(".run.json.1.0.tmp");
+    fs::write(&unfinished, "what a killed process left")?;
     stdout(&ROW, runs.path())?;
     ensure!(bits(whole.path())? == bits(runs.path())?, "the run ended in other bits");
+    ensure!(!unfinished.exists(), "an unfinished file was left");
     Ok(())
 }
 

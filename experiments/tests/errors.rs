@@ -3,7 +3,8 @@
 mod common;
 
 use anyhow::{Result, ensure};
-use common::{ROW, output, run_directory, stdout};
+use common::{ROW, output, run_directory, stdout, univip};
+use std::process::Stdio;
 
 /// The exit code and standard error of a command.
 fn said(arguments: &[&str]) -> Result<(Option<i32>, String)> {
@@ -15,7 +16,7 @@ fn said(arguments: &[&str]) -> Result<(Option<i32>, String)> {
 #[test]
 fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() -> Result<()> {
     let with = |set: &'static str| [&ROW[..], &["--set", set]].concat();
-    let cases: [(Vec<&str>, &[&str]); 11] = [
+    let cases: [(Vec<&str>, &[&str]); 16] = [
         (vec!["ablate", "tabel7"], &["unknown table `tabel7`", "did you mean `table7`?"]),
         (vec!["ablate", "table7", "--row", "f"], &["table7 has no row `f`", "a, b, c, d, e"]),
         (vec!["ablate", "table7", "--scale", "smal"], &["smal", "did you mean `small`?"]),
@@ -27,6 +28,11 @@ fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() ->
         (with("loss.instance.epsilon=0"), &["--set", "`loss.instance.epsilon`"]),
         (with("views.instances=0"), &["--set", "`views.instances`", "K = 0", "by `scene-instance`"]),
         ([&with("views.instances=0")[..], &["--dry-run"]].concat(), &["`views.instances`", "K = 0"]),
+        (vec!["recipe", "show", "table7/d.typo"], &["`table7/d.typo`", "base, random", "table9/30"]),
+        (vec!["recipe", "diff", "table7/d", "tabel7/e"], &["`tabel7/e`", "did you mean `table7/e`?"]),
+        (vec!["run", "no-recipe.toml"], &["`no-recipe.toml`", "base, random"]),
+        ([&ROW[..], &["--data", "coco=/nonexist"]].concat(), &["--data", "dataset `coco`", "/nonexist"]),
+        (vec!["ablate", "table7", "--probe-data", "image-folder=/nonexist"], &["--probe-data", "/nonexist"]),
     ];
     for (arguments, expected) in cases {
         let (code, text) = said(&arguments)?;
@@ -35,6 +41,41 @@ fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() ->
             ensure!(text.contains(part), "{arguments:?} said {text:?}, expected {part:?}");
         }
         ensure!(text.trim_end().lines().count() == 1, "more than one line: {text}");
+    }
+    Ok(())
+}
+
+/// What only prints.
+const PRINTING: [&[&str]; 4] = [
+    &["recipe", "show", "table7/d"],
+    &["recipe", "diff", "table7/d", "table7/e"],
+    &["plugins"],
+    &["ablate", "all", "--scale", "smoke", "--dry-run"],
+];
+
+#[test]
+fn a_reader_that_has_left_is_no_failure() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    for arguments in PRINTING {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let output = univip(arguments, runs.path()).stdout(writer).stderr(Stdio::piped()).output()?;
+        let text = String::from_utf8(output.stderr)?;
+        ensure!(output.status.success() && text.is_empty(), "{arguments:?} gave {}: {text}", output.status);
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_not_be_printed_is_a_failure() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    for arguments in PRINTING {
+        let full = std::fs::File::options().write(true).open("/dev/full")?;
+        let output = univip(arguments, runs.path()).stdout(full).stderr(Stdio::piped()).output()?;
+        let text = String::from_utf8(output.stderr)?;
+        let code = output.status.code();
+        ensure!(code == Some(1) && text.contains("writing to standard output"), "{arguments:?}: {text}");
     }
     Ok(())
 }

@@ -104,11 +104,14 @@ fn a_run_is_finished_when_what_was_missing_is_measured() -> Result<()> {
     let record = std::fs::read_to_string(run.join("run.json"))?;
     let record =
         record.replace("\"finished\"", "\"failed\"").replace("\"error\": null", "\"error\": \"kNN\"");
-    std::fs::write(run.join("run.json"), record)?;
-    let (code, said, error) = evaluate(&[&run.display().to_string()], runs.path())?;
-    ensure!(code == Some(0) && said.contains("knn-20") && !said.contains("linear-probe"), "{said}{error}");
-    ensure!(status(&run)? == "finished");
-    ensure!(std::fs::read_to_string(run.join("run.json"))?.contains("\"error\": null"));
+    // The second time nothing is missing, as when the record could not be written.
+    for (expected, unexpected) in [("knn-20", "linear-probe"), ("measured already", "knn-20")] {
+        std::fs::write(run.join("run.json"), &record)?;
+        let (code, said, error) = evaluate(&[&run.display().to_string()], runs.path())?;
+        ensure!(code == Some(0) && said.contains(expected) && !said.contains(unexpected), "{said}{error}");
+        ensure!(status(&run)? == "finished");
+        ensure!(std::fs::read_to_string(run.join("run.json"))?.contains("\"error\": null"));
+    }
     Ok(())
 }
 
@@ -133,15 +136,23 @@ fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<(
     let run = runs.path().join("table7-e-0123456789ab-s0");
     std::fs::create_dir(&run)?;
     std::fs::write(run.join("run.json"), RECORD)?;
+    let finished = runs.path().join("table9-10-0123456789ab-s0");
+    std::fs::create_dir(&finished)?;
+    std::fs::write(finished.join("run.json"), RECORD.replace("interrupted", "finished"))?;
     std::fs::write(runs.path().join("some.safetensors"), "none")?;
     let some = runs.path().join("some.safetensors").display().to_string();
-    let cases: [(&[&str], i32, &[&str]); 7] = [
+    let cases: [(&[&str], i32, &[&str]); 12] = [
         (&[], 2, &["name a run or give --backbone"]),
         (&["table7-f"], 2, &["is called `table7-f`", "did you mean `table7-e`?"]),
         (&["table7-e", "--with", "kn"], 2, &["unknown evaluator `kn`", "did you mean `knn`?"]),
         (&["table7-e", "--set", "optimizer.lr=1"], 2, &["optimizer.lr=1", "the run is trained"]),
         (&["table7-e", "--backbone", "x.safetensors"], 2, &["cannot be used with"]),
+        (&["table7-e", "--scale", "smoke"], 2, &["--scale", "cannot be used with"]),
+        (&["table7-e", "--recipe", "base"], 2, &["--recipe", "cannot be used with"]),
+        (&["table7-e", "--seed", "1"], 2, &["--seed", "cannot be used with"]),
+        (&["--backbone", "nowhere.safetensors"], 2, &["`--backbone`", "nowhere.safetensors: "]),
         (&["table7-e"], 1, &["has not ended", "interrupted"]),
+        (&["table9-10"], 1, &["backbone.safetensors is missing", "--force"]),
         (&["--backbone", &some], 1, &["some.safetensors is not a whole safetensors file"]),
     ];
     for (arguments, expected_code, expected) in cases {
@@ -150,6 +161,21 @@ fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<(
         for part in expected {
             ensure!(said.contains(part), "{arguments:?} said {said:?}, expected {part:?}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_directory_without_runs_is_said_to_have_none() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    for (runs, expected) in
+        [(runs.path().to_path_buf(), "holds no run"), (runs.path().join("none"), "does not exist")]
+    {
+        let (code, _, said) = evaluate(&["table7-e"], &runs)?;
+        ensure!(
+            code == Some(2) && said.contains(expected) && said.contains("`table7-e`"),
+            "{code:?}: {said}"
+        );
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use common::{output, run_directory, stdout};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// Composed scenes, few enough for a test: two files of a store.
@@ -97,22 +98,51 @@ fn what_cannot_be_done_is_said_with_what_to_do() -> Result<()> {
     };
     let outside = file("outside.json", r#"{"bbox": [[[100, 0, 40, 40]]]}"#)?;
     let foreign = file("foreign.json", r#"{"nobody.jpg": [[1, 2, 3, 4]]}"#)?;
+    // Enough for a file of the store, and then cut short.
+    let late = file("late.json", &format!("{{\"bbox\": [{} [[", "[[1, 2, 3, 4]], ".repeat(65)))?;
     let broken = file("broken.json", r#"{"bbox": [[[1, 2"#)?;
-    let cases: [(&[&str], &[&str]); 6] = [
-        (&["stats"], &["has 0 of 70 images", "univip proposals build"]),
-        (&["export", "x.json"], &["has 0 of 70 images", "univip proposals build"]),
-        (&["import", &outside], &["outside.json", "[100, 0, 40, 40]", "128 x 128"]),
-        (&["import", &foreign], &["foreign.json", "none of its 1 images", "--split"]),
-        (&["import", &broken], &["broken.json", "EOF"]),
-        (&["build", "--set", "proposals.use=naive"], &["`naive`", "proposals.use"]),
+    let cases: [(&[&str], i32, &[&str]); 8] = [
+        (&["stats"], 1, &["has 0 of 70 images", "univip proposals build"]),
+        (&["export", "x.json"], 1, &["has 0 of 70 images", "univip proposals build"]),
+        (&["import", &outside], 1, &["outside.json", "[100, 0, 40, 40]", "128 x 128"]),
+        (&["import", &foreign], 1, &["foreign.json", "none of its 1 images", "--split"]),
+        (&["import", &broken], 1, &["broken.json", "EOF"]),
+        (&["import", &late], 1, &["late.json", "EOF"]),
+        (&["import", "nowhere.json"], 2, &["nowhere.json: "]),
+        (&["build", "--set", "proposals.use=naive"], 2, &["`naive`", "proposals.use"]),
     ];
-    for (command, expected) in cases {
+    for (command, code, expected) in cases {
         let output = output(&proposals(runs.path(), command), runs.path())?;
         let text = String::from_utf8(output.stderr)?;
-        ensure!(!output.status.success(), "{command:?} succeeded");
+        ensure!(output.status.code() == Some(code), "{command:?} gave {}: {text}", output.status);
         for part in expected {
             ensure!(text.contains(part), "{command:?} said {text:?}, expected {part:?}");
         }
     }
+    let imported = run_directory(&runs.path().join("proposals"), "imported");
+    ensure!(imported.is_err(), "a failed import left {imported:?}");
+    Ok(())
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_build_says_what_is_kept() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let many = ["--set", "dataset.fashion-scenes.train=3000"];
+    let build = [&proposals(runs.path(), &["build"])[..], &many].concat();
+    let mut build = common::univip(&build, runs.path());
+    let mut child = build.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    while store(runs.path()).unwrap_or_default().is_empty() {
+        ensure!(child.try_wait()?.is_none(), "it was over before it could be interrupted");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let process = libc::pid_t::try_from(child.id())?;
+    // SAFETY: the signal is for the process that was started above and is not waited for yet.
+    ensure!(unsafe { libc::kill(process, libc::SIGINT) } == 0);
+    let output = child.wait_with_output()?;
+    let text = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(130), "{}: {text}", output.status);
+    ensure!(text.contains(" of 3000 images: interrupted; what is done is kept"), "{text}");
+    ensure!(!text.contains("checkpoint"), "{text}");
     Ok(())
 }

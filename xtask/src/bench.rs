@@ -4,8 +4,9 @@
 //! "version"}`. Our side is an example, which also says what cases there are (`cases`) and draws their input
 //! (`prepare DIRECTORY`); the peer's is a Python script beside it. A bench is one more entry of [`BENCHES`].
 
-use crate::spawn;
+use crate::{Usage, spawn};
 use anyhow::{Context, Result, bail, ensure};
+use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,8 @@ const BENCHES: &[Bench] = &[
 /// What is asked of a bench.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure: eval, proposals, step, data
+    /// What to measure
+    #[arg(value_parser = PossibleValuesParser::new(BENCHES.iter().map(|bench| bench.name)))]
     pub name: String,
     /// How often each side is measured, in turns
     #[arg(long, default_value_t = 3)]
@@ -70,11 +72,9 @@ pub struct Options {
 
 /// Measures, writes every line to `NAME.jsonl`, and has the reports show it.
 pub fn bench(options: &Options) -> Result<u8> {
-    let names: Vec<&str> = BENCHES.iter().map(|bench| bench.name).collect();
     let bench = BENCHES.iter().find(|bench| bench.name == options.name);
-    let bench =
-        bench.with_context(|| format!("unknown bench `{}`; known: {}", options.name, names.join(", ")))?;
-    ensure!(options.pairs > 0, "--pairs 0 measures nothing");
+    let bench = bench.with_context(|| format!("unknown bench `{}`", options.name))?;
+    ensure!(options.pairs > 0, Usage("--pairs 0 measures nothing".into()));
     spawn::build()?;
     spawn::build_example(bench.ours)?;
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));

@@ -7,6 +7,8 @@ mod spawn;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,7 +23,9 @@ use std::process::ExitCode;
   cargo xtask bench proposals                        selective search beside OpenCV's
   cargo xtask bench step                             training steps beside PyTorch's
   cargo xtask check-cuda                             whether it compiles for a GPU; needs Python, no GPU
-  cargo xtask new-plugin loss my-loss                a plugin crate that runs at once")]
+  cargo xtask new-plugin loss my-loss                a plugin crate that runs at once
+
+Exit codes: 0 done, 1 failed, 2 a chore that cannot be done as asked, and those of the command that a chore runs.")]
 struct Cli {
     #[command(subcommand)]
     chore: Chore,
@@ -70,12 +74,24 @@ Takes about ten minutes of one core and 2 GB of disk the first time.")]
     },
 }
 
+/// A chore that cannot be done as it is asked for.
+#[derive(Debug)]
+struct Usage(String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Usage {}
+
 fn main() -> ExitCode {
     match run(Cli::parse().chore) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if error.is::<Usage>() { spawn::USAGE.into() } else { ExitCode::FAILURE }
         }
     }
 }

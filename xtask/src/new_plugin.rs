@@ -1,5 +1,6 @@
 //! Writes a plugin crate that compiles, passes its tests and can be named in a recipe at once.
 
+use crate::Usage;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::Path;
@@ -60,8 +61,10 @@ pub fn write(workspace: &Path, kind: Kind, name: &str) -> Result<Vec<String>> {
     check_name(name)?;
     let plugins = workspace.join("plugins");
     let directory = plugins.join(name);
-    ensure!(plugins.join("linked.rs").exists(), "{} is not the univip workspace", workspace.display());
-    ensure!(!directory.exists(), "{} exists already: choose another name", directory.display());
+    let foreign = || Usage(format!("{} is not the univip workspace", workspace.display()));
+    ensure!(plugins.join("linked.rs").exists(), foreign());
+    let taken = || Usage(format!("{} exists already: choose another name", directory.display()));
+    ensure!(!directory.exists(), taken());
     let manifest = manifest(kind, name);
     let umbrella = umbrella_with(&read(&plugins.join("Cargo.toml"))?, name)?;
     let linked = linked_with(&read(&plugins.join("linked.rs"))?, name);
@@ -84,9 +87,9 @@ fn check_name(name: &str) -> Result<()> {
             && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
     };
     if !name.split('-').all(word) {
-        bail!(
+        bail!(Usage(format!(
             "`{name}` cannot be a plugin's name: use lower-case words joined by hyphens, such as `my-loss`"
-        );
+        )));
     }
     Ok(())
 }
@@ -150,7 +153,7 @@ mod tests {
             assert!(check_name(good).is_ok(), "{good}");
         }
         for bad in ["", "My-loss", "my_loss", "my--loss", "-loss", "2fast", "../x", "a b"] {
-            assert!(check_name(bad).is_err(), "{bad}");
+            assert!(check_name(bad).unwrap_err().is::<Usage>(), "{bad}");
         }
     }
 

@@ -1,8 +1,10 @@
 //! Builds and runs the workspace's own commands.
 
 use anyhow::{Context, Result, ensure};
+#[cfg(unix)]
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 /// The exit code for a command line or a recipe that cannot be used.
 pub const USAGE: u8 = 2;
@@ -34,13 +36,57 @@ pub fn beside(name: impl AsRef<Path>) -> Result<PathBuf> {
     Ok(std::env::current_exe().context("finding the built commands")?.with_file_name(name.as_ref()))
 }
 
-/// Runs a built command with standard streams passed through; its exit code.
+/// Runs a built command with standard streams passed through; its exit code. Ctrl-C is the command's to answer.
 pub fn run(name: &str, arguments: &[String]) -> Result<u8> {
     // Binaries of one workspace lie side by side.
     let program = beside(name)?;
+    outlive_interrupts();
     let status = Command::new(&program)
         .args(arguments)
         .status()
         .with_context(|| format!("starting {}", program.display()))?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    Ok(exit_code(status))
+}
+
+/// Has this process wait on when the terminal sends Ctrl-C to it and to the command that it runs. By a handler, which
+/// ends with `exec`: the command would inherit a signal that is ignored.
+fn outlive_interrupts() {
+    #[cfg(unix)]
+    {
+        extern "C" fn nothing(_: libc::c_int) {}
+        // SAFETY: the handler touches nothing, so it may run at any moment.
+        unsafe { libc::signal(libc::SIGINT, nothing as *const () as libc::sighandler_t) };
+    }
+}
+
+/// The code of a process; of one that a signal ended, what a shell says.
+fn exit_code(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    let code = status.code().or_else(|| Some(128 + status.signal()?));
+    #[cfg(not(unix))]
+    let code = status.code();
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_a_signal_ended_has_the_code_that_a_shell_gives_it() {
+        for (script, expected) in
+            [("exit 0", 0), ("exit 2", 2), ("kill -INT $$", 130), ("kill -KILL $$", 137)]
+        {
+            let status = Command::new("sh").args(["-c", script]).status().unwrap();
+            assert_eq!(exit_code(status), expected, "{script}");
+        }
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_command_and_not_this_process() {
+        outlive_interrupts();
+        let script = "kill -INT $PPID; kill -INT $$; exit 0";
+        let status = Command::new("sh").args(["-c", script]).status().unwrap();
+        assert_eq!(exit_code(status), 130, "the command ignored it");
+    }
 }

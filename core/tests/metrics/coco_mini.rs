@@ -1,4 +1,4 @@
-//! Real annotations, where a COCO root of few images is at hand: `UNIVIP_COCO_MINI=/data/coco-mini cargo test`.
+//! Real annotations, where a COCO root of few images is at hand: `TEST_COCO_MINI=/data/coco-mini cargo test`.
 
 use super::{assert_close, fixture};
 use serde::Deserialize;
@@ -53,8 +53,8 @@ fn found(file: &AnnotationFile<Segmentation>, kind: IouType) -> Vec<Detection> {
 
 #[test]
 fn real_annotations_give_pycocotools_numbers() {
-    let Some(root) = std::env::var_os("UNIVIP_COCO_MINI") else {
-        eprintln!("skipped: UNIVIP_COCO_MINI names no COCO root");
+    let Some(root) = std::env::var_os("TEST_COCO_MINI") else {
+        eprintln!("skipped: TEST_COCO_MINI names no COCO root");
         return;
     };
     for (name, expected) in fixture::<BTreeMap<String, Expected>>("coco_mini.json") {

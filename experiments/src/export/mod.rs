@@ -5,6 +5,7 @@ mod detectron2;
 mod manifest;
 mod torch_file;
 
+use crate::output;
 use crate::plan::usage;
 use crate::run_directory::read_evaluations;
 use crate::trained::TrainedRun;
@@ -123,6 +124,5 @@ pub fn export(asked: &Export) -> Result<()> {
         manifest::manifest(asked.to.name(), &directory.join(file), &run.record, &recipe, &evaluations)?;
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
     write_atomic(&directory.join("manifest.json"), text.as_bytes())?;
-    println!("{}", directory.display());
-    Ok(())
+    output::print(format_args!("{}\n", directory.display()))
 }

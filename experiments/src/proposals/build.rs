@@ -1,6 +1,7 @@
 //! `univip proposals build`.
 
 use super::{Opened, bar};
+use crate::output;
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -14,8 +15,7 @@ pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
     let before = store.stored();
     let place = store.directory().display();
     if before == images {
-        println!("{place}: whole already, {images} images");
-        return Ok(());
+        return output::print(format_args!("{place}: whole already, {images} images\n"));
     }
     let bar = bar(images, &opened.recipe.settings.proposals.name);
     bar.set_position(before as u64);
@@ -23,7 +23,7 @@ pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
     let start = Instant::now();
     let mut progress = |done, total| {
         if stop.load(Ordering::Relaxed) {
-            return Err(Interrupted { step: 0 }.into());
+            return Err(Interrupted::Elsewhere.into());
         }
         bar.set_length(total);
         bar.set_position(done);
@@ -36,18 +36,17 @@ pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
         Ok(skipped) => skipped,
         Err(error) if error.is::<Interrupted>() => {
             let kept = store.stored();
-            let said = format!("{place}: {kept} of {images} images are kept; run the same command to go on");
-            return Err(error.context(said));
+            return Err(error.context(format!("{place} has {kept} of {images} images")));
         }
         Err(error) => return Err(error),
     };
     skipped.iter().for_each(|skipped| eprintln!("warning: no boxes: {skipped}"));
     let seconds = start.elapsed().as_secs_f64();
     let made = images - before;
-    println!(
-        "{place}: {made} images made in {seconds:.1} s ({:.1} a second), {before} were there",
+    output::print(format_args!(
+        "{place}: {made} images made in {seconds:.1} s ({:.1} a second), {before} were there\n",
         made as f64 / seconds
-    );
+    ))?;
     if !skipped.is_empty() && skipped.len() == made {
         bail!("not one image could be read; check --data");
     }

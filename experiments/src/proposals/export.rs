@@ -1,6 +1,7 @@
 //! `univip proposals export`: a store as JSON.
 
 use super::{Opened, bar};
+use crate::output;
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -30,6 +31,5 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
         file.write_all(close.as_bytes()).and_then(|()| file.flush()).with_context(full)
     })?;
     bar.finish_and_clear();
-    println!("{}: the boxes of {images} images", path.display());
-    Ok(())
+    output::print(format_args!("{}: the boxes of {images} images\n", path.display()))
 }

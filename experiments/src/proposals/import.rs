@@ -1,6 +1,7 @@
 //! `univip proposals import`: JSON of OpenCV users and of ORL into the store.
 
 use super::{Opened, bar};
+use crate::output;
 use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::ProgressBar;
 use serde::Deserializer as _;
@@ -8,7 +9,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 use univip_core::dataset::Dataset;
@@ -24,6 +25,37 @@ use univip_core::proposals::ProposalStore;
 /// in the dataset's order is at once.
 pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     let store = opened.store()?;
+    let empty = store.stored() == 0;
+    let filled = fill(opened, store, path);
+    if filled.is_err() && empty {
+        // A part of a file would be in the way of the whole one. What failed first is the error to tell.
+        let _ = fs::remove_dir_all(store.directory());
+    }
+    let Filled { found, foreign, new } = filled?;
+    output::print(format_args!("{}: {found} images, {new} new shards\n", store.directory().display()))?;
+    let all = opened.dataset.len();
+    if found < all {
+        eprintln!("warning: {} images have no boxes in {}", all - found, path.display());
+    }
+    if foreign > 0 {
+        eprintln!("warning: {foreign} images of {} are not in the dataset", path.display());
+    }
+    output::print(format_args!(
+        "use it with --set proposals.use=imported --set proposal.imported.name={name}\n"
+    ))
+}
+
+/// What an import read.
+struct Filled {
+    /// Images of the dataset.
+    found: usize,
+    /// Images that are not in it.
+    foreign: usize,
+    /// Shards that were not there.
+    new: usize,
+}
+
+fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
     let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
     let mut incoming = Incoming::new(&*opened.dataset, store);
     let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
@@ -31,22 +63,12 @@ pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     // A message of ours reaches us through serde, and says what it wants to say.
     read.map_err(|error| anyhow!("{}: {error}", path.display()))?;
     let Incoming { found, foreign, .. } = incoming;
-    let all = opened.dataset.len();
     ensure!(
         found > 0,
         "{}: none of its {foreign} images is in the dataset; check --data and --split",
         path.display()
     );
-    let new = incoming.finish()?;
-    println!("{}: {found} images, {new} new shards", store.directory().display());
-    if found < all {
-        eprintln!("warning: {} images have no boxes in {}", all - found, path.display());
-    }
-    if foreign > 0 {
-        eprintln!("warning: {foreign} images of {} are not in the dataset", path.display());
-    }
-    println!("use it with --set proposals.use=imported --set proposal.imported.name={name}");
-    Ok(())
+    Ok(Filled { found, foreign, new: incoming.finish()? })
 }
 
 /// Boxes on their way into the store.

@@ -7,8 +7,8 @@ mod picture;
 mod stats;
 
 use crate::cli::{ProposalsCommand, StoreChoice};
-use crate::run;
-use anyhow::{Context, Result, ensure};
+use crate::{needs_file, run};
+use anyhow::{Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -38,6 +38,7 @@ pub fn command(command: ProposalsCommand, registry: &Registry, stop: &AtomicBool
     match command {
         ProposalsCommand::Build { store, jobs } => build::build(&Opened::new(&store, registry)?, jobs, stop),
         ProposalsCommand::Import { file, name, mut store } => {
+            needs_file("FILE", &file)?;
             store.layers.set.push("proposals.use=imported".into());
             store.layers.set.push(format!("proposal.imported.name={}", serde_json::to_string(&name)?));
             import::import(&Opened::new(&store, registry)?, &file, &name)
@@ -72,10 +73,10 @@ impl Opened {
     /// The store on disk.
     fn store(&self) -> Result<&ProposalStore> {
         let name = &self.recipe.settings.proposals.name;
-        self.proposals.store().with_context(|| {
-            format!(
-                "the boxes of `{name}` cost nothing to make and are not stored; choose another proposals.use"
-            )
+        self.proposals.store().ok_or_else(|| {
+            let problem =
+                format!("the boxes of `{name}` cost nothing to make and are not stored; choose another");
+            self.recipe.error("proposals.use", problem).into()
         })
     }
 

@@ -2,7 +2,9 @@
 
 use super::picture::{Panel, picture};
 use super::{Opened, bar};
+use crate::output;
 use anyhow::{Context, Result};
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use univip_core::geometry::BoundingBox;
@@ -40,37 +42,41 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
     }
     bar.finish_and_clear();
 
-    println!("{images} images of {}, boxes of {name}", settings.data.name);
+    let mut text = String::new();
+    writeln!(text, "{images} images of {}, boxes of {name}", settings.data.name)?;
     if let Some((place, bytes)) = &on_disk {
         let boxes = all.iter().sum::<usize>().max(1);
         let each = *bytes as f64 / images as f64;
-        println!(
+        writeln!(
+            text,
             "{place}: {:.1} MB, {:.2} bytes a box; at this rate {:.2} GB for train2017's {TRAIN2017} images",
             *bytes as f64 / 1e6,
             *bytes as f64 / boxes as f64,
             each * TRAIN2017 / 1e9
-        );
+        )?;
     }
-    println!(
+    writeln!(
+        text,
         "filter: shortest side {} px, aspect {}, IoU {}, cap {}",
         limits.min_side, limits.max_aspect, limits.max_iou, limits.cap
-    );
-    println!("\n{:<18} {:>8} {:>8} {:>8} {:>8}", "boxes an image", "mean", "median", "least", "most");
+    )?;
+    writeln!(text, "\n{:<18} {:>8} {:>8} {:>8} {:>8}", "boxes an image", "mean", "median", "least", "most")?;
     for (what, counts) in [("before the filter", &all), ("after the filter", &kept)] {
         let Spread { mean, median, least, most } = Spread::of(counts);
-        println!("{what:<18} {mean:>8.1} {median:>8} {least:>8} {most:>8}");
+        writeln!(text, "{what:<18} {mean:>8.1} {median:>8} {least:>8} {most:>8}")?;
     }
     let few = kept.iter().filter(|&&count| count < instances).count();
-    println!("\n{:.1}% of the images have fewer than K = {instances} boxes", percent(few, images));
+    writeln!(text, "\n{:.1}% of the images have fewer than K = {instances} boxes", percent(few, images))?;
     let objects = recalls[0].objects;
     if objects > 0 {
-        println!(
+        writeln!(
+            text,
             "\n{:<18} {:>8} {:>8} {:>8}   {objects} annotated objects",
             "recall, %", "IoU 0.5", "IoU 0.7", "ABO"
-        );
+        )?;
         for recall in &recalls {
             let [half, tight, overlap] = recall.percent();
-            println!("{:<18} {half:>8.1} {tight:>8.1} {overlap:>8.1}", recall.name);
+            writeln!(text, "{:<18} {half:>8.1} {tight:>8.1} {overlap:>8.1}", recall.name)?;
         }
     }
     let mut panels = vec![
@@ -86,8 +92,8 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
     }
     let title = format!("{name} on {images} images of {}", settings.data.name);
     univip_core::files::write_atomic(svg, picture(&title, &panels).as_bytes())?;
-    println!("\n{}", svg.display());
-    Ok(())
+    writeln!(text, "\n{}", svg.display())?;
+    output::print(text)
 }
 
 /// The bytes of a directory's files.
