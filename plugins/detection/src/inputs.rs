@@ -71,16 +71,19 @@ impl Inputs<'_> {
         Ok(false)
     }
 
+    /// The objects of image `index`, in pixels of the dataset's image.
+    pub fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+        self.dataset.ground_truth(index).with_context(|| self.named(index))
+    }
+
     /// What can be learnt from image `index`.
     fn known(&self, index: usize) -> Result<Vec<Known>> {
-        let named = || self.named(index);
         let single = |object: &GroundTruth| !object.crowd;
-        let objects: Vec<GroundTruth> =
-            self.dataset.ground_truth(index).with_context(named)?.into_iter().filter(single).collect();
+        let objects: Vec<GroundTruth> = self.ground_truth(index)?.into_iter().filter(single).collect();
         if objects.is_empty() {
             return Ok(Vec::new());
         }
-        let full = self.dataset.size(index).with_context(named)?;
+        let full = self.dataset.size(index).with_context(|| self.named(index))?;
         Ok(objects.into_iter().filter_map(|object| Known::of(object, full, self.masks)).collect())
     }
 

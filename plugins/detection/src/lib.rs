@@ -106,7 +106,7 @@ impl Evaluator for DetectionEvaluator {
         let inputs =
             |dataset| Inputs { dataset, renderer: context.renderer, longest: protocol.longest, masks };
         training::applicable(&inputs(&*train))?;
-        measuring::applicable(&val)?;
+        measuring::applicable(&inputs(&val))?;
         let device = context.backbone.device();
         let (parameters, body) = context.backbone.copy(context.seed)?;
         let detector = self.detector(body, classes.len(), &parameters.trainable())?;

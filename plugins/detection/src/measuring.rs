@@ -9,7 +9,6 @@ use anyhow::Result;
 use candle_core::Device;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use univip_core::dataset::Dataset;
 use univip_core::error::NotApplicable;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::metrics;
@@ -28,16 +27,16 @@ pub type Number = (String, f64);
 ///
 /// # Errors
 /// [`NotApplicable`] when no image has an object that is asked for, or an annotation cannot be read.
-pub fn applicable(dataset: &dyn Dataset) -> Result<()> {
-    for index in 0..dataset.len() {
-        if dataset.ground_truth(index)?.iter().any(|object| !object.crowd && !object.ignore) {
+pub fn applicable(inputs: &Inputs<'_>) -> Result<()> {
+    let images = inputs.dataset.len();
+    for index in 0..images {
+        if inputs.ground_truth(index)?.iter().any(|object| !object.crowd && !object.ignore) {
             return Ok(());
         }
     }
     let problem = format!(
-        "none of the {} images to measure detection on has an annotated object: set data.use to a dataset with \
-         annotations, or leave `detection` out of evaluators.use",
-        dataset.len()
+        "none of the {images} images to measure detection on has an annotated object: set data.use to a dataset with \
+         annotations, or leave `detection` out of evaluators.use"
     );
     Err(NotApplicable(problem).into())
 }
@@ -69,7 +68,7 @@ pub fn measure(
                 .map(|detection| outcome(detection, *index, input.size, full))
                 .collect::<Result<_>>()?;
             found.extend(outcomes);
-            truth.extend(dataset.ground_truth(*index)?);
+            truth.extend(inputs.ground_truth(*index)?);
         }
         progress(chunk.last().map_or(0, |last| *last as u64 + 1));
     }
