@@ -10,6 +10,7 @@ use crate::tally::Tally;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -43,14 +44,22 @@ pub struct Results {
     pub passed_over: Tally,
 }
 
-/// An entry of a results file.
+/// An entry of a results file. `M` as in [`AnnotationFile`].
 #[derive(Deserialize)]
-struct Entry {
+struct Entry<M = Segmentation> {
     image_id: u64,
     category_id: u64,
     score: f64,
     bbox: Option<[f64; 4]>,
-    segmentation: Option<Segmentation>,
+    #[serde(default = "Option::default")]
+    segmentation: Option<M>,
+}
+
+impl Entry<IgnoredAny> {
+    fn without_mask(self) -> Entry {
+        let Self { image_id, category_id, score, bbox, .. } = self;
+        Entry { image_id, category_id, score, bbox, segmentation: None }
+    }
 }
 
 impl Instances {
@@ -60,10 +69,39 @@ impl Instances {
     /// # Errors
     /// As [`AnnotationFile::read`], and for a mask that is broken.
     pub fn read(path: &Path, kind: IouType) -> Result<Self> {
+        match kind {
+            IouType::BoundingBox => {
+                let file = AnnotationFile::<IgnoredAny>::read(path)?;
+                let mut instances = Self::without_objects(&file);
+                file.annotations.iter().for_each(|object| instances.add(object, Mask::default(), kind));
+                Ok(instances)
+            }
+            IouType::Segmentation => Self::with_masks(path),
+        }
+    }
+
+    fn with_masks(path: &Path) -> Result<Self> {
         let file = AnnotationFile::<Segmentation>::read(path)?;
+        let mut instances = Self::without_objects(&file);
+        let read = |object: &Object<Segmentation>| {
+            let named = || format!("{}, annotation {}", path.display(), object.id);
+            Mask::new(object.segmentation.as_ref(), instances.images[&object.image_id]).with_context(named)
+        };
+        let masks: Vec<Mask> = file.annotations.par_iter().map(read).collect::<Result<_>>()?;
+        for (object, mask) in file.annotations.iter().zip(masks) {
+            instances.add(object, mask, IouType::Segmentation);
+        }
+        instances.truth.retain(|object| !instances.excluded.contains(&object.image));
+        for image in &instances.excluded {
+            instances.passed_over.add(MASKLESS, || format!("image {image}"));
+        }
+        Ok(instances)
+    }
+
+    fn without_objects<M>(file: &AnnotationFile<M>) -> Self {
         let categories: BTreeMap<u64, &String> =
             file.categories.iter().map(|category| (category.id, &category.name)).collect();
-        let mut instances = Self {
+        Self {
             classes: categories.values().map(|name| name.to_string()).collect(),
             truth: Vec::with_capacity(file.annotations.len()),
             passed_over: Tally::default(),
@@ -74,32 +112,14 @@ impl Instances {
                 .map(|image| (image.id, Size { width: image.width, height: image.height }))
                 .collect(),
             excluded: BTreeSet::new(),
-        };
-        let masks: Vec<Mask> = match kind {
-            IouType::BoundingBox => file.annotations.iter().map(|_| Mask::default()).collect(),
-            IouType::Segmentation => (file.annotations.par_iter())
-                .map(|object| {
-                    let named = || format!("{}, annotation {}", path.display(), object.id);
-                    Mask::new(object.segmentation.as_ref(), instances.images[&object.image_id])
-                        .with_context(named)
-                })
-                .collect::<Result<_>>()?,
-        };
-        for (object, mask) in file.annotations.iter().zip(masks) {
-            instances.add(object, mask, kind);
         }
-        instances.truth.retain(|object| !instances.excluded.contains(&object.image));
-        for image in &instances.excluded {
-            instances.passed_over.add(MASKLESS, || format!("image {image}"));
-        }
-        Ok(instances)
     }
 
-    fn add(&mut self, object: &Object<Segmentation>, mask: Mask, kind: IouType) {
+    fn add<M>(&mut self, object: &Object<M>, mask: Mask, kind: IouType) {
         let (image, named) =
             (object.image_id, || format!("annotation {} of image {}", object.id, object.image_id));
         let [_, _, width, height] = object.bbox;
-        if !(width > 0.0 && height > 0.0) {
+        if kind == IouType::BoundingBox && !(width > 0.0 && height > 0.0) {
             self.passed_over.add(FLAT, || format!("{} with {:?}", named(), object.bbox));
         }
         let area = object.area.unwrap_or_else(|| {
@@ -130,8 +150,8 @@ impl Instances {
     /// annotation file does not list, or detections without what is measured.
     pub fn results(&self, path: &Path, kind: IouType) -> Result<Results> {
         let text = std::fs::read(path).with_context(|| format!("opening {}", path.display()))?;
-        let entries: Vec<Entry> = serde_json::from_slice(&text)
-            .with_context(|| format!("{} is not a COCO results file", path.display()))?;
+        let entries =
+            entries(&text, kind).with_context(|| format!("{} is not a COCO results file", path.display()))?;
         drop(text);
         self.convert(entries, kind).with_context(|| path.display().to_string())
     }
@@ -204,6 +224,17 @@ impl Instances {
         };
         Ok((detection, problems))
     }
+}
+
+/// Masks are read where they are measured, or where some detection has no box but that of its mask.
+fn entries(text: &[u8], kind: IouType) -> serde_json::Result<Vec<Entry>> {
+    if kind == IouType::BoundingBox {
+        let boxes: Vec<Entry<IgnoredAny>> = serde_json::from_slice(text)?;
+        if boxes.iter().all(|entry| entry.bbox.is_some()) {
+            return Ok(boxes.into_iter().map(Entry::without_mask).collect());
+        }
+    }
+    serde_json::from_slice(text)
 }
 
 /// A mask, where there is one, and what is wrong with polygons of it.

@@ -108,6 +108,18 @@ fn boxes_alone_and_masks_alone_are_enough() {
 }
 
 #[test]
+fn boxes_are_measured_whatever_stands_for_masks() {
+    let flat = json!([1.0, 2.0, 4.0, 2.0]);
+    let annotations = with(annotations(), "/annotations/0/segmentation", flat.clone());
+    let (instances, found) =
+        read(&annotations, &with(results(), "/1/segmentation", flat.clone()), BoundingBox).unwrap();
+    assert_eq!((instances.truth.len(), found.detections.len()), (2, 2));
+    assert!(read(&annotations, &results(), Segmentation).is_err());
+    let needed = without(with(results(), "/1/segmentation", flat), "/1/bbox");
+    assert!(read(&annotations, &needed, BoundingBox).is_err(), "its box would be that of its mask");
+}
+
+#[test]
 fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
     let lines = |annotations: &Value, results: &Value, kind| -> (usize, usize, Vec<String>) {
         let (instances, found) = read(annotations, results, kind).unwrap();
@@ -121,6 +133,8 @@ fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
         said[0].starts_with("1 objects have a box without an area")
             && said[0].contains("annotation 1 of image 9")
     );
+
+    assert!(lines(&flat, &results(), Segmentation).2.is_empty(), "its mask can be found");
 
     let unsized_ = without(annotations(), "/annotations/0/area");
     let (_, _, said) = lines(&unsized_, &results(), BoundingBox);

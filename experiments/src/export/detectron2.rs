@@ -38,8 +38,8 @@ fn rename(name: &str) -> String {
     renamed
 }
 
-/// Mask R-CNN with FPN, the 1x schedule: the protocol of detection after self-supervised pre-training, every value
-/// stated, since what a configuration inherits depends on where detectron2 is.
+/// Mask R-CNN with FPN, the 1x schedule: the protocol of detection after self-supervised pre-training. It has no `_BASE_`,
+/// whose place depends on where detectron2 is; what it does not state are detectron2's defaults.
 pub fn configuration(settings: &Settings) -> String {
     let (depth, res2) = match settings.network.backbone {
         BackboneKind::ResNet18 => (18, settings.network.width),

@@ -168,6 +168,11 @@ fn the_digest_tells_splits_apart_and_roots_not() {
     assert_eq!(same, digest(&annotations()));
     for (pointer, value) in [
         ("/annotations/0/bbox/0", json!(2.0)),
+        ("/annotations/0/bbox/0", json!(1.25)),
+        ("/annotations/0/area", json!(7.0)),
+        ("/annotations/0/iscrowd", json!(1)),
+        ("/annotations/0/segmentation/0/0", json!(1.5)),
+        ("/annotations/2/bbox/0", json!(41.0)),
         ("/annotations/0/category_id", json!(3)),
         ("/images/1/id", json!(5)),
         ("/images/1/width", json!(31)),

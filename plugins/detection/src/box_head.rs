@@ -2,7 +2,7 @@
 
 use crate::box_coding::BoxCoder;
 use crate::layers::{Block, he, uniform};
-use crate::losses::{rows_of, smooth_l1};
+use crate::losses::{nothing, rows_of, smooth_l1};
 use crate::objects::Object;
 use crate::regions::TrainingRegions;
 use anyhow::{Result, ensure};
@@ -126,6 +126,12 @@ impl BoxPredictor {
 }
 
 impl RegionPredictions {
+    /// Of the regions of all, one after the other.
+    pub fn joined(parts: &[Self]) -> Result<Self> {
+        let join = |of: fn(&Self) -> &Tensor| Tensor::cat(&parts.iter().map(of).collect::<Vec<_>>(), 0);
+        Ok(Self { logits: join(|part| &part.logits)?, moves: join(|part| &part.moves)? })
+    }
+
     /// The loss of what the regions show, and that of where it is.
     pub fn losses(&self, drawn: &TrainingRegions, objects: &[Vec<Object>]) -> Result<[Tensor; 2]> {
         let device = self.logits.device();
@@ -139,7 +145,7 @@ impl RegionPredictions {
             wanted.push(BoxCoder::REGIONS.encode(object.corners, drawn.regions[place].corners));
         }
         let fits = match rows.is_empty() {
-            true => (self.moves.sum_all()? * 0.0)?,
+            true => nothing(&self.moves)?,
             false => {
                 let moves = self.moves.reshape(((), 4))?.index_select(&Tensor::new(rows, device)?, 0)?;
                 (smooth_l1(&moves, &rows_of(wanted, device)?, BETA)? / count as f64)?

@@ -14,7 +14,7 @@ pub trait Detector: Sync {
     /// The training losses of a batch, with the objects of each image. Every image has at least one.
     ///
     /// # Errors
-    /// When an object lacks a mask that is to be learnt, or the batch is too small for batch norm.
+    /// When the batch is too small for batch norm.
     fn losses(&self, images: &Images, objects: &[Vec<Object>], draws: &Draws) -> Result<Losses>;
 
     /// What it finds in each image, best first, with running statistics.

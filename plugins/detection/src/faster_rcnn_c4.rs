@@ -21,6 +21,9 @@ const ANCHORS: [f32; 5] = [32.0, 64.0, 128.0, 256.0, 512.0];
 /// A region of the third stage's map, before the fourth stage halves it.
 const SQUARE: Square = Square { side: 14, scale: 1.0 / 16.0, points: 2 };
 
+/// Regions of a forward pass of the fourth stage in measurement: thousands at once would take gigabytes.
+const REGIONS_AT_ONCE: usize = 256;
+
 /// How many of what, as in [`crate::mask_rcnn::Design`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
@@ -106,6 +109,8 @@ impl Detector for FasterRcnnC4 {
         if regions.is_empty() {
             return Ok(vec![Vec::new(); images.sizes.len()]);
         }
-        detections(&self.regions(&map, &regions, Mode::Eval)?, &regions, &images.sizes)
+        let parts = regions.chunks(REGIONS_AT_ONCE).map(|part| self.regions(&map, part, Mode::Eval));
+        let predictions = RegionPredictions::joined(&parts.collect::<Result<Vec<_>>>()?)?;
+        detections(&predictions, &regions, &images.sizes)
     }
 }

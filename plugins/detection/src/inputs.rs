@@ -3,13 +3,14 @@
 use crate::boxes::Corners;
 use crate::detector::Images;
 use crate::objects::{Bitmap, Object};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rayon::prelude::*;
 use univip_core::augment::Renderer;
-use univip_core::dataset::{Annotation, Dataset};
+use univip_core::dataset::Dataset;
 use univip_core::geometry::Size;
+use univip_core::metrics::GroundTruth;
 use univip_core::metrics::rle::Rle;
 use univip_core::seed::Stream;
 
@@ -34,7 +35,7 @@ pub struct Inputs<'a> {
     pub renderer: &'a Renderer,
     /// The longest side, in pixels.
     pub longest: u32,
-    /// Whether objects without a mask are left out.
+    /// Whether masks are learnt; an object without one is learnt by its box.
     pub masks: bool,
 }
 
@@ -49,26 +50,52 @@ impl Inputs<'_> {
     pub fn training(&self, index: usize, sides: &[u32], stream: &mut Stream) -> Result<Option<Input>> {
         let side = sides[stream.random_range(0..sides.len() as u32) as usize];
         let mirrored = stream.random_bool(0.5);
-        let annotations = self.dataset.annotations(index)?;
-        let masks = self.dataset.masks(index)?;
-        let usable = |(annotation, mask): &(Annotation, Option<Rle>)| {
-            !annotation.crowd && (mask.is_some() || !self.masks)
-        };
-        let known: Vec<_> = annotations.into_iter().zip(masks).filter(usable).collect();
+        let known = self.known(index)?;
         if known.is_empty() {
             return Ok(None);
         }
         let mut input = self.drawn(index, side, mirrored)?;
         let full = self.dataset.size(index)?;
-        let place = |(annotation, mask)| object(annotation, mask, full, input.size, mirrored);
+        let place = |known| object(known, full, input.size, mirrored);
         input.objects = known.into_iter().map(place).collect();
         Ok(Some(input))
     }
 
+    /// Whether some image can be learnt from: has an object and, where masks are learnt, one with a mask.
+    pub fn teach(&self) -> Result<bool> {
+        for index in 0..self.dataset.len() {
+            if self.known(index)?.iter().any(|known| !self.masks || known.mask.is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The objects of image `index`, in pixels of the dataset's image.
+    pub fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+        self.dataset.ground_truth(index).with_context(|| self.named(index))
+    }
+
+    /// What can be learnt from image `index`.
+    fn known(&self, index: usize) -> Result<Vec<Known>> {
+        let single = |object: &GroundTruth| !object.crowd;
+        let objects: Vec<GroundTruth> = self.ground_truth(index)?.into_iter().filter(single).collect();
+        if objects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let full = self.dataset.size(index).with_context(|| self.named(index))?;
+        Ok(objects.into_iter().filter_map(|object| Known::of(object, full, self.masks)).collect())
+    }
+
+    fn named(&self, index: usize) -> String {
+        format!("image {}", self.dataset.id(index))
+    }
+
     fn drawn(&self, index: usize, side: u32, mirrored: bool) -> Result<Input> {
-        let named = || format!("image {}", self.dataset.id(index));
+        let named = || self.named(index);
         let image = self.dataset.image(index)?;
         let full = Size { width: image.width(), height: image.height() };
+        same(full, self.dataset.size(index)?).with_context(named)?;
         let size = resized(full, side, self.longest);
         let (height, width) = (size.height as usize, size.width as usize);
         let mut pixels = vec![0f32; height * width * 3];
@@ -77,12 +104,42 @@ impl Inputs<'_> {
     }
 }
 
-/// An annotation of an image of size `full` in one of `[height, width]`, which may show it mirrored.
-fn object(annotation: Annotation, mask: Option<Rle>, full: Size, seen: [usize; 2], mirrored: bool) -> Object {
-    let bounds = annotation.bounding_box;
+/// An object in pixels of the dataset's image.
+struct Known {
+    corners: Corners,
+    class: usize,
+    mask: Option<Rle>,
+}
+
+impl Known {
+    /// The part of an object that is inside of an image of `size`, to fractions of a pixel; none without an area.
+    fn of(object: GroundTruth, size: Size, masks: bool) -> Option<Self> {
+        let [x, y, width, height] = object.bounding_box;
+        let edges = [x, y, x + width, y + height].map(|edge| edge as f32);
+        let corners = Corners::new(edges).clipped([size.height as usize, size.width as usize]);
+        let there = corners.width() > 0.0 && corners.height() > 0.0;
+        there.then(|| Self { corners, class: object.class, mask: object.mask.filter(|_| masks) })
+    }
+}
+
+/// Boxes are in pixels of the annotated size: in an image of another they would lie beside their objects.
+fn same(image: Size, annotated: Size) -> Result<()> {
+    ensure!(
+        image == annotated,
+        "it has {} x {} pixels, and its annotations are of {} x {}",
+        image.width,
+        image.height,
+        annotated.width,
+        annotated.height
+    );
+    Ok(())
+}
+
+/// An object of an image of size `full` in one of `[height, width]`, which may show it mirrored.
+fn object(known: Known, full: Size, seen: [usize; 2], mirrored: bool) -> Object {
+    let Known { corners, class, mask } = known;
     let [x, y] = [seen[1] as f32 / full.width as f32, seen[0] as f32 / full.height as f32];
-    let edges = [bounds.x, bounds.y, bounds.right(), bounds.bottom()].map(|edge| edge as f32);
-    let mut corners = Corners::new(edges).scaled(x, y);
+    let mut corners = corners.scaled(x, y);
     let mut mask = mask.map(|mask| {
         let size = [mask.size().height as usize, mask.size().width as usize];
         Bitmap { size, pixels: mask.decode().into_iter().map(|pixel| pixel > 0).collect() }
@@ -92,7 +149,7 @@ fn object(annotation: Annotation, mask: Option<Rle>, full: Size, seen: [usize; 2
         (corners.left, corners.right) = (width - corners.right, width - corners.left);
         mask = mask.map(Bitmap::mirrored);
     }
-    Object { corners, class: annotation.class, mask }
+    Object { corners, class, mask }
 }
 
 /// The size whose short side is `side`, or whose long side is `longest` where that is smaller.
@@ -140,11 +197,13 @@ mod tests {
     #[test]
     fn objects_move_with_their_image() -> Result<()> {
         let (full, bounds) = (Size { width: 10, height: 4 }, BoundingBox::new(1, 0, 3, 2));
-        let annotation = Annotation { bounding_box: bounds, class: 5, crowd: false };
         let mask = Rle::draw(full, bounds, |x, _| x == 1)?;
-        let plain = object(annotation.clone(), Some(mask.clone()), full, [8, 30], false);
+        let seen = |mirrored| {
+            let (corners, mask) = (Corners::new([1.0, 0.0, 4.0, 2.0]), Some(mask.clone()));
+            object(Known { corners, class: 5, mask }, full, [8, 30], mirrored)
+        };
+        let (plain, mirrored) = (seen(false), seen(true));
         assert_eq!(plain.corners.array(), [3.0, 0.0, 12.0, 4.0]);
-        let mirrored = object(annotation, Some(mask), full, [8, 30], true);
         assert_eq!((mirrored.corners.array(), mirrored.class), ([18.0, 0.0, 27.0, 4.0], 5));
         let set = |object: &Object| -> Vec<usize> {
             let pixels = object.mask.as_ref().map(|mask| mask.pixels.clone()).unwrap_or_default();
@@ -152,6 +211,29 @@ mod tests {
         };
         assert_eq!((set(&plain), set(&mirrored)), (vec![1, 11], vec![8, 18]));
         Ok(())
+    }
+
+    #[test]
+    fn boxes_are_learnt_to_fractions_of_a_pixel_where_they_are_inside_of_the_image() {
+        let size = Size { width: 10, height: 4 };
+        for (exact, expected) in [
+            ([1.25, 0.5, 3.5, 2.25], Some([1.25, 0.5, 4.75, 2.75])),
+            ([-1.5, 3.25, 20.0, 2.0], Some([0.0, 3.25, 10.0, 4.0])),
+            ([3.0, 1.0, 0.0, 2.0], None),
+            ([10.5, 1.0, 2.0, 2.0], None),
+            ([f64::NAN, 1.0, 2.0, 2.0], None),
+        ] {
+            let known = Known::of(GroundTruth::of_box(0, 0, exact), size, false);
+            assert_eq!(known.map(|known| known.corners.array()), expected, "{exact:?}");
+        }
+    }
+
+    #[test]
+    fn an_image_of_another_size_than_its_annotations_is_refused() {
+        let size = |width, height| Size { width, height };
+        assert!(same(size(30, 20), size(30, 20)).is_ok());
+        let said = same(size(30, 20), size(20, 30)).unwrap_err().to_string();
+        assert_eq!(said, "it has 30 x 20 pixels, and its annotations are of 20 x 30");
     }
 
     #[test]

@@ -103,12 +103,14 @@ impl Evaluator for DetectionEvaluator {
             );
             return Err(NotApplicable(problem).into());
         }
+        let inputs =
+            |dataset| Inputs { dataset, renderer: context.renderer, longest: protocol.longest, masks };
+        training::applicable(&inputs(&*train))?;
+        measuring::applicable(&inputs(&val))?;
         let device = context.backbone.device();
         let (parameters, body) = context.backbone.copy(context.seed)?;
         let detector = self.detector(body, classes.len(), &parameters.trainable())?;
 
-        let inputs =
-            |dataset| Inputs { dataset, renderer: context.renderer, longest: protocol.longest, masks };
         let progress = context.progress;
         let mut report = |done| progress(done, protocol.steps, "detection: train");
         training::train(

@@ -5,6 +5,7 @@ use crate::box_head::{self, BoxHead, BoxHeadKind};
 use crate::boxes::Corners;
 use crate::detections::{Detection, detections};
 use crate::detector::{Detector, Images, Losses};
+use crate::losses::nothing;
 use crate::mask_head::{self, MASK_SIDE, MaskHead, mask_loss};
 use crate::objects::Object;
 use crate::pooling::pool;
@@ -13,7 +14,7 @@ use crate::pyramid::Pyramid;
 use crate::regions::{TrainingRegions, of_images};
 use crate::roi_align::Region;
 use crate::sampling::{Draws, Sampler};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use univip_core::nn::{Backbone, Mode, Scope};
@@ -103,10 +104,11 @@ impl MaskRcnn {
         Ok(Seen { maps, anchors })
     }
 
-    /// The training losses, with the heads trained on `proposals`, the boxes to look at in each image.
+    /// The training losses, with the heads trained on `proposals`, the boxes to look at in each image. An object without a
+    /// mask is not among what the mask head learns.
     ///
     /// # Errors
-    /// When an object lacks a mask that is to be learnt, or the batch is too small for batch norm.
+    /// When the batch is too small for batch norm.
     pub fn losses_on(
         &self,
         seen: &Seen,
@@ -164,20 +166,25 @@ impl MaskRcnn {
         objects: &[Vec<Object>],
         mode: Mode,
     ) -> Result<Tensor> {
-        let positives: Vec<_> = drawn.positives(objects).collect();
-        let project = |(place, object): &(usize, &Object)| {
-            let Some(mask) = &object.mask else {
-                bail!("an object of class {} has no mask to learn from", object.class)
-            };
-            let region = drawn.regions[*place];
-            Ok(mask.project(region.corners, images.sizes[region.image], MASK_SIDE))
-        };
-        let wanted: Vec<Vec<f32>> = positives.par_iter().map(project).collect::<Result<_>>()?;
-        let regions: Vec<Region> = positives.iter().map(|(place, _)| drawn.regions[*place]).collect();
-        let classes: Vec<usize> = positives.iter().map(|(_, object)| object.class).collect();
-        ensure!(!regions.is_empty(), "a batch without objects has no masks to learn from");
+        let positives: Vec<(usize, &Object)> = drawn.positives(objects).collect();
+        ensure!(!positives.is_empty(), "a batch without objects has no masks to learn from");
+        let masked: Vec<(usize, &Object)> =
+            positives.iter().copied().filter(|(_, object)| object.mask.is_some()).collect();
+        // Without a mask the head looks at the others, so that all of its parameters have a gradient.
+        let looked_at = if masked.is_empty() { &positives } else { &masked };
+        let regions: Vec<Region> = looked_at.iter().map(|(place, _)| drawn.regions[*place]).collect();
+        let classes: Vec<usize> = looked_at.iter().map(|(_, object)| object.class).collect();
         let features = self.regions(maps, &regions, mask_head::SIDE)?;
-        mask_loss(&head.predict(&features, &classes, mode)?, wanted.concat())
+        let logits = head.predict(&features, &classes, mode)?;
+        if masked.is_empty() {
+            return nothing(&logits);
+        }
+        let project = |(place, object): &(usize, &Object)| {
+            let region = drawn.regions[*place];
+            Some(object.mask.as_ref()?.project(region.corners, images.sizes[region.image], MASK_SIDE))
+        };
+        let wanted: Vec<Vec<f32>> = masked.par_iter().filter_map(project).collect();
+        mask_loss(&logits, wanted.concat())
     }
 
     fn add_masks(&self, head: &MaskHead, maps: &[Tensor], found: &mut [Vec<Detection>]) -> Result<()> {

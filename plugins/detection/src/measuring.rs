@@ -5,10 +5,11 @@ use crate::detector::Detector;
 use crate::inputs::{Input, Inputs, batch};
 use crate::mask_head::MASK_SIDE;
 use crate::protocol::{Measure, Protocol};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use candle_core::Device;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
+use univip_core::error::NotApplicable;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::metrics;
 use univip_core::metrics::coco::{self, Parameters, Summary};
@@ -22,13 +23,31 @@ const BATCH: usize = 8;
 /// A number of a detector by its name, `bbox_ap` or `mask_ap50`, in percent.
 pub type Number = (String, f64);
 
+/// Whether there is something to find in a dataset: asked before a detector is trained.
+///
+/// # Errors
+/// [`NotApplicable`] when no image has an object that is asked for, or an annotation cannot be read.
+pub fn applicable(inputs: &Inputs<'_>) -> Result<()> {
+    let images = inputs.dataset.len();
+    for index in 0..images {
+        if inputs.ground_truth(index)?.iter().any(|object| !object.crowd && !object.ignore) {
+            return Ok(());
+        }
+    }
+    let problem = format!(
+        "none of the {images} images to measure detection on has an annotated object: set data.use to a dataset with \
+         annotations, or leave `detection` out of evaluators.use"
+    );
+    Err(NotApplicable(problem).into())
+}
+
 /// The average precisions `ap`, `ap50`, `ap75` and, of COCO, those by size, for `bbox` and, where the detector predicts
 /// masks, for `mask`; without those for which there is nothing to measure. Masks are measured on the images all of whose
 /// objects have one: `mask_images` is how many these are, where others were passed over. `progress` hears how many images
 /// are done.
 ///
 /// # Errors
-/// When no image has an annotated object to find, or one cannot be read.
+/// When an image cannot be read.
 pub fn measure(
     detector: &dyn Detector,
     inputs: &Inputs<'_>,
@@ -49,15 +68,10 @@ pub fn measure(
                 .map(|detection| outcome(detection, *index, input.size, full))
                 .collect::<Result<_>>()?;
             found.extend(outcomes);
-            truth.extend(dataset.ground_truth(*index)?);
+            truth.extend(inputs.ground_truth(*index)?);
         }
         progress(chunk.last().map_or(0, |last| *last as u64 + 1));
     }
-    ensure!(
-        !truth.is_empty(),
-        "none of the {} images to measure detection on has an annotated object",
-        dataset.len()
-    );
     let classes = dataset.classes().len();
     if protocol.measure == Measure::Voc {
         let measured = voc::evaluate(&truth, &found, classes, voc::Interpolation::ElevenPoint)?;
@@ -73,12 +87,6 @@ pub fn measure(
             truth.iter().filter(|object| object.mask.is_none()).map(|object| object.image).collect();
         truth.retain(|object| !without.contains(&object.image));
         found.retain(|found| !without.contains(&found.image));
-        ensure!(
-            !truth.is_empty(),
-            "every one of the {} images to measure masks on has an object without one: set \
-             evaluator.detection.architecture to \"faster-rcnn\"",
-            dataset.len()
-        );
         measured.extend(named("mask", &precisions(&summary(&truth, &found, IouType::Segmentation)?)));
         if !without.is_empty() {
             measured.push(("mask_images".into(), (dataset.len() - without.len()) as f64));

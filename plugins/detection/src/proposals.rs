@@ -4,7 +4,7 @@ use crate::anchors::Anchors;
 use crate::box_coding::BoxCoder;
 use crate::boxes::Corners;
 use crate::layers::{Block, Convolution};
-use crate::losses::{binary_cross_entropy, rows_of, smooth_l1};
+use crate::losses::{binary_cross_entropy, nothing, rows_of, smooth_l1};
 use crate::matching::{Match, Matcher};
 use crate::nms::non_maximum_suppression;
 use crate::sampling::{Draws, Sampler};
@@ -114,7 +114,7 @@ impl ProposalNetwork {
         let logits = found.logits.flatten_all()?.index_select(&Tensor::new(rows, device)?, 0)?;
         let holds = binary_cross_entropy(&logits, &Tensor::new(targets, device)?)?;
         let fits = match fitted.is_empty() {
-            true => (found.moves.sum_all()? * 0.0)?,
+            true => nothing(&found.moves)?,
             false => {
                 let moves = found.moves.reshape(((), 4))?.index_select(&Tensor::new(fitted, device)?, 0)?;
                 (smooth_l1(&moves, &rows_of(wanted, device)?, BETA)? / count)?

@@ -79,7 +79,7 @@ pub struct Protocol {
     pub channels: [usize; 3],
     /// The box head.
     pub head: BoxHeadKind,
-    /// Proposals in training and in measurement.
+    /// Proposals in training and in measurement, with a pyramid.
     pub proposals: [ProposalLimits; 2],
     /// Anchors and regions an image that are trained on.
     pub sampled: [usize; 2],
@@ -111,7 +111,7 @@ fn coco() -> Protocol {
         val_limit: 0,
         channels: [256, 256, 1024],
         head: BoxHeadKind::FourConvolutions,
-        proposals: [(2000, 1000), (1000, 1000)].map(|(before, after)| ProposalLimits { before, after }),
+        proposals: limits([(2000, 1000), (1000, 1000)]),
         sampled: [256, 512],
         objects: 0.25,
         measure: Measure::Coco,
@@ -125,7 +125,6 @@ fn voc() -> Protocol {
         warmup: 100,
         drops: [0.75, 11.0 / 12.0], // 18,000 and 22,000 of 24,000
         train_sides: (480..=800).step_by(32).collect(),
-        proposals: [(12_000, 2000), (6000, 1000)].map(|(before, after)| ProposalLimits { before, after }),
         measure: Measure::Voc,
         ..coco()
     }
@@ -146,11 +145,20 @@ fn small() -> Protocol {
         val_limit: 200,
         channels: [32, 16, 128],
         head: BoxHeadKind::TwoLinear,
-        proposals: [(300, 150), (200, 50)].map(|(before, after)| ProposalLimits { before, after }),
+        proposals: limits([(300, 150), (200, 50)]),
         sampled: [128, 32],
         objects: 0.5,
         measure: Measure::Coco,
     }
+}
+
+fn limits(both: [(usize, usize); 2]) -> [ProposalLimits; 2] {
+    both.map(|(before, after)| ProposalLimits { before, after })
+}
+
+/// detectron2's proposals without a pyramid: its one map has those of five.
+pub fn without_pyramid() -> [ProposalLimits; 2] {
+    limits([(12_000, 2000), (6000, 1000)])
 }
 
 impl Protocol {

@@ -5,8 +5,8 @@ use crate::box_coding::BoxCoder;
 use crate::boxes::Corners;
 use crate::detections::{Detection, LEAST_SCORE, best};
 use crate::detector::{Detector, Images, Losses};
-use crate::layers::{Block, Convolution};
-use crate::losses::{focal, rows_of};
+use crate::layers::Convolution;
+use crate::losses::{focal, nothing, rows_of};
 use crate::matching::{Match, Matcher};
 use crate::objects::Object;
 use crate::pyramid::Pyramid;
@@ -39,7 +39,7 @@ pub struct RetinaNet {
 
 /// Four convolutions and a last one, the same on every map.
 struct Subnet {
-    convolutions: Vec<Block>,
+    convolutions: Vec<Convolution>,
     last: Convolution,
 }
 
@@ -55,7 +55,8 @@ struct Predictions {
 
 impl RetinaNet {
     /// Around a backbone whose parameters are trained with the rest, for `classes` classes and a pyramid of `channels`;
-    /// `norm` as in [`crate::mask_rcnn::Design`]. Parameters are named as torchvision's `RetinaNet` names them.
+    /// `norm` as in [`crate::mask_rcnn::Design`], but not in the heads: they look at five maps, whose statistics differ.
+    /// Parameters are named as torchvision's `RetinaNet` names them.
     pub fn new(body: Backbone, classes: usize, channels: usize, norm: bool, scope: &Scope) -> Result<Self> {
         let inputs = [2, 1, 0].map(|before_last| body.feature_size() >> before_last);
         let size = |map: i32, third: i32| (2f32.powi(5 + map) * 2f32.powf(third as f32 / 3.0)).floor();
@@ -68,8 +69,8 @@ impl RetinaNet {
         let move_scope = head.enter("regression_head");
         Ok(Self {
             pyramid: Pyramid::with_strided_top(&inputs, channels, norm, &scope.enter("fpn"))?,
-            classes: Subnet::new(channels, (each * classes, prior), norm, ("cls_logits", &class_scope))?,
-            moves: Subnet::new(channels, (each * 4, 0.0), norm, ("bbox_reg", &move_scope))?,
+            classes: Subnet::new(channels, (each * classes, prior), ("cls_logits", &class_scope))?,
+            moves: Subnet::new(channels, (each * 4, 0.0), ("bbox_reg", &move_scope))?,
             anchors,
             count: classes,
             norm,
@@ -84,8 +85,8 @@ impl RetinaNet {
         for map in &maps {
             let (batch, height, width, _) = map.dims4()?;
             let map = Map::of(map)?;
-            logits.push(self.classes.forward(&map, mode)?.reshape((batch, (), self.count))?);
-            moves.push(self.moves.forward(&map, mode)?.reshape((batch, (), 4))?);
+            logits.push(self.classes.forward(&map)?.reshape((batch, (), self.count))?);
+            moves.push(self.moves.forward(&map)?.reshape((batch, (), 4))?);
             sizes.push([height, width]);
         }
         let anchors = self.anchors.of_maps(&sizes, images.input()?);
@@ -94,24 +95,21 @@ impl RetinaNet {
 }
 
 impl Subnet {
-    fn new(
-        channels: usize,
-        (outputs, bias): (usize, f32),
-        norm: bool,
-        (last, scope): (&str, &Scope),
-    ) -> Result<Self> {
-        let init = Init::Normal { std: 0.01 };
-        let block = |index| Block::new(channels, channels, 3, init, norm, &scope.enter("conv").enter(index));
+    fn new(channels: usize, (outputs, bias): (usize, f32), (last, scope): (&str, &Scope)) -> Result<Self> {
+        // 0.01 at the published 256 channels; fewer of them would let almost nothing through with it.
+        let init = Init::Normal { std: 0.16 / (channels as f32).sqrt() };
+        let convolution =
+            |index| Convolution::new(channels, channels, 3, init, &scope.enter("conv").enter(index).enter(0));
         Ok(Self {
-            convolutions: (0..4).map(block).collect::<Result<_>>()?,
+            convolutions: (0..4).map(convolution).collect::<Result<_>>()?,
             last: Convolution::with_bias(channels, outputs, 3, (init, bias), &scope.enter(last))?,
         })
     }
 
-    fn forward(&self, map: &Map, mode: Mode) -> Result<Tensor> {
+    fn forward(&self, map: &Map) -> Result<Tensor> {
         let mut x = map.clone();
         for convolution in &self.convolutions {
-            x = convolution.relu(&x, mode)?;
+            x = convolution.relu(&x)?;
         }
         Ok(self.last.forward(&x)?.tensor()?)
     }
@@ -151,7 +149,7 @@ impl Detector for RetinaNet {
         let each = focal(&found.logits.reshape((rows, self.count))?, &targets)?;
         let shows = each.broadcast_mul(&Tensor::from_vec(weights, (rows, 1), device)?)?.sum_all()?;
         let fits = match fitted.is_empty() {
-            true => (found.moves.sum_all()? * 0.0)?,
+            true => nothing(&found.moves)?,
             false => {
                 let moves = found.moves.reshape((rows, 4))?.index_select(&Tensor::new(fitted, device)?, 0)?;
                 let differences = (moves - rows_of(wanted, device)?)?.abs()?;

@@ -1,7 +1,7 @@
 //! `[evaluator.detection]`
 
 use crate::box_head::BoxHeadKind;
-use crate::protocol::{Measure, Protocol, ProtocolName};
+use crate::protocol::{Measure, Protocol, ProtocolName, without_pyramid};
 use serde::{Deserialize, Serialize};
 use univip_core::recipe::Invalid;
 
@@ -69,6 +69,9 @@ impl Config {
         let mut named = self.protocol.protocol();
         if self.architecture == Architecture::Retinanet {
             named.lr /= 2.0;
+        }
+        if self.architecture == Architecture::FasterRcnnC4 && self.protocol != ProtocolName::Small {
+            named.proposals = without_pyramid();
         }
         Protocol {
             head: self.head.unwrap_or(named.head),
@@ -144,6 +147,21 @@ mod tests {
             name("architecture = \"faster-rcnn\"\nprotocol = \"coco-2x\"\nhead = \"2fc\"\nlr = 0.01"),
             "faster-rcnn coco-2x, head = 2fc, lr = 0.01"
         );
+    }
+
+    #[test]
+    fn proposals_are_the_architectures_but_for_small() {
+        let (pyramid, without) = ([(2000, 1000), (1000, 1000)], [(12_000, 2000), (6000, 1000)]);
+        for (protocol, architecture, expected) in [
+            (ProtocolName::CocoOnce, Architecture::MaskRcnn, pyramid),
+            (ProtocolName::CocoTwice, Architecture::FasterRcnnC4, without),
+            (ProtocolName::Voc, Architecture::FasterRcnn, pyramid),
+            (ProtocolName::Voc, Architecture::FasterRcnnC4, without),
+            (ProtocolName::Small, Architecture::FasterRcnnC4, [(300, 150), (200, 50)]),
+        ] {
+            let limits = Config { protocol, architecture, ..Config::default() }.protocol().proposals;
+            assert_eq!(limits.map(|limits| (limits.before, limits.after)), expected, "{protocol:?}");
+        }
     }
 
     #[test]

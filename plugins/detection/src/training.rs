@@ -17,10 +17,10 @@ use univip_core::pool::in_pool;
 use univip_core::recipe::{OptimizerKind, OptimizerSettings};
 use univip_core::seed::stream;
 
-/// Trains every parameter by SGD. `progress` hears of each step.
+/// Trains every parameter by SGD on what is [`applicable`]. `progress` hears of each step.
 ///
 /// # Errors
-/// When no image has an object to learn from, or a loss is not finite.
+/// When a loss is not finite, or an image cannot be read.
 pub fn train(
     detector: &dyn Detector,
     parameters: &Parameters,
@@ -66,6 +66,23 @@ pub fn train(
     })
 }
 
+/// Whether there is something to learn: asked before a detector is made.
+///
+/// # Errors
+/// [`NotApplicable`] when no image has an object to learn from, or an annotation cannot be read.
+pub fn applicable(inputs: &Inputs<'_>) -> Result<()> {
+    if inputs.teach()? {
+        return Ok(());
+    }
+    let masks = if inputs.masks { " with a mask" } else { "" };
+    let problem = format!(
+        "none of the {} images to learn detection from has an annotated object{masks}: set data.use to a dataset with \
+         annotations, or leave `detection` out of evaluators.use",
+        inputs.dataset.len()
+    );
+    Err(NotApplicable(problem).into())
+}
+
 /// The sum of the losses of a step.
 fn total(losses: Losses, step: u64) -> Result<Tensor> {
     for (name, loss) in &losses {
@@ -88,16 +105,14 @@ struct Order<'a> {
     epoch: u64,
     /// What is left of the epoch, the next one last.
     left: Vec<usize>,
-    /// Images tried since the last one that could be learnt from.
-    fruitless: usize,
 }
 
 impl<'a> Order<'a> {
     fn new(inputs: &'a Inputs<'a>, sides: &'a [u32], seed: u64) -> Self {
-        Self { inputs, sides, seed, epoch: 0, left: Vec::new(), fruitless: 0 }
+        Self { inputs, sides, seed, epoch: 0, left: Vec::new() }
     }
 
-    /// The next `count` images that have an object to learn from.
+    /// The next `count` images that have an object to learn from; there is one.
     fn next(&mut self, count: usize) -> Result<Vec<Input>> {
         let mut found = Vec::with_capacity(count);
         while found.len() < count {
@@ -107,17 +122,7 @@ impl<'a> Order<'a> {
                 self.inputs.training(index, self.sides, &mut stream)
             };
             let drawn: Vec<Option<Input>> = chosen.into_par_iter().map(draw).collect::<Result<_>>()?;
-            self.fruitless = if drawn.iter().any(Option::is_some) { 0 } else { self.fruitless + drawn.len() };
             found.extend(drawn.into_iter().flatten());
-            let total = self.inputs.dataset.len();
-            if self.fruitless >= 2 * total {
-                let masks = if self.inputs.masks { " with a mask" } else { "" };
-                let problem = format!(
-                    "none of the {total} images to learn detection from has an annotated object{masks}: set data.use to a \
-                     dataset with annotations, or leave `detection` out of evaluators.use"
-                );
-                return Err(NotApplicable(problem).into());
-            }
         }
         Ok(found)
     }

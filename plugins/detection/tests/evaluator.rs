@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::metrics::rle::Rle;
@@ -26,13 +27,15 @@ struct Rectangles {
     annotated: bool,
     /// Whether the objects of image `index` have masks.
     masked: fn(usize) -> bool,
+    /// Whether the annotations are of larger images.
+    resized: bool,
     classes: Vec<String>,
 }
 
 impl Rectangles {
     fn new(split: Split, len: usize) -> Self {
         let classes = vec!["red".into(), "green".into()];
-        Self { split, len, annotated: true, masked: |_| true, classes }
+        Self { split, len, annotated: true, masked: |_| true, resized: false, classes }
     }
 
     fn object(&self, index: usize) -> (BoundingBox, usize) {
@@ -62,6 +65,10 @@ impl Dataset for Rectangles {
             }
         }
         Ok(image)
+    }
+
+    fn size(&self, _index: usize) -> Result<Size> {
+        Ok(Size { width: SIZE.width + u32::from(self.resized), ..SIZE })
     }
 
     fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
@@ -104,6 +111,18 @@ fn evaluate_from(
     settings: &str,
     change: impl Fn(&mut Rectangles),
 ) -> Result<(Vec<Metric>, Vec<String>)> {
+    let mut tasks = Vec::new();
+    let metrics = evaluate_told(backbone, settings, change, &mut tasks)?;
+    Ok((metrics, tasks))
+}
+
+/// `tasks` hears of the progress, also where it ends with an error.
+fn evaluate_told(
+    backbone: &FrozenBackbone,
+    settings: &str,
+    change: impl Fn(&mut Rectangles),
+    tasks: &mut Vec<String>,
+) -> Result<Vec<Metric>> {
     let evaluator = DetectionEvaluator::build(Table::of(settings).read()?)?;
     let renderer = Renderer::new(&AugmentSettings::default());
     let scenes = |split| -> Result<Arc<dyn Dataset>> {
@@ -112,7 +131,6 @@ fn evaluate_from(
         Ok(Arc::new(dataset))
     };
     let probe = Rectangles::new(Split::Val, 0);
-    let mut tasks = Vec::new();
     let mut progress = |done: u64, total: u64, task: &str| tasks.push(format!("{task} {done}/{total}"));
     let context = EvaluationContext {
         backbone,
@@ -124,8 +142,7 @@ fn evaluate_from(
         image_size: 64,
         progress: &mut progress,
     };
-    let metrics = evaluator.evaluate(context)?;
-    Ok((metrics, tasks))
+    evaluator.evaluate(context)
 }
 
 fn value(metrics: &[Metric], name: &str) -> f64 {
@@ -178,10 +195,16 @@ fn the_same_seed_gives_the_same_bits() -> Result<()> {
 
 #[test]
 fn a_detector_learns_to_find_rectangles() -> Result<()> {
-    let settings = "steps = 80\nbatch = 4\nsides = [64]\nlr = 0.02\n";
-    let (metrics, _) = evaluate(settings, |_| {})?;
-    let (boxes, masks) = (value(&metrics, "bbox_ap50"), value(&metrics, "mask_ap50"));
-    assert!(boxes > 50.0 && masks > 50.0, "AP50 {boxes} of boxes, {masks} of masks");
+    for (settings, numbers) in [
+        ("sides = [64]\nsteps = 80\nlr = 0.02\n", &["bbox_ap50", "mask_ap50"][..]),
+        ("sides = [64]\narchitecture = \"retinanet\"\n", &["bbox_ap50"]),
+    ] {
+        let (metrics, _) = evaluate(settings, |_| {})?;
+        for name in numbers {
+            let found = value(&metrics, name);
+            assert!(found > 50.0, "{name} with {settings}: {found}");
+        }
+    }
     Ok(())
 }
 
@@ -204,6 +227,22 @@ fn masks_are_measured_where_they_are_known() -> Result<()> {
     assert_eq!(value(&metrics, "mask_images"), 9.0);
     assert!((0.0..=100.0).contains(&value(&metrics, "mask_ap")));
     assert!(metrics.iter().all(|metric| metric.images == 10));
+
+    let (metrics, _) = evaluate(QUICK, |data| {
+        // Of the images to learn from one has a mask, of those to measure on none.
+        data.masked = if data.split == Split::Train { |index| index == 5 } else { |_| false };
+    })?;
+    assert_eq!(value(&metrics, "mask_images"), 0.0);
+    assert!((0.0..=100.0).contains(&value(&metrics, "bbox_ap")));
+    assert!(metrics.iter().all(|metric| metric.name != "mask_ap"));
+    Ok(())
+}
+
+#[test]
+fn an_image_of_another_size_than_its_annotations_is_named() -> Result<()> {
+    let Err(error) = evaluate(QUICK, |data| data.resized = true) else { bail!("expected an error") };
+    let said = format!("{error:#}");
+    assert!(said.contains("image rectangle-") && said.contains("its annotations are of 97 x 64"), "{said}");
     Ok(())
 }
 
@@ -219,9 +258,14 @@ fn voc_is_measured_by_its_own_average_precision() -> Result<()> {
 
 #[test]
 fn data_that_cannot_be_learnt_from_is_refused() -> Result<()> {
+    let (backbone, _) = backbone()?;
     let refused = |change: fn(&mut Rectangles), problem: &str| -> Result<()> {
-        let Err(error) = evaluate(QUICK, change) else { bail!("expected: {problem}") };
-        assert!(format!("{error:#}").contains(problem), "{error:#}");
+        let mut tasks = Vec::new();
+        let Err(error) = evaluate_told(&backbone, QUICK, change, &mut tasks) else {
+            bail!("expected: {problem}")
+        };
+        assert!(error.is::<NotApplicable>() && format!("{error:#}").contains(problem), "{error:#}");
+        assert!(tasks.is_empty(), "it is known before a detector is trained: {tasks:?}");
         Ok(())
     };
     refused(|data| data.classes.clear(), "found 0 and 0: set data.use to a dataset with annotations")?;

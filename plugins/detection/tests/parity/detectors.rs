@@ -102,7 +102,13 @@ pub fn check_losses(
 }
 
 /// Compares how many detections there are, and the best of them; `first_class` is the number of the first class there.
-pub fn check_detections(detector: &dyn Detector, expected: &HashMap<String, Tensor>, first_class: usize) {
+/// With `masks` every one has a mask, without none has.
+pub fn check_detections(
+    detector: &dyn Detector,
+    expected: &HashMap<String, Tensor>,
+    first_class: usize,
+    masks: bool,
+) {
     for (image, found) in detector.detect(&images()).unwrap().iter().enumerate() {
         let theirs = |key: &str| values(&expected[&format!("found/{image}/{key}")]);
         assert_eq!(found.len() as f32, theirs("count")[0]);
@@ -113,7 +119,8 @@ pub fn check_detections(detector: &dyn Detector, expected: &HashMap<String, Tens
         assert_eq!(classes, theirs("labels"));
         let boxes: Vec<Corners> = first.iter().map(|one| one.corners).collect();
         assert_close(&flat(&boxes), &theirs("boxes"), "boxes");
-        if first.iter().any(|one| one.mask.is_some()) {
+        assert!(found.iter().all(|one| one.mask.is_some() == masks), "masks of image {image}");
+        if masks {
             let masks: Vec<f32> = first[..2].iter().flat_map(|one| one.mask.clone().unwrap()).collect();
             assert_close(&masks, &theirs("masks"), "masks");
         }
