@@ -2,6 +2,7 @@
 
 use crate::augment::{Renderer, ViewKind};
 use crate::dataset::Dataset;
+use crate::error::ImageError;
 use crate::features::Needs;
 use crate::geometry::Size;
 use crate::proposals::Proposals;
@@ -179,8 +180,11 @@ impl BatchMaker {
             let index = (wanted + offset) % self.images;
             match self.dataset.image(index) {
                 Ok(image) => return Ok((index, image)),
-                Err(error) if self.broken == BrokenImage::Fail => return Err(error),
-                Err(error) => skipped.push(format!("{error:#}")),
+                Err(error) if self.broken == BrokenImage::Skip && error.is::<ImageError>() => {
+                    skipped.push(format!("{error:#}"));
+                }
+                // Any other error is a mistake of the dataset's, which other images would only hide.
+                Err(error) => return Err(error.context(format!("image {}", self.dataset.id(index)))),
             }
         }
         bail!("not one of the {} images can be read; the first: {}", self.images, skipped[0])

@@ -260,3 +260,39 @@ macro_rules! register {
         }
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn loss(name: &'static str, crate_name: &'static str) -> Registration {
+        let build = Build::Loss(|_, _| bail!("nobody makes it"));
+        Registration {
+            name,
+            summary: "",
+            crate_name,
+            version: "1.2.3",
+            resolve: |_| Ok(serde_json::Value::Null),
+            build,
+        }
+    }
+
+    static ONE: Registration = loss("pull", "one");
+    static OTHER: Registration = loss("push", "other");
+    static TWIN: Registration = loss("pull", "twin");
+
+    #[test]
+    fn plugins_are_listed_by_name_whatever_order_the_linker_had() {
+        for linked in [vec![&ONE, &OTHER], vec![&OTHER, &ONE]] {
+            assert_eq!(Registry::of(linked).unwrap().names(Kind::Loss), ["pull", "push"]);
+        }
+    }
+
+    #[test]
+    fn one_name_of_two_crates_is_refused_naming_both() {
+        let error = Registry::of(vec![&TWIN, &OTHER, &ONE]).err().unwrap().to_string();
+        for part in ["loss `pull`", "one 1.2.3", "twin 1.2.3", "rename"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

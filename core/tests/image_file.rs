@@ -83,3 +83,13 @@ fn what_is_no_image_says_so_and_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     assert!(problem(directory.path(), read(directory.path()).unwrap_err()).contains("cannot be read"));
 }
+
+#[test]
+fn a_header_that_claims_too_much_takes_no_memory() {
+    let mut bytes = std::fs::read(files().join("rgb.jpg")).unwrap();
+    // Height and width are 16 bits each, five bytes behind the marker of the frame.
+    let frame = bytes.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
+    bytes[frame + 5..frame + 9].fill(0xff);
+    let problem = problem_of("huge.jpg", &bytes);
+    assert!(problem.contains("65535 x 65535") && problem.contains("make it smaller"), "{problem}");
+}
