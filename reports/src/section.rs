@@ -241,7 +241,7 @@ fn collect<'a>(
         let place = unmeasured(run);
         let measured = setting.holds(run);
         if measured {
-            finished += 1;
+            finished += usize::from(run.finished());
             top1.extend(value(run, LINEAR, setting.linear.as_ref()).map(|value| (seed, value)));
             knn.extend(value(run, KNN, setting.knn.as_ref()).map(|value| (seed, value)));
             boxes.extend(value(run, BOXES, setting.detection.as_ref()).map(|value| (seed, value)));
@@ -330,9 +330,10 @@ fn not_shown(run: &Run, setting: &Setting) -> Option<String> {
     (!others.is_empty()).then(|| others.join("; "))
 }
 
-/// The settings in which a finished run was measured: one for each way its top-1 was.
+/// The settings in which a run was measured: one for each way its top-1 was. A run that failed later, in another
+/// evaluator, keeps the numbers it has; its note says what became of it.
 fn measured_in(run: &Run) -> Vec<Setting> {
-    let Some(record) = run.record.as_ref().filter(|_| run.finished()) else { return Vec::new() };
+    let Some(record) = &run.record else { return Vec::new() };
     let setting = |linear| Setting { linear: Some(Protocol::of(linear)), ..Setting::of(record) };
     measurements(run, LINEAR).map(setting).collect()
 }

@@ -135,6 +135,20 @@ fn detection_has_columns_of_its_own() {
     assert!(!page.contains("not run"), "{page}");
 }
 
+#[test]
+fn a_run_that_failed_in_a_later_evaluator_keeps_its_numbers_and_says_so() {
+    let runs = Runs::new();
+    runs.plan("table7", json!([row("(a)", "BYOL", &["byol"], 57.3, 39.5, "aaaaaaaaaaaa", true)]));
+    let mut failed = run("table7-a", "aaaaaaaaaaaa", 0, 50.0);
+    (failed.record["status"], failed.record["error"]) = (json!("failed"), json!("detection: no space left"));
+    runs.add(failed);
+    let text = runs.report(120).unwrap();
+    let frame = csv(&runs, "table7.csv");
+    close(number(&frame, "top1", 0), 50.0);
+    assert_eq!(texts(&frame, "finished")[0], "0/3");
+    assert!(text.contains("(a) seed 0: failed after 4 of 4 steps: detection: no space left."), "{text}");
+}
+
 /// A row's number by another protocol than most rows' costs the row nothing but that number.
 #[test]
 fn a_column_shows_the_protocol_that_most_rows_have() {
