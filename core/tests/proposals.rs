@@ -272,6 +272,17 @@ fn a_broken_image_is_skipped_by_name_or_stops_the_build() {
     let proposals = open(root.path(), &source);
     assert_eq!(build(&proposals, SKIP).unwrap(), ["image 5.jpg: truncated"]);
     assert!(proposals.boxes(&Numbered, 5).unwrap().is_empty());
+    // Later runs are told too, what to remove, and stop where they are to stop.
+    let told = build(&open(root.path(), &Source::default()), SKIP).unwrap();
+    let shard = &shards(root.path())[0];
+    assert!(told.len() == 1 && told[0].starts_with("image 5.jpg: truncated ("), "{told:?}");
+    assert!(told[0].contains(&format!("remove {} to", shard.display())), "{told:?}");
+    let error = build(&open(root.path(), &Source::default()), fail).unwrap_err().to_string();
+    assert!(error.contains("5.jpg: truncated"), "{error}");
+    fs::remove_file(shard).unwrap();
+    assert!(build(&open(root.path(), &Source::default()), fail).unwrap().is_empty());
+    let proposals = open(root.path(), &Source::default());
+    assert_eq!(proposals.boxes(&Numbered, 5).unwrap(), expected(5)[1..]);
     assert_eq!(proposals.boxes(&Numbered, 6).unwrap(), expected(6)[1..]);
 }
 

@@ -6,6 +6,7 @@ mod limits;
 mod naive;
 mod shard;
 mod store;
+mod unread;
 
 pub use filtered::Proposals;
 pub use limits::BoxLimits;

@@ -2,12 +2,13 @@
 
 use super::ProposalSource;
 use super::shard::{self, Identity, Index};
+use super::unread;
 use crate::dataset::Dataset;
 use crate::error::ImageError;
 use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::BoundingBox;
 use crate::recipe::BrokenImage;
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -107,8 +108,8 @@ impl ProposalStore {
     /// `progress` is called on this thread with the images done and all of those files' images, what was found on
     /// disk included; its error stops the build, and what is on disk stays.
     ///
-    /// Returns the images that could not be read, with the reason, where `options` says to skip them:
-    /// they are stored without a box. Remove the directory to have them read again.
+    /// Returns the images that could not be read, with the reason, where `options` says to skip them: they are stored
+    /// without a box. So are those of an earlier build, with the file to remove to have them read again.
     pub fn build(
         &self,
         dataset: &dyn Dataset,
@@ -121,6 +122,13 @@ impl ProposalStore {
         ensure!(all == self.len(), "the store is for {} images, the dataset has {all}", self.len());
         let shards = images.div_ceil(Self::SHARD).min(self.shards());
         let missing: Vec<usize> = (0..shards).filter(|shard| !self.path(*shard).exists()).collect();
+        let mut without_boxes = Vec::new();
+        for shard in (0..shards).filter(|shard| !missing.contains(shard)) {
+            without_boxes.extend(unread::read(&self.path(shard))?);
+        }
+        if let (BrokenImage::Fail, Some(first)) = (options.broken, without_boxes.first()) {
+            bail!("{first}");
+        }
         let count = |shards: &mut dyn Iterator<Item = usize>| -> u64 {
             shards.map(|shard| self.range(shard).len() as u64).sum()
         };
@@ -145,7 +153,8 @@ impl ProposalStore {
                 }
             }
             let built = worker.join().map_err(|_| anyhow!("the proposal source panicked (see above)"));
-            told.and(built?)
+            without_boxes.extend(told.and(built?)?);
+            Ok(without_boxes)
         })
     }
 
@@ -220,6 +229,7 @@ impl Build<'_> {
             let range = self.store.range(shard);
             if self.store.path(shard).exists() {
                 // Another process has built it meanwhile.
+                skipped.extend(unread::read(&self.store.path(shard))?);
                 for _ in range {
                     let _ = ticks.send(());
                 }
@@ -239,10 +249,13 @@ impl Build<'_> {
                 break;
             }
             let mut named = Vec::with_capacity(images.len());
+            let mut broken = Vec::new();
             for (index, image) in range.zip(images) {
-                skipped.extend(image.broken);
+                broken.extend(image.broken);
                 named.push((self.dataset.id(index), image.boxes));
             }
+            unread::write(&self.store.path(shard), &broken)?;
+            skipped.extend(broken);
             let bytes = shard::encode(&self.store.identity, shard, &named)?;
             write_atomic(&self.store.path(shard), &bytes)?;
         }

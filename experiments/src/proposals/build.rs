@@ -47,7 +47,7 @@ pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
         "{place}: {made} images made in {seconds:.1} s ({:.1} a second), {before} were there\n",
         made as f64 / seconds
     ))?;
-    if !skipped.is_empty() && skipped.len() == made {
+    if !skipped.is_empty() && skipped.len() == images {
         bail!("not one image could be read; check --data");
     }
     Ok(())
