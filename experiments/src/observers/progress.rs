@@ -96,6 +96,9 @@ const RATE_STEPS: usize = 20;
 /// A run that waits for data for more than this share of its time, in percent, is told so.
 const MUCH_WAITING: f64 = 3.0;
 
+/// A training of fewer seconds says nothing about the speed of its data.
+const LONG_ENOUGH: f64 = 10.0;
+
 impl Observer for Progress {
     fn observe(&mut self, event: &Event) -> Result<()> {
         match event {
@@ -130,7 +133,8 @@ impl Observer for Progress {
                 training.epoch.set_position(step % training.steps_per_epoch + 1);
                 let waiting = recent.waiting();
                 training.epoch.set_message(format!("{rate:.0} images/s, {waiting:.0}% waiting for data"));
-                if step + 1 == training.steps && self.spent.waiting() > MUCH_WAITING {
+                let long = self.spent.seconds > LONG_ENOUGH;
+                if step + 1 == training.steps && long && self.spent.waiting() > MUCH_WAITING {
                     self.bars.line(&waiting_line(&self.name, self.spent));
                 }
             }
