@@ -1,5 +1,6 @@
 //! Where images come from.
 
+use crate::digest::hexadecimal;
 use crate::geometry::{BoundingBox, Size};
 use crate::metrics::GroundTruth;
 use crate::metrics::rle::Rle;
@@ -197,6 +198,6 @@ impl Dataset for Limited {
         let mut hash = Sha256::new();
         hash.update(self.dataset.digest());
         chosen.iter().for_each(|place| hash.update((*place as u64).to_le_bytes()));
-        hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&hash.finalize()[..8])
     }
 }

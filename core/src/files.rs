@@ -41,14 +41,19 @@ pub fn remove_abandoned(directory: &Path) -> Result<()> {
         // A writer holds the lock until it is done. What cannot be opened or locked is not ours to remove.
         let Ok(file) = File::open(&path) else { continue };
         if file.try_lock().is_ok() {
-            match fs::remove_file(&path) {
-                // Its writer has just renamed it, or another process has removed it.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                removed => removed.with_context(|| format!("removing the unfinished {}", path.display()))?,
-            }
+            // Its writer may have just renamed it, or another process removed it.
+            remove_if_there(&path)?;
         }
     }
     Ok(())
+}
+
+/// Removes a file; that there is none is no error.
+pub fn remove_if_there(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.with_context(|| format!("removing {}", path.display())),
+    }
 }
 
 /// A new file with a lock that says that it is being written.

@@ -7,6 +7,7 @@ pub mod backbone_file;
 pub mod checkpoint;
 pub mod dataset;
 pub mod diagnostics;
+pub mod digest;
 pub mod engine;
 pub mod error;
 pub mod evaluate;

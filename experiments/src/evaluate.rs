@@ -2,13 +2,12 @@
 
 use crate::measure::{Measured, Probe};
 use crate::observers::Bars;
-use crate::plan::{Library, usage};
+use crate::plan::{Library, flatten, usage};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status};
 use crate::trained::TrainedRun;
 use crate::{data_overlay, device, library_with, needs_file, output};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -154,16 +153,6 @@ fn of_scale(scale: &str, names: &[String], planned: &[String]) -> Result<Vec<Ove
         overlays.push(Override { key, value: value.to_string(), origin: format!("scale {scale}") });
     });
     Ok(overlays)
-}
-
-/// Calls `each` with every value that is no table, and its dotted key.
-pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
-    match value {
-        Value::Object(table) => {
-            table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
-        }
-        leaf => each(path.to_string(), leaf),
-    }
 }
 
 fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<bool> {

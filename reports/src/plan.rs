@@ -102,8 +102,7 @@ impl Plan {
         let mut plan: Self = serde_json::from_slice(&bytes).with_context(|| {
             format!("{} is not a plan; remove it and run `cargo xtask ablate` again", path.display())
         })?;
-        plan.seeds.sort_unstable();
-        plan.seeds.dedup();
+        distinct(&mut plan.seeds);
         let baselines = plan.rows.iter().filter(|row| row.baseline).count();
         ensure!(baselines <= 1, "{}: {baselines} rows are the baseline; one can be", path.display());
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -184,13 +183,18 @@ fn newest(mut plans: Vec<Plan>) -> Vec<Plan> {
     for plan in plans {
         if let Some(later) = kept.iter_mut().find(|later| later.same_runs(&plan)) {
             later.seeds.extend(plan.seeds);
-            later.seeds.sort_unstable();
-            later.seeds.dedup();
+            distinct(&mut later.seeds);
         } else if !kept.iter().any(|later| later.supersedes(&plan)) {
             kept.push(plan);
         }
     }
     kept
+}
+
+/// Each number once, in order.
+fn distinct(seeds: &mut Vec<u64>) {
+    seeds.sort_unstable();
+    seeds.dedup();
 }
 
 /// "did you mean `table7`?" when one of `known` is close to `given`, then the whole list.

@@ -27,7 +27,7 @@ pub struct Section<'a> {
 
 /// What two numbers must share to stand in one column. All but the protocols of k-NN and detection tell one table from
 /// another; of these a table shows the one that most of its rows have.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
     /// The scale's name.
     pub scale: String,
@@ -137,13 +137,10 @@ impl Setting {
     fn of(record: &Record) -> Self {
         Self {
             scale: record.scale.clone(),
-            overrides: Vec::new(),
             data: record.data.clone(),
             data_digest: record.data_digest.clone(),
             probe_data: record.probe_data.clone(),
-            linear: None,
-            knn: None,
-            detection: None,
+            ..Self::default()
         }
     }
 
@@ -184,9 +181,7 @@ pub fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
     }
     if settings.is_empty() {
         let (scale, data) = (plan.scale.clone(), plan.data.clone());
-        let (data_digest, probe_data) = (String::new(), String::new());
-        let (overrides, linear, knn, detection) = (Vec::new(), None, None, None);
-        settings.insert(Setting { scale, overrides, data, data_digest, probe_data, linear, knn, detection });
+        settings.insert(Setting { scale, data, ..Setting::default() });
     }
     settings.into_iter().map(|setting| section(plan, setting, &runs)).collect()
 }

@@ -4,6 +4,7 @@ use super::ProposalSource;
 use super::shard::{self, Identity, Index};
 use super::unread;
 use crate::dataset::Dataset;
+use crate::digest::hexadecimal;
 use crate::error::ImageError;
 use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::BoundingBox;
@@ -59,7 +60,7 @@ impl ProposalStore {
     /// files of killed builds are removed.
     pub fn open(root: &Path, key: &StoreKey) -> Result<Self> {
         let text = serde_json::to_string_pretty(key)?;
-        let sha256: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hexadecimal(&Sha256::digest(&text));
         let directory = root.join(format!("{}-{}", key.source, &sha256[..16]));
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         remove_abandoned(&directory)?;
@@ -121,9 +122,10 @@ impl ProposalStore {
         let all = dataset.len();
         ensure!(all == self.len(), "the store is for {} images, the dataset has {all}", self.len());
         let shards = images.div_ceil(Self::SHARD).min(self.shards());
-        let missing: Vec<usize> = (0..shards).filter(|shard| !self.path(*shard).exists()).collect();
+        let (there, missing): (Vec<usize>, Vec<usize>) =
+            (0..shards).partition(|shard| self.path(*shard).exists());
         let mut without_boxes = Vec::new();
-        for shard in (0..shards).filter(|shard| !missing.contains(shard)) {
+        for &shard in &there {
             without_boxes.extend(unread::read(&self.path(shard))?);
         }
         if let (BrokenImage::Fail, Some(first)) = (options.broken, without_boxes.first()) {
@@ -133,7 +135,7 @@ impl ProposalStore {
             shards.map(|shard| self.range(shard).len() as u64).sum()
         };
         let all = count(&mut (0..shards));
-        let mut done = all - count(&mut missing.iter().copied());
+        let mut done = count(&mut there.iter().copied());
         progress(done, all)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
         let stop = AtomicBool::new(false);

@@ -1,6 +1,6 @@
 //! The images that could not be read when a shard was made: a text file beside it, so that every later run is told.
 
-use crate::files::write_atomic;
+use crate::files::{remove_if_there, write_atomic};
 use anyhow::{Context, Result};
 use std::fs;
 use std::io::ErrorKind;
@@ -13,10 +13,7 @@ pub(super) fn write(shard: &Path, reasons: &[String]) -> Result<()> {
         let lines: String = reasons.iter().map(|reason| reason.replace('\n', " ") + "\n").collect();
         return write_atomic(&path, lines.as_bytes());
     }
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.with_context(|| format!("removing {}", path.display())),
-    }
+    remove_if_there(&path)
 }
 
 /// The reasons noted for a shard, each with what to do.

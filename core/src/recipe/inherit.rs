@@ -10,6 +10,8 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Debug)]
 pub(super) struct File {
     pub path: PathBuf,
+    /// Its true path: the same file has the same, however it is written.
+    pub identity: PathBuf,
     pub text: String,
     pub values: Dict,
 }
@@ -43,7 +45,7 @@ impl Walk {
             self.refuse_second_visit(&path, &identity, heir, written)?;
         }
         self.reached.insert(identity.clone(), heir.map(|(heir, _)| heir.to_path_buf()));
-        self.open.push((identity, path.clone()));
+        self.open.push((identity.clone(), path.clone()));
 
         let mut values = parse(&path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -51,7 +53,7 @@ impl Walk {
             self.visit(&folder.join(&parent), Some((&path, &parent)))?;
         }
         self.open.pop();
-        self.files.push(File { path, text, values });
+        self.files.push(File { path, identity, text, values });
         Ok(())
     }
 

@@ -97,12 +97,8 @@ pub(super) fn merge(sources: &Sources) -> Result<Layers> {
 
 /// A file that a recipe and its scale both inherit would undo what lies between.
 fn refuse_shared(recipe: &[File], scale: &[File]) -> Result<()> {
-    let identity = |file: &File| file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
-    let Some(shared) =
-        scale.iter().find(|of_scale| recipe.iter().any(|file| identity(file) == identity(of_scale)))
-    else {
-        return Ok(());
-    };
+    let of_recipe = |of_scale: &&File| recipe.iter().any(|file| file.identity == of_scale.identity);
+    let Some(shared) = scale.iter().find(of_recipe) else { return Ok(()) };
     let heir = scale.last().map_or(String::new(), |file| file.path.display().to_string());
     let problem = format!(
         "the recipe is made of {} already; a scale states only its own values",

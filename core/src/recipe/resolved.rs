@@ -1,6 +1,7 @@
 //! Every value of a recipe, defaults filled in, and the digest that names a run.
 
 use super::Recipe;
+use crate::digest::hexadecimal;
 use crate::registry::Registry;
 use anyhow::Result;
 use serde_json::{Map, Value};
@@ -52,7 +53,7 @@ pub(super) fn fingerprint(resolved: &Value) -> String {
         }
     }
     let digest = Sha256::digest(resolved.to_string().as_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&digest[..6])
 }
 
 /// Keys sorted, absent options left out, and a 32-bit number as its shortest decimal (0.485, and not the

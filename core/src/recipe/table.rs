@@ -62,9 +62,9 @@ impl Table {
         }
         .map_err(|error| explain(error, self))?;
         let (given, read) = (dict.into(), serde_json::to_value(&config)?);
-        self.refuse_surplus("", &given, &read)?;
+        self.refuse_surplus(&given, &read)?;
         config.check().map_err(|invalid| self.error(invalid.key, invalid.problem))?;
-        self.refuse_infinite("", &given, &read)?;
+        self.refuse_infinite(&given, &read)?;
         Ok(config)
     }
 
@@ -83,7 +83,7 @@ impl Table {
 
     /// The full key of a key inside the table; the table's own for an empty one.
     pub(super) fn key(&self, key: &str) -> String {
-        [self.path.as_str(), key].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
+        dotted(&self.path, key)
     }
 
     /// Who set a key inside the table, for an error.
@@ -110,43 +110,51 @@ impl Table {
     }
 
     /// serde reads an array of fixed length from the front of a longer list and says nothing.
-    fn refuse_surplus(&self, key: &str, given: &Value, read: &serde_json::Value) -> Result<()> {
-        match (given, read) {
-            (Value::Dict(_, given), serde_json::Value::Object(read)) => {
-                for (name, value) in given {
-                    let Some(read) = read.get(name) else { continue };
-                    let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                    self.refuse_surplus(&key, value, read)?;
-                }
-                Ok(())
-            }
+    fn refuse_surplus(&self, given: &Value, read: &serde_json::Value) -> Result<()> {
+        visit("", given, read, &mut |key, given, read| match (given, read) {
             (Value::Array(_, given), serde_json::Value::Array(read)) if given.len() > read.len() => {
                 let problem = format!("expected {} values, found {}", read.len(), given.len());
                 Err(self.error(key, problem).into())
             }
             _ => Ok(()),
-        }
+        })
     }
 
     /// JSON, which a fingerprint is made of, knows no infinity: two recipes would be one.
-    fn refuse_infinite(&self, key: &str, given: &Value, read: &serde_json::Value) -> Result<()> {
-        let inside = |name: &str| {
-            [key, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
-        };
-        match (given, read) {
+    fn refuse_infinite(&self, given: &Value, read: &serde_json::Value) -> Result<()> {
+        visit("", given, read, &mut |key, given, read| match (given, read) {
             (Value::Num(..), serde_json::Value::Null) => {
                 Err(self.error(key, "expected a finite number".into()).into())
             }
-            (Value::Dict(_, given), serde_json::Value::Object(read)) => given
-                .iter()
-                .filter_map(|(name, value)| Some((name, value, read.get(name)?)))
-                .try_for_each(|(name, value, read)| self.refuse_infinite(&inside(name), value, read)),
-            (Value::Array(_, given), serde_json::Value::Array(read)) => {
-                given.iter().zip(read).enumerate().try_for_each(|(at, (value, read))| {
-                    self.refuse_infinite(&inside(&at.to_string()), value, read)
-                })
-            }
             _ => Ok(()),
-        }
+        })
     }
+}
+
+/// What is done with each value of a table: its key inside the table, what was given and what serde made of it.
+type Each<'a> = dyn FnMut(&str, &Value, &serde_json::Value) -> Result<()> + 'a;
+
+/// Calls `each` with the value at `key`, then with what is inside of it.
+fn visit(key: &str, given: &Value, read: &serde_json::Value, each: &mut Each<'_>) -> Result<()> {
+    each(key, given, read)?;
+    match (given, read) {
+        (Value::Dict(_, given), serde_json::Value::Object(read)) => {
+            for (name, value) in given {
+                let Some(read) = read.get(name) else { continue };
+                visit(&dotted(key, name), value, read, each)?;
+            }
+        }
+        (Value::Array(_, given), serde_json::Value::Array(read)) => {
+            for (index, (value, read)) in given.iter().zip(read).enumerate() {
+                visit(&dotted(key, &index.to_string()), value, read, each)?;
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// `a.b` of `a` and `b`; an empty one is left out.
+fn dotted(outer: &str, inner: &str) -> String {
+    [outer, inner].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(".")
 }

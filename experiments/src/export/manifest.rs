@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use univip_core::digest::hexadecimal;
 use univip_core::recipe::Recipe;
 
 /// The libraries that `experiments/export/check.py` was last run with.
@@ -20,7 +21,7 @@ pub fn manifest(
     evaluations: &[Evaluated],
 ) -> Result<Value> {
     let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hexadecimal(&Sha256::digest(&bytes));
     let (settings, augment) = (&recipe.settings, &recipe.resolved()["augment"]);
     let size = settings.probe_data.image_size;
     Ok(json!({

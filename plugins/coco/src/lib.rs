@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::digest::hexadecimal;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::image_file;
 use univip_core::metrics::GroundTruth;
@@ -336,5 +337,5 @@ fn digest(
         std::io::copy(&mut File::open(&path).with_context(read)?, &mut whole).with_context(read)?;
         hash.update(whole.finalize());
     }
-    Ok(hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()[..8]))
 }

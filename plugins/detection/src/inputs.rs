@@ -42,7 +42,7 @@ pub struct Inputs<'a> {
 impl Inputs<'_> {
     /// Image `index` with its short side at `side` pixels, to measure.
     pub fn plain(&self, index: usize, side: u32) -> Result<Input> {
-        self.drawn(index, side, false)
+        self.drawn(index, self.size(index)?, side, false)
     }
 
     /// Image `index` to learn from: its short side one of `sides`, mirrored half of the time. None where it has no
@@ -50,12 +50,8 @@ impl Inputs<'_> {
     pub fn training(&self, index: usize, sides: &[u32], stream: &mut Stream) -> Result<Option<Input>> {
         let side = sides[stream.random_range(0..sides.len() as u32) as usize];
         let mirrored = stream.random_bool(0.5);
-        let known = self.known(index)?;
-        if known.is_empty() {
-            return Ok(None);
-        }
-        let mut input = self.drawn(index, side, mirrored)?;
-        let full = self.dataset.size(index)?;
+        let Some((full, known)) = self.known(index)? else { return Ok(None) };
+        let mut input = self.drawn(index, full, side, mirrored)?;
         let place = |known| object(known, full, input.size, mirrored);
         input.objects = known.into_iter().map(place).collect();
         Ok(Some(input))
@@ -64,7 +60,8 @@ impl Inputs<'_> {
     /// Whether some image can be learnt from: has an object and, where masks are learnt, one with a mask.
     pub fn teach(&self) -> Result<bool> {
         for index in 0..self.dataset.len() {
-            if self.known(index)?.iter().any(|known| !self.masks || known.mask.is_some()) {
+            let Some((_, known)) = self.known(index)? else { continue };
+            if known.iter().any(|known| !self.masks || known.mask.is_some()) {
                 return Ok(true);
             }
         }
@@ -76,26 +73,33 @@ impl Inputs<'_> {
         self.dataset.ground_truth(index).with_context(|| self.named(index))
     }
 
-    /// What can be learnt from image `index`.
-    fn known(&self, index: usize) -> Result<Vec<Known>> {
-        let single = |object: &GroundTruth| !object.crowd;
-        let objects: Vec<GroundTruth> = self.ground_truth(index)?.into_iter().filter(single).collect();
+    /// The size of image `index` and what can be learnt from it, if anything can. Where nothing is annotated the size is not
+    /// asked for: it may take a look into the image's file.
+    fn known(&self, index: usize) -> Result<Option<(Size, Vec<Known>)>> {
+        let mut objects = self.ground_truth(index)?;
+        objects.retain(|object| !object.crowd);
         if objects.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let full = self.dataset.size(index).with_context(|| self.named(index))?;
-        Ok(objects.into_iter().filter_map(|object| Known::of(object, full, self.masks)).collect())
+        let full = self.size(index)?;
+        let known: Vec<Known> =
+            objects.into_iter().filter_map(|object| Known::of(object, full, self.masks)).collect();
+        Ok((!known.is_empty()).then_some((full, known)))
+    }
+
+    /// The annotated size of image `index`.
+    fn size(&self, index: usize) -> Result<Size> {
+        self.dataset.size(index).with_context(|| self.named(index))
     }
 
     fn named(&self, index: usize) -> String {
         format!("image {}", self.dataset.id(index))
     }
 
-    fn drawn(&self, index: usize, side: u32, mirrored: bool) -> Result<Input> {
+    fn drawn(&self, index: usize, full: Size, side: u32, mirrored: bool) -> Result<Input> {
         let named = || self.named(index);
         let image = self.dataset.image(index)?;
-        let full = Size { width: image.width(), height: image.height() };
-        same(full, self.dataset.size(index)?).with_context(named)?;
+        same(Size { width: image.width(), height: image.height() }, full).with_context(named)?;
         let size = resized(full, side, self.longest);
         let (height, width) = (size.height as usize, size.width as usize);
         let mut pixels = vec![0f32; height * width * 3];

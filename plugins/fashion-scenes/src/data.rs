@@ -5,6 +5,7 @@ use image::ImageFormat;
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
 use univip_core::dataset::Split;
+use univip_core::digest::hexadecimal;
 
 /// Pixels along a side of an item.
 pub const SIDE: usize = 28;
@@ -81,10 +82,6 @@ impl Items {
 pub fn digest(version: &str, split: Split, size: u32, len: usize) -> String {
     let text = format!("{version} {} {size} {len} {}", split.name(), PIXELS_SHA256[split as usize]);
     hexadecimal(&Sha256::digest(text)[..8])
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn unpack(sheet: &[u8]) -> Result<Items> {

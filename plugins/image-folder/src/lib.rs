@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use univip_core::dataset::{Dataset, Split};
+use univip_core::digest::hexadecimal;
 use univip_core::error::suggest;
 use univip_core::geometry::Size;
 use univip_core::image_file;
@@ -118,7 +119,7 @@ impl Dataset for ImageFolder {
         for (path, class) in &self.images {
             hash.update(format!("{class} {path}\n"));
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&hash.finalize()[..8])
     }
 }
 

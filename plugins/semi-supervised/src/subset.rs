@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use rand::seq::SliceRandom;
 use sha2::{Digest, Sha256};
 use univip_core::dataset::Dataset;
+use univip_core::digest::hexadecimal;
 use univip_core::seed::stream;
 
 /// Two parts of a train split that have no image in common, by index, each as balanced as the split allows.
@@ -52,7 +53,7 @@ impl Subset {
                 hash.update(id);
             }
         }
-        hash.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&hash.finalize()[..8])
     }
 }
 

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::digest::hexadecimal;
 use univip_core::error::{refuse_any, suggest};
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::image_file;
@@ -286,6 +287,6 @@ impl Dataset for Voc {
                 hash.update(format!("{class} {exact:?} {difficult}\n"));
             }
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&hash.finalize()[..8])
     }
 }

@@ -1,36 +1,20 @@
 //! What an ablation will run: its rows, the runs they share, what is finished, and how long the rest takes.
 
+mod file;
+mod library;
+
+pub use library::Library;
+pub(crate) use library::flatten;
+
 use crate::estimate::{Estimate, human};
-use crate::evaluate::flatten;
 use crate::run;
-use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use anyhow::Result;
+use library::{RANDOM, TABLES};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
 use univip_core::error::{RecipeError, suggest};
-use univip_core::files::write_atomic;
-use univip_core::recipe::{Override, Recipe, Row, Sources};
-
-/// What `ablate` takes, and the directories of recipes it stands for, in the paper's order.
-const TABLES: [(&str, &[&str]); 7] = [
-    ("table7", &["table7"]),
-    ("table8a", &["table8a"]),
-    ("table8b", &["table8b"]),
-    ("table8c", &["table8c"]),
-    ("table8", &["table8a", "table8b", "table8c"]),
-    ("table9", &["table9"]),
-    ("all", &["table7", "table8a", "table8b", "table8c", "table9"]),
-];
-
-/// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
-const RANDOM: &str = "random";
-
-/// What makes an untrained backbone and its numbers; all else of a recipe is about training.
-const OF_BACKBONE: [&str; 8] =
-    ["network", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
+use univip_core::recipe::{Recipe, Row};
 
 /// The table of recipes that are run by themselves.
 const RUN: &str = "run";
@@ -69,118 +53,6 @@ pub struct PlannedRun {
     pub name: String,
     /// Its recipe.
     pub recipe: Recipe,
-}
-
-/// Where recipes are, and what is laid over each of them.
-pub struct Library {
-    /// The directory of `recipes/` and `scales/`.
-    pub directory: PathBuf,
-    /// The scale's name.
-    pub scale: String,
-    /// What flags such as `--data` stand for.
-    pub overlays: Vec<Override>,
-    /// `--set`.
-    pub sets: Vec<String>,
-}
-
-impl Library {
-    /// Loads a recipe: a file of the user's or, by its name (`table7/d`), one of the project's.
-    pub fn load(&self, name: &str) -> Result<Recipe> {
-        self.load_with(name, Sources::process_environment(), self.sets.clone())
-    }
-
-    /// The recipe of the untrained backbone: whatever is set for the losses of the others is not for it.
-    fn load_random(&self) -> Result<Recipe> {
-        let mut environment = Sources::process_environment();
-        environment.retain(|(name, _)| !name.starts_with("UNIVIP_LOSSES__"));
-        let mut sets = self.sets.clone();
-        sets.retain(|set| !set.starts_with("losses."));
-        self.load_with(RANDOM, environment, sets)
-    }
-
-    /// The untrained backbone of `recipe`: its network, measured as it says.
-    fn load_untrained(&self, recipe: &Recipe) -> Result<Recipe> {
-        let origin = recipe.path.display().to_string();
-        let mut values = Vec::new();
-        for section in OF_BACKBONE {
-            flatten(section, &recipe.resolved()[section], &mut |key, value| {
-                values.push((key, value.clone()))
-            });
-        }
-        let overlay = |(key, value)| -> Result<Override> {
-            let value = toml::Value::try_from::<serde_json::Value>(value)?.to_string();
-            Ok(Override { key, value, origin: origin.clone() })
-        };
-        let overlays = values.into_iter().map(overlay).collect::<Result<_>>()?;
-        self.load_over(RANDOM, overlays, Vec::new(), Vec::new())
-    }
-
-    /// What is laid over each recipe, as `key=value`.
-    fn overrides(&self) -> Vec<String> {
-        let flags = self.overlays.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value));
-        let environment = Sources::process_environment().into_iter();
-        let environment = environment.map(|(name, value)| format!("{name}={value}"));
-        flags.chain(environment).chain(self.sets.iter().map(|set| set.trim().to_string())).collect()
-    }
-
-    fn load_with(&self, name: &str, environment: Vec<(String, String)>, sets: Vec<String>) -> Result<Recipe> {
-        self.load_over(name, self.overlays.clone(), environment, sets)
-    }
-
-    fn load_over(
-        &self,
-        name: &str,
-        overlays: Vec<Override>,
-        environment: Vec<(String, String)>,
-        sets: Vec<String>,
-    ) -> Result<Recipe> {
-        Recipe::load(&Sources {
-            path: self.path(name)?,
-            scale: Some(self.scale.clone()),
-            scales: self.directory.join("scales"),
-            overlays,
-            environment,
-            sets,
-        })
-    }
-
-    /// The file of a recipe.
-    fn path(&self, name: &str) -> Result<PathBuf> {
-        let own = self.directory.join("recipes").join(format!("{name}.toml"));
-        if let Some(path) = [own, name.into()].into_iter().find(|path| path.exists()) {
-            return Ok(path);
-        }
-        let known = self.known()?;
-        let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        let problem = format!("no file and no recipe is called `{name}`; {}", suggest(name, &known));
-        Err(usage("recipe", problem))
-    }
-
-    /// The names of the project's recipes.
-    fn known(&self) -> Result<Vec<String>> {
-        let mut known: Vec<String> = self.names(".")?.iter().map(|name| name.replacen("./", "", 1)).collect();
-        for (table, _) in TABLES.iter().filter(|(name, tables)| *tables == [*name]) {
-            known.extend(self.names(table)?);
-        }
-        Ok(known)
-    }
-
-    /// The names of the recipes of a table's directory, sorted: which of several that cannot be used is named must
-    /// not depend on the disk.
-    fn names(&self, table: &str) -> Result<Vec<String>> {
-        let directory = self.directory.join("recipes").join(table);
-        let listing = || format!("listing the recipes of {table} in {}", directory.display());
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&directory).with_context(listing)? {
-            let path = entry.with_context(listing)?.path();
-            if let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|end| end == "toml"))
-            {
-                names.push(format!("{table}/{}", stem.to_string_lossy()));
-            }
-        }
-        names.sort();
-        Ok(names)
-    }
 }
 
 impl Plan {
@@ -333,59 +205,6 @@ impl Plan {
         };
         (done, state + &problems)
     }
-
-    /// Writes what reports need to know of the tables: `<runs>/plans/table7-small-....json`. A plan takes the place of an
-    /// earlier one of the same runs only, and keeps its seeds.
-    pub fn write(&self, runs: &Path) -> Result<()> {
-        let directory = runs.join("plans");
-        fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-        let mut tables: BTreeMap<&str, Vec<&PlannedRow>> = BTreeMap::new();
-        for row in &self.rows {
-            tables.entry(&row.row.table).or_default().push(row);
-        }
-        for (table, rows) in tables {
-            let settings = &self.random.recipe.settings;
-            let row = |row: &PlannedRow| RowEntry {
-                label: row.row.label.clone(),
-                title: row.row.title.clone(),
-                components: self.trainings[row.run].recipe.settings.losses.names.clone(),
-                paper: row.row.paper.clone(),
-                fingerprint: self.trainings[row.run].recipe.fingerprint(),
-                baseline: row.name == rows[0].name,
-            };
-            let path = directory.join(self.file_name(table, &rows));
-            let seeds = self.seeds.iter().copied().chain(seeds_of(&path));
-            let entry = PlanEntry {
-                table: table.into(),
-                scale: self.scale.clone(),
-                data: settings.data.name.clone(),
-                overrides: self.overrides.clone(),
-                written: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-                seeds: distinct(seeds),
-                rows: rows.iter().map(|each| row(each)).collect(),
-                random: RandomEntry {
-                    fingerprint: self.random.recipe.fingerprint(),
-                    paper: self.random.recipe.row.clone().unwrap_or_default().paper,
-                },
-            };
-            write_atomic(&path, serde_json::to_string_pretty(&entry)?.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    /// A name that tells all runs of a table from any others; a recipe by itself is named.
-    fn file_name(&self, table: &str, rows: &[&PlannedRow]) -> String {
-        let fingerprint = |row: &PlannedRow| self.trainings[row.run].recipe.fingerprint();
-        let mut digest = Sha256::new();
-        rows.iter().for_each(|row| digest.update(fingerprint(row)));
-        digest.update(self.random.recipe.fingerprint());
-        let digest: String = digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        let name = match rows {
-            [row] if table == RUN => format!("-{}-{}", plain(&row.name), fingerprint(row)),
-            _ => String::new(),
-        };
-        format!("{table}-{}{name}-{digest}.json", self.scale)
-    }
 }
 
 fn each(time: Duration) -> String {
@@ -395,50 +214,6 @@ fn each(time: Duration) -> String {
 /// Each number once, in order.
 fn distinct(seeds: impl IntoIterator<Item = u64>) -> Vec<u64> {
     seeds.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// The seeds of a plan that is there; one that cannot be read is written anew.
-fn seeds_of(path: &Path) -> Vec<u64> {
-    #[derive(Deserialize)]
-    struct Written {
-        seeds: Vec<u64>,
-    }
-    let written = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Written>(&bytes).ok());
-    written.map(|written| written.seeds).unwrap_or_default()
-}
-
-/// What of a name can be in a file's.
-fn plain(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
-}
-
-#[derive(Serialize)]
-struct PlanEntry {
-    table: String,
-    scale: String,
-    data: String,
-    overrides: Vec<String>,
-    /// When, RFC 3339.
-    written: String,
-    seeds: Vec<u64>,
-    rows: Vec<RowEntry>,
-    random: RandomEntry,
-}
-
-#[derive(Serialize)]
-struct RowEntry {
-    label: String,
-    title: String,
-    components: Vec<String>,
-    paper: BTreeMap<String, f64>,
-    fingerprint: String,
-    baseline: bool,
-}
-
-#[derive(Serialize)]
-struct RandomEntry {
-    fingerprint: String,
-    paper: BTreeMap<String, f64>,
 }
 
 /// `d` of `table7/d`.
@@ -455,6 +230,8 @@ pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
 mod tests {
     use super::*;
     use crate::run_directory::{RunRecord, Status};
+    use std::fs;
+    use std::path::PathBuf;
     // What recipes name.
     use univip_plugins as _;
 

@@ -1,0 +1,111 @@
+//! A plan on disk: what reports need to know of it.
+
+use super::{Plan, PlannedRow, RUN, distinct};
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::SystemTime;
+use univip_core::digest::hexadecimal;
+use univip_core::files::write_atomic;
+
+impl Plan {
+    /// Writes what reports need to know of the tables: `<runs>/plans/table7-small-....json`. A plan takes the place of an
+    /// earlier one of the same runs only, and keeps its seeds.
+    pub fn write(&self, runs: &Path) -> Result<()> {
+        let directory = runs.join("plans");
+        fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+        let mut tables: BTreeMap<&str, Vec<&PlannedRow>> = BTreeMap::new();
+        for row in &self.rows {
+            tables.entry(&row.row.table).or_default().push(row);
+        }
+        for (table, rows) in tables {
+            let settings = &self.random.recipe.settings;
+            let row = |row: &PlannedRow| RowEntry {
+                label: row.row.label.clone(),
+                title: row.row.title.clone(),
+                components: self.trainings[row.run].recipe.settings.losses.names.clone(),
+                paper: row.row.paper.clone(),
+                fingerprint: self.trainings[row.run].recipe.fingerprint(),
+                baseline: row.name == rows[0].name,
+            };
+            let path = directory.join(self.file_name(table, &rows));
+            let seeds = self.seeds.iter().copied().chain(seeds_of(&path));
+            let entry = PlanEntry {
+                table: table.into(),
+                scale: self.scale.clone(),
+                data: settings.data.name.clone(),
+                overrides: self.overrides.clone(),
+                written: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+                seeds: distinct(seeds),
+                rows: rows.iter().map(|each| row(each)).collect(),
+                random: RandomEntry {
+                    fingerprint: self.random.recipe.fingerprint(),
+                    paper: self.random.recipe.row.clone().unwrap_or_default().paper,
+                },
+            };
+            write_atomic(&path, serde_json::to_string_pretty(&entry)?.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// A name that tells all runs of a table from any others; a recipe by itself is named.
+    fn file_name(&self, table: &str, rows: &[&PlannedRow]) -> String {
+        let fingerprint = |row: &PlannedRow| self.trainings[row.run].recipe.fingerprint();
+        let mut digest = Sha256::new();
+        rows.iter().for_each(|row| digest.update(fingerprint(row)));
+        digest.update(self.random.recipe.fingerprint());
+        let digest = hexadecimal(&digest.finalize()[..6]);
+        let name = match rows {
+            [row] if table == RUN => format!("-{}-{}", plain(&row.name), fingerprint(row)),
+            _ => String::new(),
+        };
+        format!("{table}-{}{name}-{digest}.json", self.scale)
+    }
+}
+
+/// The seeds of a plan that is there; one that cannot be read is written anew.
+fn seeds_of(path: &Path) -> Vec<u64> {
+    #[derive(Deserialize)]
+    struct Written {
+        seeds: Vec<u64>,
+    }
+    let written = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Written>(&bytes).ok());
+    written.map(|written| written.seeds).unwrap_or_default()
+}
+
+/// What of a name can be in a file's.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
+}
+
+#[derive(Serialize)]
+struct PlanEntry {
+    table: String,
+    scale: String,
+    data: String,
+    overrides: Vec<String>,
+    /// When, RFC 3339.
+    written: String,
+    seeds: Vec<u64>,
+    rows: Vec<RowEntry>,
+    random: RandomEntry,
+}
+
+#[derive(Serialize)]
+struct RowEntry {
+    label: String,
+    title: String,
+    components: Vec<String>,
+    paper: BTreeMap<String, f64>,
+    fingerprint: String,
+    baseline: bool,
+}
+
+#[derive(Serialize)]
+struct RandomEntry {
+    fingerprint: String,
+    paper: BTreeMap<String, f64>,
+}

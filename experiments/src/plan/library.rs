@@ -1,0 +1,149 @@
+//! Where recipes are, and how they are loaded by their names.
+
+use super::usage;
+use anyhow::{Context, Result};
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use univip_core::error::suggest;
+use univip_core::recipe::{Override, Recipe, Sources};
+
+/// What `ablate` takes, and the directories of recipes it stands for, in the paper's order.
+pub(super) const TABLES: [(&str, &[&str]); 7] = [
+    ("table7", &["table7"]),
+    ("table8a", &["table8a"]),
+    ("table8b", &["table8b"]),
+    ("table8c", &["table8c"]),
+    ("table8", &["table8a", "table8b", "table8c"]),
+    ("table9", &["table9"]),
+    ("all", &["table7", "table8a", "table8b", "table8c", "table9"]),
+];
+
+/// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
+pub(super) const RANDOM: &str = "random";
+
+/// What makes an untrained backbone and its numbers; all else of a recipe is about training.
+const OF_BACKBONE: [&str; 8] =
+    ["network", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
+
+/// Where recipes are, and what is laid over each of them.
+pub struct Library {
+    /// The directory of `recipes/` and `scales/`.
+    pub directory: PathBuf,
+    /// The scale's name.
+    pub scale: String,
+    /// What flags such as `--data` stand for.
+    pub overlays: Vec<Override>,
+    /// `--set`.
+    pub sets: Vec<String>,
+}
+
+impl Library {
+    /// Loads a recipe: a file of the user's or, by its name (`table7/d`), one of the project's.
+    pub fn load(&self, name: &str) -> Result<Recipe> {
+        self.load_with(name, Sources::process_environment(), self.sets.clone())
+    }
+
+    /// The recipe of the untrained backbone: whatever is set for the losses of the others is not for it.
+    pub(super) fn load_random(&self) -> Result<Recipe> {
+        let mut environment = Sources::process_environment();
+        environment.retain(|(name, _)| !name.starts_with("UNIVIP_LOSSES__"));
+        let mut sets = self.sets.clone();
+        sets.retain(|set| !set.starts_with("losses."));
+        self.load_with(RANDOM, environment, sets)
+    }
+
+    /// The untrained backbone of `recipe`: its network, measured as it says.
+    pub(super) fn load_untrained(&self, recipe: &Recipe) -> Result<Recipe> {
+        let origin = recipe.path.display().to_string();
+        let mut values = Vec::new();
+        for section in OF_BACKBONE {
+            flatten(section, &recipe.resolved()[section], &mut |key, value| {
+                values.push((key, value.clone()))
+            });
+        }
+        let overlay = |(key, value)| -> Result<Override> {
+            let value = toml::Value::try_from::<serde_json::Value>(value)?.to_string();
+            Ok(Override { key, value, origin: origin.clone() })
+        };
+        let overlays = values.into_iter().map(overlay).collect::<Result<_>>()?;
+        self.load_over(RANDOM, overlays, Vec::new(), Vec::new())
+    }
+
+    /// What is laid over each recipe, as `key=value`.
+    pub(super) fn overrides(&self) -> Vec<String> {
+        let flags = self.overlays.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value));
+        let environment = Sources::process_environment().into_iter();
+        let environment = environment.map(|(name, value)| format!("{name}={value}"));
+        flags.chain(environment).chain(self.sets.iter().map(|set| set.trim().to_string())).collect()
+    }
+
+    fn load_with(&self, name: &str, environment: Vec<(String, String)>, sets: Vec<String>) -> Result<Recipe> {
+        self.load_over(name, self.overlays.clone(), environment, sets)
+    }
+
+    fn load_over(
+        &self,
+        name: &str,
+        overlays: Vec<Override>,
+        environment: Vec<(String, String)>,
+        sets: Vec<String>,
+    ) -> Result<Recipe> {
+        Recipe::load(&Sources {
+            path: self.path(name)?,
+            scale: Some(self.scale.clone()),
+            scales: self.directory.join("scales"),
+            overlays,
+            environment,
+            sets,
+        })
+    }
+
+    /// The file of a recipe.
+    fn path(&self, name: &str) -> Result<PathBuf> {
+        let own = self.directory.join("recipes").join(format!("{name}.toml"));
+        if let Some(path) = [own, name.into()].into_iter().find(|path| path.exists()) {
+            return Ok(path);
+        }
+        let known = self.known()?;
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        let problem = format!("no file and no recipe is called `{name}`; {}", suggest(name, &known));
+        Err(usage("recipe", problem))
+    }
+
+    /// The names of the project's recipes.
+    fn known(&self) -> Result<Vec<String>> {
+        let mut known: Vec<String> = self.names(".")?.iter().map(|name| name.replacen("./", "", 1)).collect();
+        for (table, _) in TABLES.iter().filter(|(name, tables)| *tables == [*name]) {
+            known.extend(self.names(table)?);
+        }
+        Ok(known)
+    }
+
+    /// The names of the recipes of a table's directory, sorted: which of several that cannot be used is named must
+    /// not depend on the disk.
+    pub(super) fn names(&self, table: &str) -> Result<Vec<String>> {
+        let directory = self.directory.join("recipes").join(table);
+        let listing = || format!("listing the recipes of {table} in {}", directory.display());
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&directory).with_context(listing)? {
+            let path = entry.with_context(listing)?.path();
+            if let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|end| end == "toml"))
+            {
+                names.push(format!("{table}/{}", stem.to_string_lossy()));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+}
+
+/// Calls `each` with every value that is no table, and its dotted key.
+pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
+    match value {
+        Value::Object(table) => {
+            table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
+        }
+        leaf => each(path.to_string(), leaf),
+    }
+}
