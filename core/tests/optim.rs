@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use univip_core::nn::{Init, Parameters};
-use univip_core::optim::{Gradients, Optimizer, Schedule, peak_lr, target_momentum};
+use univip_core::optim::{Decay, Gradients, Optimizer, Schedule, peak_lr, target_momentum};
 use univip_core::recipe::{OptimizerKind, OptimizerSettings, ScheduleSemantics, ScheduleSettings};
 use univip_core::target;
 
@@ -34,6 +34,24 @@ fn ten_steps_of_each_rule_end_where_pytorch_ends() -> Result<()> {
                 )?;
             }
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn where_batch_norm_alone_does_not_decay_biases_do() -> Result<()> {
+    let tensors = fixture()?;
+    let parameters = parameters(&tensors)?;
+    // What makes a layer batch norm.
+    parameters.trainable().enter("norm").buffer("running_mean", 4, 0.0)?;
+    let settings = settings(OptimizerKind::Sgd);
+    let mut optimizer = Optimizer::with_decay(&settings, Decay::AllButNorm, &parameters)?;
+    for (step, lr) in rates(&tensors)?.into_iter().enumerate() {
+        optimizer.step(&gradients(&tensors, step)?, lr)?;
+    }
+    for (name, value) in parameters.parameters() {
+        let suffix = if name == "norm.weight" { "weights" } else { "all" };
+        close(&value, &tensors[&format!("sgd.{suffix}.{name}")], &name)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use candle_core::{Tensor, Var};
 /// Added to the variance.
 const EPSILON: f64 = 1e-5;
 /// The weight of a batch in the running statistics.
-const MOMENTUM: f64 = 0.1;
+pub const MOMENTUM: f64 = 0.1;
 
 /// Batch norm (Ioffe and Szegedy 2015), with the parameters `weight` and `bias` and the buffers
 /// `running_mean` and `running_var`.

@@ -67,6 +67,12 @@ impl Parameters {
         self.lock().buffers.clone()
     }
 
+    /// Whether a parameter is batch norm's: running statistics stand beside it.
+    pub fn is_norm(&self, name: &str) -> bool {
+        let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
+        self.lock().buffers.contains_key(&format!("{layer}.running_mean"))
+    }
+
     /// All values by name, parameters and buffers, for a checkpoint.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
         let inner = self.lock();

@@ -15,6 +15,17 @@ use anyhow::{Context, Result, bail};
 use candle_core::{Tensor, Var};
 use std::collections::BTreeMap;
 
+/// Which parameters decay. The others are not scaled by LARS either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decay {
+    /// Every one.
+    All,
+    /// All but batch norm's (detectron2's `WEIGHT_DECAY_NORM` of 0).
+    AllButNorm,
+    /// All but batch norm's and biases (Grill et al. 2020).
+    AllButNormAndBias,
+}
+
 /// Moves parameters against their gradients; keeps one momentum buffer a parameter.
 pub struct Optimizer {
     settings: OptimizerSettings,
@@ -37,10 +48,23 @@ impl Optimizer {
     /// # Errors
     /// When there are no parameters, or no memory for the buffers.
     pub fn new(settings: &OptimizerSettings, parameters: &Parameters) -> Result<Self> {
+        let decay = if settings.decay_bias_and_norm { Decay::All } else { Decay::AllButNormAndBias };
+        Self::with_decay(settings, decay, parameters)
+    }
+
+    /// [`Optimizer::new`] with another choice of what decays than the settings'.
+    ///
+    /// # Errors
+    /// Those of [`Optimizer::new`].
+    pub fn with_decay(settings: &OptimizerSettings, decay: Decay, parameters: &Parameters) -> Result<Self> {
         let slot = |name: &str, parameter: Var| -> Result<Slot> {
             let buffer = Var::from_tensor(&parameter.zeros_like()?)?;
-            let bias_or_norm = parameter.rank() <= 1 || name.ends_with(".bias");
-            Ok(Slot { parameter, buffer, excluded: bias_or_norm && !settings.decay_bias_and_norm })
+            let excluded = match decay {
+                Decay::All => false,
+                Decay::AllButNorm => parameters.is_norm(name),
+                Decay::AllButNormAndBias => parameter.rank() <= 1 || name.ends_with(".bias"),
+            };
+            Ok(Slot { parameter, buffer, excluded })
         };
         let slots = parameters.parameters().into_iter().map(|(name, parameter)| {
             let slot = slot(&name, parameter).with_context(|| format!("optimiser state of {name}"))?;

@@ -2,6 +2,9 @@
 
 use crate::boxes::Corners;
 
+/// The heights of anchors over their widths.
+pub const RATIOS: [f32; 3] = [0.5, 1.0, 2.0];
+
 /// The anchors of one position of each map, around (0, 0).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Anchors {
@@ -11,11 +14,11 @@ pub struct Anchors {
 
 impl Anchors {
     /// The same `ratios` (height over width) on every map, and each map's `sizes` (the square root of the area,
-    /// in pixels of the input). Corners are rounded to whole pixels, as torchvision's `AnchorGenerator` does.
-    pub fn new(sizes: &[Vec<f32>], ratios: &[f32]) -> Self {
+    /// in pixels of the input). With `whole`, corners are rounded to whole pixels, as torchvision's `AnchorGenerator` does.
+    pub fn new(sizes: &[Vec<f32>], ratios: &[f32], whole: bool) -> Self {
         let cell = |size: f32, ratio: f32| {
             let stretch = ratio.sqrt();
-            let half = |side: f32| (side / 2.0).round_ties_even();
+            let half = |side: f32| if whole { (side / 2.0).round_ties_even() } else { side / 2.0 };
             let (x, y) = (half(size / stretch), half(size * stretch));
             Corners::new([-x, -y, x, y])
         };

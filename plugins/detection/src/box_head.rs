@@ -13,8 +13,6 @@ use univip_core::nn::{Init, Linear, Mode, Scope};
 
 /// Cells along a side of a region's features.
 pub const SIDE: usize = 7;
-/// Where the loss of boxes turns from quadratic to linear.
-const BETA: f64 = 1.0 / 9.0;
 
 /// What is between a region's features and its predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,8 +130,8 @@ impl RegionPredictions {
         Ok(Self { logits: join(|part| &part.logits)?, moves: join(|part| &part.moves)? })
     }
 
-    /// The loss of what the regions show, and that of where it is.
-    pub fn losses(&self, drawn: &TrainingRegions, objects: &[Vec<Object>]) -> Result<[Tensor; 2]> {
+    /// The loss of what the regions show, and that of where it is, smooth up to `beta`.
+    pub fn losses(&self, drawn: &TrainingRegions, objects: &[Vec<Object>], beta: f64) -> Result<[Tensor; 2]> {
         let device = self.logits.device();
         let (count, classes) = self.logits.dims2()?;
         ensure!(count == drawn.regions.len(), "{count} predictions for {} regions", drawn.regions.len());
@@ -148,7 +146,7 @@ impl RegionPredictions {
             true => nothing(&self.moves)?,
             false => {
                 let moves = self.moves.reshape(((), 4))?.index_select(&Tensor::new(rows, device)?, 0)?;
-                (smooth_l1(&moves, &rows_of(wanted, device)?, BETA)? / count as f64)?
+                (smooth_l1(&moves, &rows_of(wanted, device)?, beta)? / count as f64)?
             }
         };
         Ok([shows, fits])

@@ -4,7 +4,6 @@ use crate::box_coding::BoxCoder;
 use crate::box_head::RegionPredictions;
 use crate::boxes::Corners;
 use crate::nms::non_maximum_suppression;
-use crate::objects::Bitmap;
 use crate::roi_align::Region;
 use anyhow::Result;
 use candle_core::D;
@@ -28,7 +27,8 @@ pub struct Detection {
     pub class: usize,
     /// How certain it is, 0 to 1.
     pub score: f32,
-    /// The probability that each of 28 x 28 cells of the box is the object's, where masks are predicted.
+    /// The probability that each cell of the box is the object's, row by row, as many rows as columns, where masks are
+    /// predicted.
     pub mask: Option<Vec<f32>>,
 }
 
@@ -64,39 +64,4 @@ pub fn best(all: Vec<Detection>, most_iou: f32) -> Vec<Detection> {
     let classes: Vec<usize> = all.iter().map(|found| found.class).collect();
     let kept = non_maximum_suppression(&boxes, &scores, &classes, most_iou);
     kept.into_iter().take(MOST).map(|index| all[index].clone()).collect()
-}
-
-/// A mask of `side` x `side` probabilities drawn into its box in an image of `[height, width]` pixels: the pixels
-/// whose probability is above 0.5, as torchvision's `paste_masks_in_image`.
-pub fn paste(mask: &[f32], side: usize, corners: Corners, [height, width]: [usize; 2]) -> Bitmap {
-    // With a border of zeros around it, so that the mask fades out beyond its outermost cells.
-    let padded = side + 2;
-    let at = |row: usize, column: usize| {
-        let inside = (1..=side).contains(&row) && (1..=side).contains(&column);
-        if inside { mask[(row - 1) * side + column - 1] } else { 0.0 }
-    };
-    let grown = |from: f32, to: f32| {
-        let (centre, half) = ((from + to) * 0.5, (to - from) * 0.5 * (padded as f32 / side as f32));
-        ((centre - half) as i64, (centre + half) as i64)
-    };
-    let (left, right) = grown(corners.left, corners.right);
-    let (top, bottom) = grown(corners.top, corners.bottom);
-    let (columns, rows) = ((right - left + 1).max(1), (bottom - top + 1).max(1));
-    // The two cells around a pixel, and the second one's part.
-    let between = |pixel: i64, pixels: i64| {
-        let place = ((pixel as f32 + 0.5) * (padded as f32 / pixels as f32) - 0.5).max(0.0);
-        let low = (place as usize).min(padded - 1);
-        (low, (low + 1).min(padded - 1), place - low as f32)
-    };
-    let mut pixels = vec![false; height * width];
-    for y in top.max(0)..(bottom + 1).min(height as i64) {
-        let (upper, lower, down) = between(y - top, rows);
-        for x in left.max(0)..(right + 1).min(width as i64) {
-            let (near, far, across) = between(x - left, columns);
-            let line = |row: usize| at(row, near) * (1.0 - across) + at(row, far) * across;
-            let probability = line(upper) * (1.0 - down) + line(lower) * down;
-            pixels[y as usize * width + x as usize] = probability > 0.5;
-        }
-    }
-    Bitmap { size: [height, width], pixels }
 }

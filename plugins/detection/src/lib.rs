@@ -5,12 +5,15 @@
 //! the place where several devices would share statistics (SyncBN): on one device both are the same.
 
 pub mod anchors;
+pub mod batches;
 pub mod box_coding;
 pub mod box_head;
 pub mod boxes;
+pub mod c4;
+pub mod convention;
+pub mod design;
 pub mod detections;
 pub mod detector;
-pub mod faster_rcnn_c4;
 pub mod inputs;
 pub mod layers;
 pub mod losses;
@@ -20,7 +23,9 @@ pub mod matching;
 pub mod measuring;
 pub mod nms;
 pub mod objects;
+pub mod pasting;
 pub mod pooling;
+pub mod precise_norm;
 pub mod proposals;
 pub mod protocol;
 pub mod pyramid;
@@ -30,16 +35,17 @@ pub mod roi_align;
 pub mod sampling;
 pub mod settings;
 pub mod training;
+pub mod trials;
 
 use anyhow::Result;
+use c4::C4;
 use detector::Detector;
-use faster_rcnn_c4::{Counts, FasterRcnnC4};
 use inputs::Inputs;
 use mask_rcnn::MaskRcnn;
 use measuring::Number;
-use protocol::Protocol;
 use retinanet::RetinaNet;
 use settings::{Architecture, Config};
+use trials::{mean_of_trials, seed_of_trial};
 use univip_core::dataset::{Dataset, Limited, Split};
 use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
@@ -68,20 +74,15 @@ impl EvaluatorPlugin for DetectionEvaluator {
 impl DetectionEvaluator {
     /// The detector of the recipe around a backbone.
     fn detector(&self, body: Backbone, classes: usize, scope: &Scope) -> Result<Box<dyn Detector>> {
-        let protocol = self.config.protocol();
-        Ok(match self.config.architecture {
-            Architecture::MaskRcnn => Box::new(MaskRcnn::new(body, protocol.design(classes, true), scope)?),
-            Architecture::FasterRcnn => {
-                Box::new(MaskRcnn::new(body, protocol.design(classes, false), scope)?)
+        let (protocol, architecture) = (self.config.protocol(), self.config.architecture);
+        let design = protocol.design(classes, architecture.masks());
+        Ok(match architecture {
+            Architecture::MaskRcnn | Architecture::FasterRcnn => {
+                Box::new(MaskRcnn::new(body, protocol.neck(), design, scope)?)
             }
-            Architecture::FasterRcnnC4 => {
-                let Protocol { proposals, sampled, objects, .. } = protocol;
-                let counts = Counts { classes, proposals, sampled, objects };
-                Box::new(FasterRcnnC4::new(body, counts, true, scope)?)
-            }
+            Architecture::MaskRcnnC4 | Architecture::FasterRcnnC4 => Box::new(C4::new(body, design, scope)?),
             Architecture::Retinanet => {
-                let [channels, ..] = protocol.channels;
-                Box::new(RetinaNet::new(body, classes, channels, true, scope)?)
+                Box::new(RetinaNet::new(body, classes, protocol.neck().channels, design.norm, scope)?)
             }
         })
     }
@@ -90,7 +91,7 @@ impl DetectionEvaluator {
 impl Evaluator for DetectionEvaluator {
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         let protocol = self.config.protocol();
-        let masks = self.config.architecture == Architecture::MaskRcnn;
+        let masks = self.config.architecture.masks();
         let train = (context.scenes)(Split::Train)?;
         let val = Limited::drawn((context.scenes)(Split::Val)?, protocol.val_limit);
         let classes = train.classes();
@@ -108,24 +109,19 @@ impl Evaluator for DetectionEvaluator {
         training::applicable(&inputs(&*train))?;
         measuring::applicable(&inputs(&val))?;
         let device = context.backbone.device();
-        let (parameters, body) = context.backbone.copy(context.seed)?;
-        let detector = self.detector(body, classes.len(), &parameters.trainable())?;
-
         let progress = context.progress;
-        let mut report = |done| progress(done, protocol.steps, "detection: train");
-        training::train(
-            &*detector,
-            &parameters,
-            &protocol,
-            &inputs(&*train),
-            context.seed,
-            device,
-            &mut report,
-        )?;
-
-        let total = val.len() as u64;
-        let mut report = |done| progress(done, total, "detection: val");
-        let measured = measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)?;
+        let trial = |trial: u64, named: &str| -> Result<Vec<Number>> {
+            let seed = seed_of_trial(context.seed, trial);
+            let (parameters, body) = context.backbone.copy(seed)?;
+            let detector = self.detector(body, classes.len(), &parameters.trainable())?;
+            let mut report = |done, total| progress(done, total, &format!("detection{named}: train"));
+            let inputs_to_learn = inputs(&*train);
+            training::train(&*detector, &parameters, &protocol, &inputs_to_learn, seed, device, &mut report)?;
+            let total = val.len() as u64;
+            let mut report = |done| progress(done, total, &format!("detection{named}: val"));
+            measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)
+        };
+        let measured = mean_of_trials(protocol.trials, trial)?;
         let split = format!("{}-{}", train.digest(), val.digest());
         let metric = |(name, value): Number| Metric {
             name,

@@ -14,11 +14,22 @@ fn each_binary_cross_entropy(logits: &Tensor, targets: &Tensor) -> Result<Tensor
     Ok(((logits.relu()? - (logits * targets)?)? + tail)?)
 }
 
-/// The smooth L1 loss (Girshick 2015, Eq. 3), quadratic up to a difference of `beta`: the sum over all.
+/// The smooth L1 loss (Girshick 2015, Eq. 3), quadratic up to a difference of `beta`, with 0 nowhere: the sum over all.
 pub fn smooth_l1(found: &Tensor, wanted: &Tensor, beta: f64) -> Result<Tensor> {
+    if beta == 0.0 {
+        return Ok(absolute(&(found - wanted)?)?.sum_all()?);
+    }
     let difference = (found - wanted)?.abs()?;
     let small = difference.minimum(beta)?;
     Ok(((small.sqr()? * (0.5 / beta))? + (difference - small)?)?.sum_all()?)
+}
+
+/// The absolute values, with a gradient of 0 at 0 as in PyTorch; that of candle's own operation is 1 there.
+pub fn absolute(x: &Tensor) -> Result<Tensor> {
+    let x = x.contiguous()?;
+    let fixed = x.detach();
+    let sign = (fixed.gt(0f32)?.to_dtype(x.dtype())? - fixed.lt(0f32)?.to_dtype(x.dtype())?)?;
+    Ok((x * sign)?)
 }
 
 /// The focal loss of each logit (Lin et al. 2017, Eq. 5), with alpha 0.25 and gamma 2; targets are 0 or 1. Same shapes.

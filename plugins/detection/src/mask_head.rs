@@ -1,18 +1,25 @@
 //! The mask head: which pixels of a region are the object's (He et al. 2017).
 
+use crate::convention::Convention;
+use crate::detections::Detection;
 use crate::layers::{Block, Convolution, Doubling, he};
-use crate::losses::binary_cross_entropy;
+use crate::losses::{binary_cross_entropy, nothing};
+use crate::objects::Object;
+use crate::regions::TrainingRegions;
+use crate::roi_align::Region;
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
+use rayon::prelude::*;
 use univip_core::nn::ops::Map;
 use univip_core::nn::{Mode, Scope};
 
-/// Cells along a side of a region's features.
+/// Cells along a side of a region's features, on a pyramid.
 pub const SIDE: usize = 14;
-/// Cells along a side of a mask.
-pub const MASK_SIDE: usize = 2 * SIDE;
 
-/// Four convolutions, a doubling of the resolution, and a mask for each class.
+/// Regions of a forward pass in measurement: few enough to stay in the processor's caches.
+const MASKS_AT_ONCE: usize = 64;
+
+/// Convolutions, a doubling of the resolution, and a mask for each class.
 pub struct MaskHead {
     convolutions: Vec<Block>,
     doubling: Doubling,
@@ -20,17 +27,22 @@ pub struct MaskHead {
 }
 
 impl MaskHead {
-    /// From features of `inputs` channels through layers of `channels`; `norm` puts batch norm behind the four
-    /// convolutions. Parameters are named as torchvision names them.
-    pub fn new(inputs: usize, channels: usize, classes: usize, norm: bool, scope: &Scope) -> Result<Self> {
+    /// From features of `inputs` channels through layers of `channels`, `convolutions` of them before the resolution is
+    /// doubled: four on a pyramid, none behind the backbone's fourth stage. `norm` puts batch norm behind these.
+    /// Parameters are named as torchvision names them.
+    pub fn new(
+        [inputs, channels]: [usize; 2],
+        convolutions: usize,
+        classes: usize,
+        norm: bool,
+        scope: &Scope,
+    ) -> Result<Self> {
         let (head, predictor) = (scope.enter("mask_head"), scope.enter("mask_predictor"));
-        let block = |index| {
-            let inputs = if index == 0 { inputs } else { channels };
-            Block::new(inputs, channels, 3, he(channels, 3), norm, &head.enter(index))
-        };
+        let before = |index| if index == 0 { inputs } else { channels };
+        let block = |index| Block::new(before(index), channels, 3, he(channels, 3), norm, &head.enter(index));
         Ok(Self {
-            convolutions: (0..4).map(block).collect::<Result<_>>()?,
-            doubling: Doubling::new(channels, channels, &predictor.enter("conv5_mask"))?,
+            convolutions: (0..convolutions).map(block).collect::<Result<_>>()?,
+            doubling: Doubling::new(before(convolutions), channels, &predictor.enter("conv5_mask"))?,
             logits: Convolution::new(
                 channels,
                 classes + 1,
@@ -41,8 +53,8 @@ impl MaskHead {
         })
     }
 
-    /// The mask of each region for its own class, counted from 0: `[R, 28, 28]`, before the sigmoid. Features
-    /// `[R, 14, 14, inputs]`.
+    /// The mask of each region for its own class, counted from 0: `[R, 2 side, 2 side]`, before the sigmoid. Features
+    /// `[R, side, side, inputs]`.
     pub fn predict(&self, features: &Tensor, classes: &[usize], mode: Mode) -> Result<Tensor> {
         let (regions, _, width, _) = features.dims4()?;
         ensure!(regions == classes.len(), "{regions} regions with {} classes", classes.len());
@@ -62,10 +74,89 @@ impl MaskHead {
         let own = logits.flatten_all()?.index_select(&Tensor::new(places, logits.device())?, 0)?;
         Ok(own.reshape((regions, cells / (2 * width), 2 * width))?)
     }
+
+    /// The loss of the masks of the regions that `taught` names, of which these are the features.
+    pub fn loss(&self, features: &Tensor, taught: &Taught<'_>, mode: Mode) -> Result<Tensor> {
+        let classes: Vec<usize> = taught.regions.iter().map(|taught| taught.object.class).collect();
+        let logits = self.predict(features, &classes, mode)?;
+        if !taught.masked {
+            return nothing(&logits);
+        }
+        let side = logits.dim(1)?;
+        let project = |TaughtRegion { region, object, .. }: &TaughtRegion<'_>| {
+            let size = taught.sizes[region.image];
+            Some(object.mask.as_ref()?.project(region.corners, size, side, taught.convention))
+        };
+        let wanted: Vec<Vec<f32>> = taught.regions.par_iter().filter_map(project).collect();
+        let wanted = Tensor::from_vec(wanted.concat(), logits.shape(), logits.device())?;
+        binary_cross_entropy(&logits, &wanted)
+    }
+
+    /// Gives each detection its mask, from the features of their boxes.
+    pub fn add_masks(
+        &self,
+        found: &mut [Vec<Detection>],
+        features: impl Fn(&[Region]) -> Result<Tensor>,
+    ) -> Result<()> {
+        let all =
+            || found.iter().enumerate().flat_map(|(image, all)| all.iter().map(move |one| (image, one)));
+        let regions: Vec<Region> = all().map(|(image, one)| Region { image, corners: one.corners }).collect();
+        let classes: Vec<usize> = all().map(|(_, one)| one.class).collect();
+        let mut masks = Vec::with_capacity(regions.len());
+        for (regions, classes) in regions.chunks(MASKS_AT_ONCE).zip(classes.chunks(MASKS_AT_ONCE)) {
+            let logits = self.predict(&features(regions)?, classes, Mode::Eval)?;
+            masks.extend(candle_nn::ops::sigmoid(&logits)?.flatten_from(1)?.to_vec2::<f32>()?);
+        }
+        for (detection, mask) in found.iter_mut().flatten().zip(masks) {
+            detection.mask = Some(mask);
+        }
+        Ok(())
+    }
 }
 
-/// The loss of masks `[R, 28, 28]` against the objects' shares of each cell, row by row.
-pub fn mask_loss(logits: &Tensor, wanted: Vec<f32>) -> Result<Tensor> {
-    let wanted = Tensor::from_vec(wanted, logits.shape(), logits.device())?;
-    binary_cross_entropy(logits, &wanted)
+/// What the mask head is taught.
+pub struct Taught<'a> {
+    /// The regions it looks at.
+    pub regions: Vec<TaughtRegion<'a>>,
+    /// Whether their objects have masks: all or none has.
+    masked: bool,
+    sizes: &'a [[usize; 2]],
+    convention: Convention,
+}
+
+/// A region that stands for an object.
+#[derive(Clone, Copy)]
+pub struct TaughtRegion<'a> {
+    /// Its place among the regions that were drawn.
+    pub place: usize,
+    /// Where it is.
+    pub region: Region,
+    object: &'a Object,
+}
+
+impl<'a> Taught<'a> {
+    /// The regions whose objects have masks. Where none has, those that stand for an object: from them nothing is learnt,
+    /// but all parameters of the head have a gradient. `sizes` are the images' `[height, width]`.
+    ///
+    /// # Errors
+    /// When no region stands for an object.
+    pub fn new(
+        drawn: &TrainingRegions,
+        objects: &'a [Vec<Object>],
+        sizes: &'a [[usize; 2]],
+        convention: Convention,
+    ) -> Result<Self> {
+        let of = |(place, object): (usize, &'a Object)| TaughtRegion {
+            place,
+            region: drawn.regions[place],
+            object,
+        };
+        let mut regions: Vec<TaughtRegion<'a>> = drawn.positives(objects).map(of).collect();
+        ensure!(!regions.is_empty(), "a batch without objects has no masks to learn from");
+        let masked = regions.iter().any(|taught| taught.object.mask.is_some());
+        if masked {
+            regions.retain(|taught| taught.object.mask.is_some());
+        }
+        Ok(Self { regions, masked, sizes, convention })
+    }
 }

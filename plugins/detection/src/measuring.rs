@@ -1,9 +1,10 @@
 //! What a detector finds in a dataset, and what that is worth.
 
-use crate::detections::{Detection, paste};
+use crate::convention::Convention;
+use crate::detections::Detection;
 use crate::detector::Detector;
 use crate::inputs::{Input, Inputs, batch};
-use crate::mask_head::MASK_SIDE;
+use crate::pasting::paste;
 use crate::protocol::{Measure, Protocol};
 use anyhow::Result;
 use candle_core::Device;
@@ -65,7 +66,7 @@ pub fn measure(
         for ((index, input), detections) in chunk.iter().zip(&drawn).zip(detections) {
             let full = dataset.size(*index)?;
             let outcomes: Vec<metrics::Detection> = (detections.into_par_iter())
-                .map(|detection| outcome(detection, *index, input.size, full))
+                .map(|detection| outcome(detection, *index, input.size, full, protocol.convention))
                 .collect::<Result<_>>()?;
             found.extend(outcomes);
             truth.extend(inputs.ground_truth(*index)?);
@@ -113,13 +114,19 @@ fn precisions(summary: &Summary) -> [(&'static str, f64); 6] {
 }
 
 /// A detection in pixels of the dataset's image, of which the detector saw `[height, width]`.
-fn outcome(detection: Detection, image: usize, seen: [usize; 2], full: Size) -> Result<metrics::Detection> {
+fn outcome(
+    detection: Detection,
+    image: usize,
+    seen: [usize; 2],
+    full: Size,
+    convention: Convention,
+) -> Result<metrics::Detection> {
     let [x, y] = [full.width as f32 / seen[1] as f32, full.height as f32 / seen[0] as f32];
     let corners = detection.corners.scaled(x, y);
     let mask = match &detection.mask {
         None => None,
         Some(mask) => {
-            let bitmap = paste(mask, MASK_SIDE, corners, [full.height as usize, full.width as usize]);
+            let bitmap = paste(mask, corners, [full.height as usize, full.width as usize], convention);
             let inside = |x: u32, y: u32| bitmap.pixels[y as usize * bitmap.size[1] + x as usize];
             Some(Rle::draw(full, BoundingBox::whole(full), inside)?)
         }

@@ -1,12 +1,9 @@
 //! Which map of the pyramid a region is taken from (Lin et al. 2017, Eq. 1), and its features.
 
 use crate::boxes::Corners;
-use crate::roi_align::{Region, Square, roi_align};
+use crate::roi_align::{Region, Sampling, Square, roi_align};
 use anyhow::Result;
 use candle_core::Tensor;
-
-/// Points a cell along each axis, as torchvision's detectors take them.
-const POINTS: usize = 2;
 
 /// A region of this side belongs to the map of stride 16, in pixels of the input: that of ImageNet's images.
 const CANONICAL_SIDE: f32 = 224.0;
@@ -16,7 +13,7 @@ const CANONICAL_SIDE: f32 = 224.0;
 ///
 /// # Errors
 /// When there is no region.
-pub fn pool(maps: &[Tensor], regions: &[Region], side: usize) -> Result<Tensor> {
+pub fn pool(maps: &[Tensor], regions: &[Region], side: usize, sampling: Sampling) -> Result<Tensor> {
     let levels: Vec<usize> = regions.iter().map(|region| level(region.corners, maps.len())).collect();
     let (mut parts, mut places) = (Vec::new(), Vec::new());
     for (index, map) in maps.iter().enumerate() {
@@ -24,7 +21,7 @@ pub fn pool(maps: &[Tensor], regions: &[Region], side: usize) -> Result<Tensor> 
         if !here.is_empty() {
             let of_map: Vec<Region> = here.iter().map(|region| regions[*region]).collect();
             let scale = 1.0 / (4 << index) as f32;
-            parts.push(roi_align(map, &of_map, Square { side, scale, points: POINTS })?);
+            parts.push(roi_align(map, &of_map, Square { side, scale, sampling })?);
             places.extend(here);
         }
     }

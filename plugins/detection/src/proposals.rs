@@ -20,8 +20,6 @@ const MOST_IOU: f32 = 0.7;
 const LEAST_SIDE: f32 = 1e-3;
 /// An anchor of an overlap of 0.7 with an object stands for it, one of less than 0.3 for nothing.
 const MATCHER: Matcher = Matcher { object_from: 0.7, background_below: 0.3, keep_best: true };
-/// Where the loss of boxes turns from quadratic to linear.
-const BETA: f64 = 1.0 / 9.0;
 
 /// How many proposals an image gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,6 +37,8 @@ pub struct ProposalNetwork {
     moves: Convolution,
     anchors: Anchors,
     sampler: Sampler,
+    /// Where the loss of boxes turns from quadratic to linear.
+    beta: f64,
 }
 
 /// What the network says of each anchor.
@@ -51,10 +51,18 @@ pub struct AnchorPredictions {
     pub anchors: Vec<Vec<Corners>>,
 }
 
+/// What a detector makes of a batch before it looks at regions.
+pub struct Seen {
+    /// The maps that regions are taken from, finest first; a pyramid's coarsest is for proposals alone.
+    pub maps: Vec<Tensor>,
+    /// What the proposal network says of each anchor.
+    pub anchors: AnchorPredictions,
+}
+
 impl ProposalNetwork {
     /// For maps of `channels`. `sampled` anchors an image are trained on, half of them objects at most (the published
-    /// number is 256). Parameters are named as torchvision's `RPNHead` names them.
-    pub fn new(channels: usize, anchors: Anchors, sampled: usize, scope: &Scope) -> Result<Self> {
+    /// number is 256); the loss of boxes is smooth up to `beta`. Parameters are named as torchvision's `RPNHead` names them.
+    pub fn new(channels: usize, anchors: Anchors, sampled: usize, beta: f64, scope: &Scope) -> Result<Self> {
         let init = Init::Normal { std: 0.01 };
         let each = anchors.per_position();
         Ok(Self {
@@ -63,6 +71,7 @@ impl ProposalNetwork {
             moves: Convolution::new(channels, 4 * each, 1, init, &scope.enter("bbox_pred"))?,
             anchors,
             sampler: Sampler { count: sampled, objects: 0.5 },
+            beta,
         })
     }
 
@@ -117,7 +126,7 @@ impl ProposalNetwork {
             true => nothing(&found.moves)?,
             false => {
                 let moves = found.moves.reshape(((), 4))?.index_select(&Tensor::new(fitted, device)?, 0)?;
-                (smooth_l1(&moves, &rows_of(wanted, device)?, BETA)? / count)?
+                (smooth_l1(&moves, &rows_of(wanted, device)?, self.beta)? / count)?
             }
         };
         Ok([holds, fits])

@@ -1,7 +1,9 @@
 //! The named protocols: how a detector is trained and what it sees.
 
 use crate::box_head::BoxHeadKind;
-use crate::mask_rcnn::Design;
+use crate::convention::Convention;
+use crate::design::Design;
+use crate::mask_rcnn::Neck;
 use crate::proposals::ProposalLimits;
 use serde::{Deserialize, Serialize};
 
@@ -87,17 +89,25 @@ pub struct Protocol {
     pub objects: f32,
     /// Whose average precision is measured.
     pub measure: Measure,
+    /// Whose details the detector has; `retinanet` always has torchvision's.
+    pub convention: Convention,
+    /// Whether the weights and biases of batch norm decay.
+    pub decay_norm: bool,
+    /// Batches from which the statistics of batch norm are computed anew after training; 0 leaves the running ones.
+    pub precise_norm: u64,
+    /// How often a detector is trained and measured; the numbers are the mean of all.
+    pub trials: u64,
 }
 
 /// Of gradients.
 pub const MOMENTUM: f64 = 0.9;
-/// Of every parameter.
+/// Of every parameter, but for batch norm's where [`Protocol::decay_norm`] is not set.
 pub const WEIGHT_DECAY: f64 = 1e-4;
 /// Where the warm-up starts, as a part of the learning rate.
 const WARMUP_FROM: f64 = 1e-3;
 
-/// detectron2's `mask_rcnn_R_50_FPN_1x` as MoCo and ORL use it: all layers trained, batch norm everywhere, short
-/// sides of 640 to 800. The box head is ORL's; MoCo's is `2fc`.
+/// detectron2's `mask_rcnn_R_50_FPN_1x`, and `R_50_C4_1x`, as MoCo and ORL use them: all layers trained, batch norm
+/// everywhere, short sides of 640 to 800. The box head is ORL's; MoCo's is `2fc`.
 fn coco() -> Protocol {
     Protocol {
         steps: 90_000,
@@ -115,10 +125,15 @@ fn coco() -> Protocol {
         sampled: [256, 512],
         objects: 0.25,
         measure: Measure::Coco,
+        convention: Convention::Detectron2,
+        decay_norm: false, // WEIGHT_DECAY_NORM
+        precise_norm: 200, // TEST.PRECISE_BN.NUM_ITER
+        trials: 1,
     }
 }
 
-/// MoCo's `pascal_voc_R_50_C4_24k`, which the paper's Table 12 follows: Faster R-CNN without a pyramid.
+/// MoCo's `pascal_voc_R_50_C4_24k`, which the paper's Table 12 follows: Faster R-CNN without a pyramid, the mean of
+/// five trials.
 fn voc() -> Protocol {
     Protocol {
         steps: 24_000,
@@ -126,6 +141,7 @@ fn voc() -> Protocol {
         drops: [0.75, 11.0 / 12.0], // 18,000 and 22,000 of 24,000
         train_sides: (480..=800).step_by(32).collect(),
         measure: Measure::Voc,
+        trials: 5,
         ..coco()
     }
 }
@@ -149,6 +165,10 @@ fn small() -> Protocol {
         sampled: [128, 32],
         objects: 0.5,
         measure: Measure::Coco,
+        convention: Convention::Torchvision,
+        decay_norm: true,
+        precise_norm: 0,
+        trials: 1,
     }
 }
 
@@ -170,21 +190,24 @@ impl Protocol {
         self.lr * 0.1f64.powi(drops) * (WARMUP_FROM + (1.0 - WARMUP_FROM) * warm)
     }
 
+    /// The pyramid and the box head.
+    pub fn neck(&self) -> Neck {
+        let [channels, _, hidden] = self.channels;
+        Neck { channels, head: self.head, hidden }
+    }
+
     /// The detector for so many classes.
     pub fn design(&self, classes: usize, masks: bool) -> Design {
-        let [channels, mask_channels, hidden] = self.channels;
-        let [sampled_anchors, sampled_regions] = self.sampled;
+        let ([_, mask_channels, _], [sampled_anchors, sampled_regions]) = (self.channels, self.sampled);
         Design {
             classes,
-            channels,
-            head: self.head,
-            hidden,
             masks: masks.then_some(mask_channels),
             norm: true,
             proposals: self.proposals,
             sampled_anchors,
             sampled_regions,
             objects: self.objects,
+            convention: self.convention,
         }
     }
 }

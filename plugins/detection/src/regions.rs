@@ -60,7 +60,7 @@ impl TrainingRegions {
     }
 
     /// The regions that stand for an object: their places, and the object.
-    pub fn positives<'a>(&'a self, objects: &'a [Vec<Object>]) -> impl Iterator<Item = (usize, &'a Object)> {
+    pub fn positives<'a>(&self, objects: &'a [Vec<Object>]) -> impl Iterator<Item = (usize, &'a Object)> {
         let places = self.regions.iter().zip(&self.objects).enumerate();
         places.filter_map(|(place, (region, object))| Some((place, &objects[region.image][(*object)?])))
     }

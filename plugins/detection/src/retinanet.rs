@@ -1,12 +1,12 @@
 //! RetinaNet (Lin et al. 2017, "Focal loss"): every anchor is classified, without proposals or regions.
 
-use crate::anchors::Anchors;
+use crate::anchors::{Anchors, RATIOS};
 use crate::box_coding::BoxCoder;
 use crate::boxes::Corners;
 use crate::detections::{Detection, LEAST_SCORE, best};
 use crate::detector::{Detector, Images, Losses};
 use crate::layers::Convolution;
-use crate::losses::{focal, nothing, rows_of};
+use crate::losses::{absolute, focal, nothing, rows_of};
 use crate::matching::{Match, Matcher};
 use crate::objects::Object;
 use crate::pyramid::Pyramid;
@@ -55,13 +55,13 @@ struct Predictions {
 
 impl RetinaNet {
     /// Around a backbone whose parameters are trained with the rest, for `classes` classes and a pyramid of `channels`;
-    /// `norm` as in [`crate::mask_rcnn::Design`], but not in the heads: they look at five maps, whose statistics differ.
+    /// `norm` as in [`crate::design::Design`], but not in the heads: they look at five maps, whose statistics differ.
     /// Parameters are named as torchvision's `RetinaNet` names them.
     pub fn new(body: Backbone, classes: usize, channels: usize, norm: bool, scope: &Scope) -> Result<Self> {
         let inputs = [2, 1, 0].map(|before_last| body.feature_size() >> before_last);
         let size = |map: i32, third: i32| (2f32.powi(5 + map) * 2f32.powf(third as f32 / 3.0)).floor();
         let sizes: Vec<Vec<f32>> = (0..5).map(|map| (0..3).map(|third| size(map, third)).collect()).collect();
-        let anchors = Anchors::new(&sizes, &[0.5, 1.0, 2.0]);
+        let anchors = Anchors::new(&sizes, &RATIOS, true);
         let each = anchors.per_position();
         let head = scope.enter("head");
         let prior = -((1.0 - PRIOR) / PRIOR).ln();
@@ -152,7 +152,7 @@ impl Detector for RetinaNet {
             true => nothing(&found.moves)?,
             false => {
                 let moves = found.moves.reshape((rows, 4))?.index_select(&Tensor::new(fitted, device)?, 0)?;
-                let differences = (moves - rows_of(wanted, device)?)?.abs()?;
+                let differences = absolute(&(moves - rows_of(wanted, device)?)?)?;
                 differences.broadcast_mul(&Tensor::new(shares, device)?.unsqueeze(1)?)?.sum_all()?
             }
         };

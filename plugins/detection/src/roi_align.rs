@@ -1,7 +1,7 @@
 //! RoIAlign (He et al. 2017, Section 3): a region of a map as a small square of features.
 //!
-//! As torchvision's with `aligned=False`, which its detectors use. Each cell of the square is the mean of a few
-//! points, each point a bilinear mean of four positions: a cell is a weighted sum of *taps*.
+//! As torchvision's `roi_align`. Each cell of the square is the mean of a few points, each point a bilinear mean of four
+//! positions: a cell is a weighted sum of *taps*.
 
 use crate::boxes::Corners;
 use anyhow::{Result, ensure};
@@ -27,8 +27,18 @@ pub struct Square {
     pub side: usize,
     /// Positions of the map a pixel of the input.
     pub scale: f32,
+    /// Where the points of a cell are.
+    pub sampling: Sampling,
+}
+
+/// Which points of a cell are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sampling {
     /// Points a cell along each axis; 0 is about one for each position that the cell covers.
     pub points: usize,
+    /// Whether a position's value is that of its middle, half a position beyond its corner. Without it, a region has at
+    /// least the size of a position.
+    pub aligned: bool,
 }
 
 /// The features of `regions`: from a map `[B, H, W, C]` to `[R, side, side, C]`. Its gradient reaches the map.
@@ -51,7 +61,7 @@ pub fn roi_align(map: &Tensor, regions: &[Region], square: Square) -> Result<Ten
 pub fn composed(map: &Tensor, regions: &[Region], square: Square) -> Result<Tensor> {
     let (_, height, width, channels) = map.dims4()?;
     let all: Vec<Taps> = regions.iter().map(|region| Taps::new(region, square, [height, width])).collect();
-    let most = all.iter().map(Taps::per_cell).max().unwrap_or(0);
+    let most = all.iter().map(Taps::per_cell).max().unwrap_or(0).max(1);
     let (mut places, mut weights) = (Vec::new(), Vec::new());
     for (taps, region) in all.iter().zip(regions) {
         let image = (region.image * height * width) as u32;
@@ -140,8 +150,11 @@ struct Points {
 
 impl Points {
     fn new(start: f32, extent: f32, square: Square, size: usize) -> Self {
-        let cell = extent.max(1.0) / square.side as f32;
-        let per_cell = if square.points > 0 { square.points } else { (cell.ceil() as usize).max(1) };
+        let Sampling { points, aligned } = square.sampling;
+        let (start, extent) = if aligned { (start - 0.5, extent) } else { (start, extent.max(1.0)) };
+        let cell = extent / square.side as f32;
+        // None in a region without an extent, whose features are 0.
+        let per_cell = if points > 0 { points } else { cell.ceil() as usize };
         let point = |cell_index: usize, index: usize| {
             let place = start + cell_index as f32 * cell + (index as f32 + 0.5) * cell / per_cell as f32;
             between(place, size)

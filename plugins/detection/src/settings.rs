@@ -34,6 +34,12 @@ pub struct Config {
     /// Val images that are measured; 0 is all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_limit: Option<usize>,
+    /// Detectors that are trained, each from another seed; the numbers are their mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trials: Option<u64>,
+    /// Batches from which the statistics of batch norm are computed anew after training; 0 leaves the running ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precise_norm: Option<u64>,
 }
 
 /// The detectors.
@@ -45,7 +51,9 @@ pub enum Architecture {
     MaskRcnn,
     /// The same without masks.
     FasterRcnn,
-    /// Boxes from the backbone's third and fourth stage, without a pyramid.
+    /// Boxes and masks from the backbone's third and fourth stage, without a pyramid (Tables 10 and 11).
+    MaskRcnnC4,
+    /// The same without masks (Table 12).
     FasterRcnnC4,
     /// One stage, with the focal loss; published at half of the others' learning rate, which the protocols give.
     Retinanet,
@@ -57,9 +65,20 @@ impl Architecture {
         match self {
             Architecture::MaskRcnn => "mask-rcnn",
             Architecture::FasterRcnn => "faster-rcnn",
+            Architecture::MaskRcnnC4 => "mask-rcnn-c4",
             Architecture::FasterRcnnC4 => "faster-rcnn-c4",
             Architecture::Retinanet => "retinanet",
         }
+    }
+
+    /// Whether it predicts masks.
+    pub fn masks(self) -> bool {
+        matches!(self, Self::MaskRcnn | Self::MaskRcnnC4)
+    }
+
+    /// Whether it works without a feature pyramid.
+    pub fn c4(self) -> bool {
+        matches!(self, Self::MaskRcnnC4 | Self::FasterRcnnC4)
     }
 }
 
@@ -70,7 +89,7 @@ impl Config {
         if self.architecture == Architecture::Retinanet {
             named.lr /= 2.0;
         }
-        if self.architecture == Architecture::FasterRcnnC4 && self.protocol != ProtocolName::Small {
+        if self.architecture.c4() && self.protocol != ProtocolName::Small {
             named.proposals = without_pyramid();
         }
         Protocol {
@@ -82,6 +101,8 @@ impl Config {
             train_sides: self.sides.clone().unwrap_or(named.train_sides),
             longest: self.longest.unwrap_or(named.longest),
             val_limit: self.val_limit.unwrap_or(named.val_limit),
+            trials: self.trials.unwrap_or(named.trials),
+            precise_norm: self.precise_norm.unwrap_or(named.precise_norm),
             ..named
         }
     }
@@ -103,19 +124,26 @@ impl Config {
 impl univip_core::recipe::Config for Config {
     fn check(&self) -> Result<(), Invalid> {
         let refuse = |key, problem: String| Err(Invalid { key, problem });
-        let Protocol { steps, batch, lr, train_sides, longest, measure, .. } = self.protocol();
-        if measure == Measure::Voc && self.architecture == Architecture::MaskRcnn {
-            return refuse(
-                "architecture",
-                "\"mask-rcnn\", but VOC has no masks to learn from; the protocol is for \"faster-rcnn-c4\""
-                    .into(),
+        let Protocol { steps, batch, lr, train_sides, longest, measure, trials, .. } = self.protocol();
+        if measure == Measure::Voc && self.architecture.masks() {
+            let problem = format!(
+                "\"{}\", but VOC has no masks to learn from; the protocol is for \"faster-rcnn-c4\"",
+                self.architecture.name()
             );
+            return refuse("architecture", problem);
+        }
+        if self.head.is_some() && (self.architecture.c4() || self.architecture == Architecture::Retinanet) {
+            let problem = format!("is set, but \"{}\" has no such box head", self.architecture.name());
+            return refuse("head", problem);
         }
         if steps == 0 {
             return refuse("steps", "0; expected at least 1".into());
         }
         if batch == 0 {
             return refuse("batch", "0; expected at least 1 image".into());
+        }
+        if !(1..=100).contains(&trials) {
+            return refuse("trials", format!("{trials}; expected 1 to 100"));
         }
         if !(lr > 0.0 && lr.is_finite()) {
             return refuse("lr", format!("{lr}; expected a number above 0"));
@@ -155,6 +183,7 @@ mod tests {
         for (protocol, architecture, expected) in [
             (ProtocolName::CocoOnce, Architecture::MaskRcnn, pyramid),
             (ProtocolName::CocoTwice, Architecture::FasterRcnnC4, without),
+            (ProtocolName::CocoOnce, Architecture::MaskRcnnC4, without),
             (ProtocolName::Voc, Architecture::FasterRcnn, pyramid),
             (ProtocolName::Voc, Architecture::FasterRcnnC4, without),
             (ProtocolName::Small, Architecture::FasterRcnnC4, [(300, 150), (200, 50)]),
@@ -174,6 +203,11 @@ mod tests {
             ("sides = [96, 512]", "`table.longest`: 256 pixels; expected no less than the sides"),
             ("protocol = \"coco-3x\"", "coco-2x"),
             ("protocol = \"voc-07+12\"", "`table.architecture`: \"mask-rcnn\", but VOC has no masks"),
+            ("trials = 0", "`table.trials`: 0; expected 1 to 100"),
+            (
+                "architecture = \"mask-rcnn-c4\"\nhead = \"2fc\"",
+                "`table.head`: is set, but \"mask-rcnn-c4\" has no such box head",
+            ),
         ] {
             let error = Table::of(text).read::<Config>().unwrap_err().to_string();
             assert!(error.contains(problem), "{text}: {error}");

@@ -7,17 +7,33 @@ use std::collections::HashMap;
 use univip_core::nn::{Backbone, Parameters, Scope};
 use univip_core::recipe::{BackboneKind, NetworkSettings};
 use univip_detection::boxes::Corners;
+use univip_detection::convention::Convention;
+use univip_detection::design::Design;
 use univip_detection::detector::{Detector, Images, Losses};
 use univip_detection::objects::{Bitmap, Object};
+use univip_detection::proposals::ProposalLimits;
 use univip_detection::sampling::Draws;
 
 const SIZES: [[usize; 2]; 2] = [[96, 128], [128, 96]];
 
-/// A ResNet-18 of width 4.
-pub fn body(scope: &Scope) -> Backbone {
-    let settings =
-        NetworkSettings { backbone: BackboneKind::ResNet18, width: 4, ..NetworkSettings::default() };
+/// A ResNet of width 4.
+pub fn body(backbone: BackboneKind, scope: &Scope) -> Backbone {
+    let settings = NetworkSettings { backbone, width: 4, ..NetworkSettings::default() };
     Backbone::new(&settings, &scope.enter("backbone")).unwrap()
+}
+
+/// An R-CNN whose sampling leaves nothing out.
+pub fn design(norm: bool) -> Design {
+    Design {
+        classes: 3,
+        masks: Some(6),
+        norm,
+        proposals: [ProposalLimits { before: 200, after: 60 }, ProposalLimits { before: 100, after: 40 }],
+        sampled_anchors: 100_000,
+        sampled_regions: 100_000,
+        objects: 0.25,
+        convention: Convention::Torchvision,
+    }
 }
 
 /// A parameter's name in torchvision.

@@ -5,16 +5,19 @@ use crate::{assert_close, assert_tensor, corners, fixture, values};
 use candle_core::{Device, Tensor, Var};
 use univip_core::nn::{Mode, Parameters};
 use univip_detection::boxes::Corners;
+use univip_detection::convention::Convention;
 use univip_detection::layers::upsample;
+use univip_detection::losses::{binary_cross_entropy, smooth_l1};
 use univip_detection::pooling::{level, pool};
 use univip_detection::pyramid::Pyramid;
-use univip_detection::roi_align::{Region, Square, composed, roi_align};
+use univip_detection::roi_align::{Region, Sampling, Square, composed, roi_align};
 
-const SQUARES: [Square; 3] = [
-    Square { side: 7, scale: 0.25, points: 2 },
-    Square { side: 3, scale: 0.25, points: 0 },
-    Square { side: 2, scale: 0.25, points: 3 },
-];
+const SQUARES: [Square; 5] =
+    [square(7, 2, false), square(3, 0, false), square(2, 3, false), square(7, 0, true), square(3, 2, true)];
+
+const fn square(side: usize, points: usize, aligned: bool) -> Square {
+    Square { side, scale: 0.25, sampling: Sampling { points, aligned } }
+}
 
 /// The gradients of `sum(y * g)`.
 fn gradient(y: &Tensor, g: &Tensor, of: &Tensor) -> Tensor {
@@ -36,7 +39,8 @@ fn roi_align_agrees_with_torchvision() {
     type Align = fn(&Tensor, &[Region], Square) -> anyhow::Result<Tensor>;
     for (how, align) in [("kernel", roi_align as Align), ("composed", composed as Align)] {
         for square in SQUARES {
-            let name = format!("side{} points{}", square.side, square.points);
+            let Sampling { points, aligned } = square.sampling;
+            let name = format!("side{} points{points}{}", square.side, if aligned { " aligned" } else { "" });
             let map = Var::from_tensor(&expected["map"]).unwrap();
             let y = align(&map, &regions, square).unwrap();
             assert_tensor(&y, &expected[&format!("{name}/y")], &format!("{how} {name}"));
@@ -80,9 +84,10 @@ fn check_differences(x: Tensor, operation: impl Fn(&Tensor) -> Tensor) {
 fn gradients_agree_with_finite_differences() {
     let corners = [[1.0, 2.0, 9.0, 11.0], [-3.0, 0.0, 4.0, 7.5]].map(Corners::new);
     let regions = corners.map(|corners| Region { image: 0, corners });
-    check_differences(noise("x", [1, 2, 4, 3]), |map| {
-        roi_align(map, &regions, Square { side: 2, scale: 0.5, points: 0 }).unwrap()
-    });
+    for aligned in [false, true] {
+        let square = Square { scale: 0.5, ..square(2, 0, aligned) };
+        check_differences(noise("x", [1, 2, 4, 3]), |map| roi_align(map, &regions, square).unwrap());
+    }
     check_differences(noise("x", [1, 2, 3, 2]), |map| upsample(map, [7, 4]).unwrap());
 }
 
@@ -98,7 +103,11 @@ fn large_regions_are_taken_from_coarse_maps() {
         corners(&expected["boxes"]).into_iter().map(|corners| Region { image: 0, corners }).collect();
     let maps: Vec<Tensor> =
         (0..4).map(|level| noise(&format!("map{level}"), [1, 3, 64 >> level, 96 >> level])).collect();
-    assert_tensor(&pool(&maps, &regions, 7).unwrap(), &expected["y"], "pooled");
+    assert_tensor(
+        &pool(&maps, &regions, 7, Convention::Torchvision.sampling()).unwrap(),
+        &expected["y"],
+        "pooled",
+    );
 }
 
 #[test]
@@ -139,10 +148,26 @@ fn the_pyramid_agrees_with_torchvision() {
 fn losses_are_stable_far_from_zero() {
     let logits = Var::new(&[-200f32, 0.0, 200.0], &Device::Cpu).unwrap();
     let targets = Tensor::new(&[1f32, 0.25, 1.0], &Device::Cpu).unwrap();
-    let loss = univip_detection::losses::binary_cross_entropy(&logits, &targets).unwrap();
+    let loss = binary_cross_entropy(&logits, &targets).unwrap();
     let expected = (200.0 + 2f32.ln()) / 3.0;
     assert_close(&[loss.to_scalar().unwrap()], &[expected], "binary cross entropy");
     let store = loss.backward().unwrap();
     // (sigmoid(x) - t) / 3
     assert_close(&values(store.get(&logits).unwrap()), &[-1.0 / 3.0, 0.25 / 3.0, 0.0], "its gradient");
+}
+
+#[test]
+fn the_loss_of_boxes_is_smooth_up_to_beta() {
+    let wanted = Tensor::new(&[0f32, 0.0, 0.0, 0.0], &Device::Cpu).unwrap();
+    let found = [-2f32, 0.0, 0.05, 3.0];
+    // Of beta: the sum, and the gradients, d / beta where they are below it; PyTorch's at 0 are 0.
+    for (beta, expected, gradients) in [
+        (0.0, 5.05, [-1.0, 0.0, 1.0, 1.0]),
+        (0.1, (2.0 - 0.05) + 0.05f32.powi(2) / 0.2 + (3.0 - 0.05), [-1.0, 0.0, 0.5, 1.0]),
+    ] {
+        let found = Var::new(&found, &Device::Cpu).unwrap();
+        let loss = smooth_l1(&found, &wanted, beta).unwrap();
+        assert_close(&[loss.to_scalar().unwrap()], &[expected], "smooth L1");
+        assert_close(&values(loss.backward().unwrap().get(&found).unwrap()), &gradients, "its gradient");
+    }
 }

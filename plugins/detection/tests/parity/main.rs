@@ -1,7 +1,7 @@
 //! torchvision's detectors and their parts; `fixtures/make.py` made the numbers.
 
+mod c4;
 mod detectors;
-mod faster_rcnn_c4;
 mod formula;
 mod kernels;
 mod mask_rcnn;

@@ -1,34 +1,28 @@
 //! Mask R-CNN and Faster R-CNN: losses, gradients, proposals and detections.
 
-use crate::detectors::{body, check_detections, check_losses, images, images_of, losses, objects, theirs};
+use crate::detectors::{
+    body, check_detections, check_losses, design, images, images_of, losses, objects, theirs,
+};
 use crate::{assert_close, corners, fixture, flat, formula, values};
 use candle_core::Device;
 use univip_core::nn::Parameters;
+use univip_core::recipe::BackboneKind;
 use univip_detection::box_head::BoxHeadKind;
+use univip_detection::design::Design;
 use univip_detection::detector::Detector;
-use univip_detection::mask_rcnn::{Design, MaskRcnn};
-use univip_detection::proposals::ProposalLimits;
+use univip_detection::mask_rcnn::{MaskRcnn, Neck};
 use univip_detection::sampling::Draws;
 
-fn design(norm: bool) -> Design {
-    Design {
-        classes: 3,
-        channels: 8,
-        head: if norm { BoxHeadKind::FourConvolutions } else { BoxHeadKind::TwoLinear },
-        hidden: 12,
-        masks: Some(6),
-        norm,
-        proposals: [ProposalLimits { before: 200, after: 60 }, ProposalLimits { before: 100, after: 40 }],
-        sampled_anchors: 100_000,
-        sampled_regions: 100_000,
-        objects: 0.25,
-    }
-}
-
+/// With batch norm a ResNet-18 and four convolutions in the box head, without a ResNet-50 and two linear layers.
 fn detector(design: Design) -> (Parameters, MaskRcnn) {
     let parameters = Parameters::new(0, &Device::Cpu);
     let scope = parameters.trainable();
-    let detector = MaskRcnn::new(body(&scope), design, &scope).unwrap();
+    let (backbone, head) = match design.norm {
+        true => (BackboneKind::ResNet18, BoxHeadKind::FourConvolutions),
+        false => (BackboneKind::ResNet50, BoxHeadKind::TwoLinear),
+    };
+    let neck = Neck { channels: 8, head, hidden: 12 };
+    let detector = MaskRcnn::new(body(backbone, &scope), neck, design, &scope).unwrap();
     let factor = |name: &str| match name {
         "rpn.head.cls_logits.weight" => 3.0,
         "roi_heads.box_predictor.cls_score.weight" => 4.0,

@@ -3,13 +3,14 @@
 use crate::{assert_close, flat};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use univip_detection::anchors::Anchors;
+use univip_detection::anchors::{Anchors, RATIOS};
 use univip_detection::box_coding::BoxCoder;
 use univip_detection::boxes::Corners;
-use univip_detection::detections::paste;
+use univip_detection::convention::Convention;
 use univip_detection::matching::{Match, Matcher};
 use univip_detection::nms::non_maximum_suppression;
 use univip_detection::objects::Bitmap;
+use univip_detection::pasting::paste;
 
 type Rows = Vec<[f32; 4]>;
 
@@ -69,6 +70,7 @@ struct Paste {
     corners: Rows,
     /// The pixels that are set.
     pixels: Vec<Vec<usize>>,
+    pixels_of_detectron2: Vec<Vec<usize>>,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +79,7 @@ struct Project {
     pixels: Vec<usize>,
     corners: Rows,
     cells: Vec<Vec<f32>>,
+    cells_of_detectron2: Vec<Vec<f32>>,
 }
 
 fn pieces() -> Pieces {
@@ -90,11 +93,11 @@ fn boxes(rows: &Rows) -> Vec<Corners> {
 #[test]
 fn anchors_stand_where_torchvision_puts_them() {
     let expected = pieces().anchors;
-    let anchors = Anchors::new(&[vec![32.0], vec![64.0]], &[0.5, 1.0, 2.0]);
+    let anchors = Anchors::new(&[vec![32.0], vec![64.0]], &RATIOS, true);
     assert_eq!(anchors.per_position(), 3);
     let found = anchors.of_maps(&[[3, 5], [2, 3]], [24, 40]).concat();
     assert_eq!(flat(&found), expected.grid.concat());
-    let several = Anchors::new(&[vec![45.0, 128.0]], &[0.5, 1.0, 2.0]);
+    let several = Anchors::new(&[vec![45.0, 128.0]], &RATIOS, true);
     assert_eq!(flat(&several.cells[0]), expected.cells.concat(), "several sizes at a position");
 }
 
@@ -151,26 +154,45 @@ fn suppression_keeps_the_same_boxes_in_the_same_order() {
 }
 
 #[test]
+fn anchors_of_detectron2_are_not_rounded() {
+    let anchors = Anchors::new(&[vec![32.0]], &RATIOS, false);
+    // The area is the size's square and the height over the width the ratio.
+    let (wide, whole) = (32f32 / 2f32.sqrt(), 32f32 * 2f32.sqrt());
+    let expected = [[whole, wide], [32.0, 32.0], [wide, whole]];
+    let expected = expected.map(|[w, h]| [-w / 2.0, -h / 2.0, w / 2.0, h / 2.0]);
+    assert_close(&flat(&anchors.cells[0]), &expected.concat(), "anchors");
+}
+
+#[test]
 fn masks_are_pasted_into_the_same_pixels() {
-    let Paste { masks, corners, pixels } = pieces().paste;
-    for ((mask, corners), expected) in masks.iter().zip(corners).zip(pixels) {
-        let found = paste(mask, 28, Corners::new(corners), [48, 44]);
-        let set: Vec<usize> = (0..found.pixels.len()).filter(|pixel| found.pixels[*pixel]).collect();
-        assert!(expected.len() > 50, "the case says something");
-        assert_eq!(set, expected);
+    let Paste { masks, corners, pixels, pixels_of_detectron2 } = pieces().paste;
+    for (convention, pixels) in
+        [(Convention::Torchvision, pixels), (Convention::Detectron2, pixels_of_detectron2)]
+    {
+        for ((mask, corners), expected) in masks.iter().zip(&corners).zip(pixels) {
+            let found = paste(mask, Corners::new(*corners), [48, 44], convention);
+            let set: Vec<usize> = (0..found.pixels.len()).filter(|pixel| found.pixels[*pixel]).collect();
+            assert!(expected.len() > 50, "the case says something");
+            assert_eq!(set, expected, "{convention:?}");
+        }
     }
 }
 
 #[test]
 fn masks_are_projected_on_boxes_as_there() {
-    let Project { pixels: set, corners, cells } = pieces().project;
+    let Project { pixels: set, corners, cells, cells_of_detectron2 } = pieces().project;
     let mut bitmap = Bitmap { size: [48, 44], pixels: vec![false; 48 * 44] };
     set.into_iter().for_each(|pixel| bitmap.pixels[pixel] = true);
-    for (corners, expected) in corners.iter().zip(&cells) {
-        assert_close(&bitmap.project(Corners::new(*corners), [48, 44], 28), expected, "projected");
-        // The image is seen at twice its size, the mask is not.
-        let twice = Corners::new(corners.map(|at| 2.0 * at));
-        assert_close(&bitmap.project(twice, [96, 88], 28), expected, "projected from a larger image");
+    for (convention, cells) in
+        [(Convention::Torchvision, cells), (Convention::Detectron2, cells_of_detectron2)]
+    {
+        for (corners, expected) in corners.iter().zip(&cells) {
+            let projected = |corners, image| bitmap.project(Corners::new(corners), image, 28, convention);
+            assert_close(&projected(*corners, [48, 44]), expected, "projected");
+            // The image is seen at twice its size, the mask is not.
+            let twice = projected(corners.map(|at| 2.0 * at), [96, 88]);
+            assert_close(&twice, expected, "projected from a larger image");
+        }
     }
     let mirrored = bitmap.clone().mirrored();
     assert!((0..44).all(|column| mirrored.pixels[20 * 44 + column] == bitmap.pixels[20 * 44 + 43 - column]));

@@ -1,97 +1,21 @@
 //! The evaluator as a whole, on drawn rectangles.
 
+mod precise_norm;
+mod rectangles;
+
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
-use image::{Rgb, RgbImage};
-use rand::Rng;
+use rectangles::Rectangles;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use univip_core::augment::Renderer;
-use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::dataset::{Dataset, Split};
 use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
-use univip_core::geometry::{BoundingBox, Size};
-use univip_core::metrics::rle::Rle;
 use univip_core::nn::Parameters;
 use univip_core::recipe::{AugmentSettings, BackboneKind, NetworkSettings, Table};
 use univip_core::registry::EvaluatorPlugin;
-use univip_core::seed::stream;
 use univip_detection::DetectionEvaluator;
-
-const SIZE: Size = Size { width: 96, height: 64 };
-
-/// Images of one bright rectangle each, the class by its colour.
-struct Rectangles {
-    split: Split,
-    len: usize,
-    annotated: bool,
-    /// Whether the objects of image `index` have masks.
-    masked: fn(usize) -> bool,
-    /// Whether the annotations are of larger images.
-    resized: bool,
-    classes: Vec<String>,
-}
-
-impl Rectangles {
-    fn new(split: Split, len: usize) -> Self {
-        let classes = vec!["red".into(), "green".into()];
-        Self { split, len, annotated: true, masked: |_| true, resized: false, classes }
-    }
-
-    fn object(&self, index: usize) -> (BoundingBox, usize) {
-        let mut stream = stream(0, "rectangles", &[self.split as u64, index as u64]);
-        let (width, height) = (stream.random_range(24..48_u32), stream.random_range(24..48_u32));
-        let x = stream.random_range(0..=SIZE.width - width);
-        let y = stream.random_range(0..=SIZE.height - height);
-        (BoundingBox::new(x, y, width, height), index % 2)
-    }
-}
-
-impl Dataset for Rectangles {
-    fn len(&self) -> usize {
-        self.len
-    }
-
-    fn id(&self, index: usize) -> String {
-        format!("rectangle-{index}")
-    }
-
-    fn image(&self, index: usize) -> Result<RgbImage> {
-        let (bounds, class) = self.object(index);
-        let mut image = RgbImage::from_pixel(SIZE.width, SIZE.height, Rgb([20, 20, 40]));
-        for y in bounds.y..bounds.bottom() {
-            for x in bounds.x..bounds.right() {
-                image.put_pixel(x, y, if class == 0 { Rgb([230, 40, 40]) } else { Rgb([40, 230, 40]) });
-            }
-        }
-        Ok(image)
-    }
-
-    fn size(&self, _index: usize) -> Result<Size> {
-        Ok(Size { width: SIZE.width + u32::from(self.resized), ..SIZE })
-    }
-
-    fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
-        let (bounding_box, class) = self.object(index);
-        Ok(if self.annotated { vec![Annotation { bounding_box, class, crowd: false }] } else { Vec::new() })
-    }
-
-    fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
-        let mask = |annotation: Annotation| match (self.masked)(index) {
-            true => Rle::draw(SIZE, annotation.bounding_box, |_, _| true).map(Some),
-            false => Ok(None),
-        };
-        self.annotations(index)?.into_iter().map(mask).collect()
-    }
-
-    fn classes(&self) -> &[String] {
-        &self.classes
-    }
-
-    fn digest(&self) -> String {
-        self.split.name().into()
-    }
-}
 
 /// A narrow backbone and its tensors.
 fn backbone() -> Result<(FrozenBackbone, Parameters)> {
@@ -210,9 +134,13 @@ fn a_detector_learns_to_find_rectangles() -> Result<()> {
 
 #[test]
 fn every_architecture_trains_and_measures() -> Result<()> {
-    for (architecture, masks) in
-        [("mask-rcnn", true), ("faster-rcnn", false), ("faster-rcnn-c4", false), ("retinanet", false)]
-    {
+    for (architecture, masks) in [
+        ("mask-rcnn", true),
+        ("faster-rcnn", false),
+        ("mask-rcnn-c4", true),
+        ("faster-rcnn-c4", false),
+        ("retinanet", false),
+    ] {
         let (metrics, _) = evaluate(&format!("architecture = \"{architecture}\"\n{QUICK}"), |_| {})?;
         assert!(metrics.iter().all(|metric| metric.protocol.starts_with(architecture)));
         assert!(metrics.iter().any(|metric| metric.name == "bbox_ap"), "{architecture}");
@@ -247,12 +175,30 @@ fn an_image_of_another_size_than_its_annotations_is_named() -> Result<()> {
 }
 
 #[test]
-fn voc_is_measured_by_its_own_average_precision() -> Result<()> {
-    let (metrics, _) =
-        evaluate(&format!("protocol = \"voc-07+12\"\narchitecture = \"faster-rcnn-c4\"\n{QUICK}"), |_| {})?;
+fn voc_is_measured_by_its_own_average_precision_as_the_mean_of_trials() -> Result<()> {
+    let voc = |trials: u64| {
+        let protocol = "protocol = \"voc-07+12\"\narchitecture = \"faster-rcnn-c4\"\nprecise_norm = 1";
+        evaluate(&format!("{protocol}\ntrials = {trials}\n{QUICK}"), |_| {})
+    };
+    let (metrics, tasks) = voc(2)?;
     let names: Vec<&str> = metrics.iter().map(|metric| metric.name.as_str()).collect();
-    assert_eq!(names, ["bbox_ap", "bbox_ap50", "bbox_ap75"]);
+    let three = ["bbox_ap", "bbox_ap50", "bbox_ap75"];
+    assert_eq!(names, ["bbox_ap", "bbox_ap_std", "bbox_ap50", "bbox_ap50_std", "bbox_ap75", "bbox_ap75_std"]);
     assert!(metrics.iter().all(|metric| metric.protocol.starts_with("faster-rcnn-c4 voc-07+12, ")));
+    // Two steps of training and a batch for batch norm.
+    for task in ["detection 1 of 2: train 3/3", "detection 2 of 2: train 3/3", "detection 2 of 2: val 10/10"]
+    {
+        assert!(tasks.iter().any(|told| told == task), "{task}: {tasks:?}");
+    }
+    let (alone, _) = voc(1)?;
+    let names: Vec<&str> = alone.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!(names, three);
+    // The first trial is the one that would be made alone: the mean is no further from it than the deviation says.
+    for name in three {
+        let [mean, deviation] = [name.to_string(), format!("{name}_std")].map(|name| value(&metrics, &name));
+        let apart = (value(&alone, name) - mean).abs();
+        assert!((apart - deviation / 2f64.sqrt()).abs() < 1e-9, "{name}: {apart} {deviation}");
+    }
     Ok(())
 }
 

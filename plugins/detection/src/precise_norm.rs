@@ -1,0 +1,51 @@
+//! The statistics of batch norm, computed anew when training is over (Wu and Johnson 2021, Section 3).
+
+use crate::batches::Batches;
+use crate::detector::Detector;
+use crate::sampling::Draws;
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use univip_core::nn::Parameters;
+use univip_core::nn::batch_norm::MOMENTUM;
+use univip_core::pool::in_pool;
+
+/// Sets all running statistics to their means over `count` batches. While it learns a network changes, so that what
+/// follows the batches then lags behind it.
+///
+/// All of the detector's batch norm must take the batch's statistics in training. As fvcore's `update_bn_stats` (detectron2's `PRECISE_BN`), variances too are means over batches. `first` is the number
+/// of the first batch among those the detector saw: regions are drawn by it. `progress` hears of each batch.
+///
+/// # Errors
+/// When an image cannot be read.
+pub fn precise_norm(
+    detector: &dyn Detector,
+    parameters: &Parameters,
+    batches: &mut Batches<'_>,
+    (seed, first): (u64, u64),
+    count: u64,
+    device: &Device,
+    progress: &mut dyn FnMut(u64),
+) -> Result<()> {
+    let statistics = parameters.buffers();
+    let mut sums: Vec<Tensor> =
+        statistics.values().map(|running| running.zeros_like()).collect::<candle_core::Result<_>>()?;
+    batches.each(count, device, |place, images, objects| {
+        in_pool(|| -> Result<()> {
+            // From 0, a batch's statistics are followed by the same part each time.
+            for running in statistics.values() {
+                running.set(&running.zeros_like()?)?;
+            }
+            detector.losses(images, objects, &Draws { seed, step: first + place })?;
+            for (sum, running) in sums.iter_mut().zip(statistics.values()) {
+                *sum = (&*sum + running.as_detached_tensor())?;
+            }
+            Ok(())
+        })?;
+        progress(place + 1);
+        Ok(())
+    })?;
+    for (sum, running) in sums.into_iter().zip(statistics.values()) {
+        running.set(&(sum / (MOMENTUM * count as f64))?)?;
+    }
+    Ok(())
+}
