@@ -23,11 +23,9 @@ fn convolution_agrees_with_pytorch() {
 }
 
 #[test]
-fn composed_convolution_agrees_with_pytorch_where_candle_does() {
-    // candle's own gradient of a strided convolution fails or is wrong for most sizes: see `composed`.
-    check_conv(on_tensors::composed_conv2d, |case| {
-        case.setting("stride") == 1 && case.setting("padding") < case.setting("k")
-    });
+fn composed_convolution_agrees_with_pytorch() {
+    // candle has no gradient where the padding is as large as the kernel, which no network has.
+    check_conv(on_tensors::composed_conv2d, |case| case.setting("padding") < case.setting("k"));
 }
 
 #[test]

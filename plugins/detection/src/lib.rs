@@ -1,4 +1,5 @@
-//! Evaluator detection: Mask R-CNN, fine-tuned from the backbone and measured by COCO's average precision.
+//! Evaluator detection: Mask R-CNN and its relatives, fine-tuned from the backbone and measured by COCO's or VOC's average
+//! precision.
 //!
 //! Everything behind the backbone is here, a file each concept, and agrees with torchvision's detectors
 //! (`tests/parity`). Boxes that no gradient flows through are plain numbers; what is learnt is tensors. Batch norm is

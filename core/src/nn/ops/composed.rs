@@ -1,16 +1,25 @@
 //! The same operations composed of candle's own, for devices without kernels here.
-//!
-//! candle's strided convolution has a wrong gradient where height and width leave different remainders, so
-//! train on square images there.
 
 use super::{BatchStatistics, Map};
 use candle_core::{D, Result, Tensor};
 
 /// [`super::conv2d`].
 pub fn conv2d(images: &Map, weight: &Tensor, stride: usize, padding: usize) -> Result<Map> {
-    let images = images.tensor()?.permute((0, 3, 1, 2))?.contiguous()?;
+    let mut images = images.tensor()?.permute((0, 3, 1, 2))?;
     let weight = weight.permute((0, 3, 1, 2))?.contiguous()?;
-    let output = images.conv2d(&weight, padding, stride, 1, 1)?;
+    let (_, _, height, width) = images.dims4()?;
+    let (_, _, rows, columns) = weight.dims4()?;
+    // The part of a stride that is left behind the last window. candle's gradient has no right size for the width where the
+    // height leaves another part of it; columns of zeros, whose windows are dropped below, make them the same.
+    let left = |size: usize, kernel: usize| (size + 2 * padding).saturating_sub(kernel) % stride.max(1);
+    let (below, beside) = (left(height, rows), left(width, columns));
+    if below != beside {
+        images = images.pad_with_zeros(3, 0, (below + stride - beside) % stride)?;
+    }
+    let mut output = images.contiguous()?.conv2d(&weight, padding, stride, 1, 1)?;
+    if below != beside {
+        output = output.narrow(3, 0, (width + 2 * padding - columns) / stride + 1)?;
+    }
     Ok(Map::composed(output.permute((0, 2, 3, 1))?.contiguous()?))
 }
 
