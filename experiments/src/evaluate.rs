@@ -190,9 +190,10 @@ fn told(measured: Measured) -> Result<bool> {
 }
 
 fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
+    let width = metrics.iter().map(|metric| metric.name.len()).fold(12, usize::max);
     metrics.iter().try_for_each(|Metric { name, value, protocol, split, images }| {
         output::print(format_args!(
-            "{evaluator:<16} {name:<12} {value:>7.2}  {protocol}, {images} images, split {split}\n"
+            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images, split {split}\n"
         ))
     })
 }
