@@ -222,10 +222,17 @@ impl FrozenBackbone {
     /// Whatever is made in the same parameters starts from `seed`.
     pub fn copy(&self, seed: u64) -> Result<(Parameters, Backbone)> {
         let parameters = Parameters::new(seed, self.device());
+        let network = self.copy_into(&parameters)?;
+        Ok((parameters, network))
+    }
+
+    /// A copy as [`copy`](Self::copy) makes it, in parameters that are empty: whoever trains on several devices gives
+    /// [`synchronised`](Parameters::synchronised) ones.
+    pub fn copy_into(&self, parameters: &Parameters) -> Result<Backbone> {
         let network = Backbone::new(&self.settings, &parameters.trainable().enter("backbone"))?;
         let values = self.tensors().into_iter().map(|(name, value)| (format!("backbone.{name}"), value));
         parameters.load(&values.collect())?;
-        Ok((parameters, network))
+        Ok(network)
     }
 
     /// Parameters and running statistics, by their names in the backbone.

@@ -25,8 +25,15 @@ impl Networks {
     ///
     /// Parameters are called `backbone.*`, `projector.*` and, online only, `predictor.*`.
     pub fn new(settings: &NetworkSettings, seed: u64, device: &Device) -> Result<Self> {
-        let online_parameters = Parameters::new(seed, device);
-        let target_parameters = Parameters::new(seed, device);
+        Self::in_parameters(settings, [(); 2].map(|()| Parameters::new(seed, device)))
+    }
+
+    /// As [`new`](Self::new), in the empty parameters of the online and of the target network: whoever trains on several devices
+    /// gives [`synchronised`](Parameters::synchronised) ones.
+    pub fn in_parameters(
+        settings: &NetworkSettings,
+        [online_parameters, target_parameters]: [Parameters; 2],
+    ) -> Result<Self> {
         let online_scope = online_parameters.trainable();
         let online = Encoder::new(settings, &online_scope)?;
         let NetworkSettings { hidden, output, .. } = *settings;

@@ -1,7 +1,7 @@
 //! The batch norm layer.
 
 use super::ops::Map;
-use super::{Init, Mode, Scope, ops};
+use super::{Init, Mode, Scope, Synchroniser, ops};
 use anyhow::{Result, bail};
 use candle_core::{Tensor, Var};
 
@@ -14,11 +14,15 @@ pub const MOMENTUM: f64 = 0.1;
 /// `running_mean` and `running_var`.
 ///
 /// As in PyTorch, outputs are normalised by the biased variance and running statistics take the unbiased one.
+///
+/// Where its parameters are [`synchronised`](super::Parameters::synchronised), both are those of the whole batch that all
+/// participants have parts of (Peng et al. 2018), and the running statistics stay the same for all of them.
 pub struct BatchNorm {
     weight: Tensor,
     bias: Tensor,
     running_mean: Var,
     running_var: Var,
+    synchroniser: Option<Synchroniser>,
 }
 
 impl BatchNorm {
@@ -34,6 +38,7 @@ impl BatchNorm {
             bias: scope.parameter("bias", channels, Init::Constant(0.0))?,
             running_mean: scope.buffer("running_mean", channels, 0.0)?,
             running_var: scope.buffer("running_var", channels, 1.0)?,
+            synchroniser: scope.synchroniser(),
         })
     }
 
@@ -65,15 +70,29 @@ impl BatchNorm {
     }
 
     fn train(&self, x: &Map, residual: Option<&Map>, relu: bool, groups: usize) -> Result<Map> {
-        let count = x.dims().iter().product::<usize>() / self.weight.elem_count() / groups.max(1);
-        if count < 2 {
-            bail!(
-                "batch norm cannot train on {:?} in {groups} groups: each channel needs at least two values; \
-                 use a larger batch",
-                x.dims()
-            );
-        }
-        let (y, statistics) = ops::batch_norm(x, &self.weight, &self.bias, residual, relu, groups, EPSILON)?;
+        let parameters = [&self.weight, &self.bias];
+        let (y, statistics) = match &self.synchroniser {
+            None => {
+                let own = x.dims().iter().product::<usize>() / self.weight.elem_count() / groups.max(1);
+                enough(own, x, groups, "")?;
+                ops::batch_norm(x, parameters[0], parameters[1], residual, relu, groups, EPSILON)?
+            }
+            Some(synchroniser) => {
+                let (y, statistics) = ops::synchronised_batch_norm(
+                    x,
+                    parameters,
+                    residual,
+                    relu,
+                    groups,
+                    EPSILON,
+                    synchroniser,
+                )?;
+                // Only now is it known how many there are, and all participants refuse together.
+                enough(statistics.count, x, groups, " in the whole batch, the parts of all participants")?;
+                (y, statistics)
+            }
+        };
+        let count = statistics.count;
         let unbiased = (statistics.variance * (count as f64 / (count - 1) as f64))?;
         for group in 0..groups {
             follow(&self.running_mean, &statistics.mean.get(group)?)?;
@@ -81,6 +100,18 @@ impl BatchNorm {
         }
         Ok(y)
     }
+}
+
+/// Refuses a variance of one value.
+fn enough(count: usize, x: &Map, groups: usize, of_what: &str) -> Result<()> {
+    if count < 2 {
+        bail!(
+            "batch norm cannot train on {:?} in {groups} groups: each channel needs at least two values{of_what}; \
+             use a larger batch",
+            x.dims()
+        );
+    }
+    Ok(())
 }
 
 fn follow(running: &Var, batch: &Tensor) -> Result<()> {

@@ -7,15 +7,19 @@ pub mod heads;
 pub mod layout;
 pub mod linear;
 pub mod ops;
+pub mod participant;
 pub mod resnet;
 pub mod store;
+pub mod synchronise;
 
 pub use batch_norm::BatchNorm;
 pub use conv::Conv2d;
 pub use heads::Mlp;
 pub use linear::Linear;
+pub use participant::Participant;
 pub use resnet::Backbone;
 pub use store::{Init, Parameters, Scope};
+pub use synchronise::{Synchronise, Synchroniser};
 
 /// Which statistics batch norm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

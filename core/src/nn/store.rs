@@ -1,5 +1,6 @@
 //! Named parameters and buffers, in one sorted map, with deterministic initial values.
 
+use super::{Synchronise, Synchroniser};
 use crate::seed;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Shape, Tensor, Var};
@@ -32,6 +33,7 @@ pub struct Parameters {
     inner: Arc<Mutex<Inner>>,
     device: Device,
     seed: u64,
+    synchronise: Option<Arc<dyn Synchronise>>,
 }
 
 #[derive(Default)]
@@ -43,7 +45,14 @@ struct Inner {
 impl Parameters {
     /// An empty store whose initial values follow from `seed` and each parameter's name alone.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { inner: Arc::default(), device: device.clone(), seed }
+        Self { inner: Arc::default(), device: device.clone(), seed, synchronise: None }
+    }
+
+    /// The same store; batch norms that are made in its scopes from now on share their statistics with other participants
+    /// through `hook`. [`Synchronise`] says what that must do, and on which threads such networks may run.
+    #[must_use]
+    pub fn synchronised(self, hook: Arc<dyn Synchronise>) -> Self {
+        Self { synchronise: Some(hook), ..self }
     }
 
     /// The root scope, whose parameters carry gradients.
@@ -193,6 +202,12 @@ impl Scope {
         let prefix = self.path("");
         let all = self.parameters.tensors().into_iter();
         all.filter_map(|(name, value)| Some((name.strip_prefix(&prefix)?.to_string(), value))).collect()
+    }
+
+    /// The access of the layer of this scope to other participants, where the store is synchronised.
+    pub fn synchroniser(&self) -> Option<Synchroniser> {
+        let hook = self.parameters.synchronise.as_ref()?;
+        Some(Synchroniser::new(hook.clone(), self.prefix.clone()))
     }
 
     /// Where the tensors live.

@@ -5,6 +5,9 @@ mod differences;
 mod networks;
 mod on_tensors;
 mod operations;
+mod participants;
+mod replicas;
+mod synchronised;
 mod threads;
 mod updates;
 

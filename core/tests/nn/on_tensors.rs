@@ -1,6 +1,7 @@
 //! The operations from tensors to tensors.
 
 use candle_core::{Result, Tensor};
+use univip_core::nn::Synchroniser;
 use univip_core::nn::ops::{self, BatchStatistics, Map, composed};
 
 pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
@@ -46,6 +47,28 @@ pub fn composed_batch_norm(
     let residual = residual.map(Map::of).transpose()?;
     let (y, statistics) =
         composed::batch_norm(&Map::of(x)?, weight, bias, residual.as_ref(), relu, groups, epsilon)?;
+    Ok((y.tensor()?, statistics))
+}
+
+pub fn composed_synchronised_batch_norm(
+    x: &Tensor,
+    parameters: [&Tensor; 2],
+    residual: Option<&Tensor>,
+    relu: bool,
+    groups: usize,
+    epsilon: f64,
+    synchroniser: &Synchroniser,
+) -> Result<(Tensor, BatchStatistics)> {
+    let residual = residual.map(Map::of).transpose()?;
+    let (y, statistics) = composed::synchronised_batch_norm(
+        &Map::of(x)?,
+        parameters,
+        residual.as_ref(),
+        relu,
+        groups,
+        epsilon,
+        synchroniser,
+    )?;
     Ok((y.tensor()?, statistics))
 }
 

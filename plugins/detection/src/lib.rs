@@ -2,8 +2,9 @@
 //! precision.
 //!
 //! Everything behind the backbone is here, a file each concept, and agrees with torchvision's detectors
-//! (`tests/parity`). Boxes that no gradient flows through are plain numbers; what is learnt is tensors. Batch norm is
-//! the place where several devices would share statistics (SyncBN): on one device both are the same.
+//! (`tests/parity`). Boxes that no gradient flows through are plain numbers; what is learnt is tensors. Batch norm shares
+//! its statistics with other devices (SyncBN) where the parameters have a hook to do so: `FrozenBackbone::copy_into` takes such
+//! ones, and `univip_core::nn::Synchronise` says what a hook must do. On one device both are the same.
 
 pub mod anchors;
 pub mod batches;

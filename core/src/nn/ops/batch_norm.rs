@@ -2,9 +2,10 @@
 
 use super::buffer::Buffer;
 use super::map::{Map, Node, Pixels};
-use super::moments::{Cut, Moments, Rows, gradient_sums, moments};
+use super::moments::{Cut, Deviations, Moments, Rows, gradient_sums};
 use super::scaling::{Affine, combine, combine_in_place};
-use super::{composed, with_values};
+use super::{composed, synchronised, with_values};
+use crate::nn::Synchroniser;
 use candle_core::{Device, Result, Tensor, bail};
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub struct BatchStatistics {
     pub mean: Tensor,
     /// The biased variance.
     pub variance: Tensor,
+    /// Values of a channel in a group that they are of: with a synchroniser, of the whole batch.
+    pub count: usize,
 }
 
 /// Batch norm in training (Ioffe and Szegedy 2015), then `+ residual`, then ReLU.
@@ -37,15 +40,62 @@ pub fn batch_norm(
     epsilon: f64,
 ) -> Result<(Map, BatchStatistics)> {
     check(x, weight, bias, residual, groups)?;
-    let Some(pixels) = x.pixels() else {
-        return composed::batch_norm(x, weight, bias, residual, relu, groups, epsilon);
-    };
-    let values = pixels.whole();
+    match x.pixels() {
+        Some(pixels) => train(x, pixels.whole(), [weight, bias], residual, relu, (groups, epsilon), None),
+        None => composed::batch_norm(x, weight, bias, residual, relu, groups, epsilon),
+    }
+}
+
+/// [`batch_norm`] of a batch that several participants have parts of, here the own one: normalised by the statistics of
+/// the whole batch (Peng et al. 2018). Parts may differ in size; `groups` may not.
+///
+/// A gradient comes back to `x` through the statistics of all participants; those of weight and bias are those of the own part,
+/// and sum up to those of the whole batch. The backward pass gathers where `x` has a graph, on the thread that runs it.
+///
+/// # Errors
+/// When the shapes disagree, or the participants do, or one has left.
+pub fn synchronised_batch_norm(
+    x: &Map,
+    [weight, bias]: [&Tensor; 2],
+    residual: Option<&Map>,
+    relu: bool,
+    groups: usize,
+    epsilon: f64,
+    synchroniser: &Synchroniser,
+) -> Result<(Map, BatchStatistics)> {
+    check(x, weight, bias, residual, groups)?;
+    let (parameters, settings) = ([weight, bias], (groups, epsilon));
+    match x.pixels() {
+        Some(pixels) => train(x, pixels.whole(), parameters, residual, relu, settings, Some(synchroniser)),
+        None => {
+            composed::synchronised_batch_norm(x, parameters, residual, relu, groups, epsilon, synchroniser)
+        }
+    }
+}
+
+fn train(
+    x: &Map,
+    values: Arc<Buffer>,
+    parameters: [&Tensor; 2],
+    residual: Option<&Map>,
+    relu: bool,
+    (groups, epsilon): (usize, f64),
+    synchroniser: Option<&Synchroniser>,
+) -> Result<(Map, BatchStatistics)> {
     let rows = Rows::of(x.dims(), groups);
-    let moments = Arc::new(moments(rows, &values, epsilon));
+    let mut deviations = Deviations::of(rows, &values);
+    if let Some(synchroniser) = synchroniser {
+        deviations = synchronised::deviations(deviations, groups, synchroniser)?;
+    }
+    let moments = deviations.moments(epsilon);
     let tensor = |values: &[f32]| Tensor::from_slice(values, (groups, rows.channels), &Device::Cpu);
-    let statistics = BatchStatistics { mean: tensor(&moments.mean)?, variance: tensor(&moments.variance)? };
-    Ok((normalise(x, values, rows, Some(moments), [weight, bias], residual, relu)?, statistics))
+    let statistics = BatchStatistics {
+        mean: tensor(&moments.mean)?,
+        variance: tensor(&moments.variance)?,
+        count: moments.count,
+    };
+    let batch = Batch { moments, synchroniser: synchroniser.cloned() };
+    Ok((normalise(x, values, rows, Some(batch), parameters, residual, relu)?, statistics))
 }
 
 /// `x * scale + shift`, then `+ residual`, then ReLU: batch norm with fixed statistics. Shapes are those of
@@ -85,12 +135,19 @@ fn check(x: &Map, weight: &Tensor, bias: &Tensor, residual: Option<&Map>, groups
     }
 }
 
+/// What the values are normalised by in training.
+struct Batch {
+    moments: Moments,
+    /// Whom the batch is shared with.
+    synchroniser: Option<Synchroniser>,
+}
+
 /// With the moments of the batch; without, mean 0 and deviation 1, so that what is left is a scale and a shift.
 fn normalise(
     x: &Map,
     values: Arc<Buffer>,
     rows: Rows,
-    moments: Option<Arc<Moments>>,
+    batch: Option<Batch>,
     [weight, bias]: [&Tensor; 2],
     residual: Option<&Map>,
     relu: bool,
@@ -99,7 +156,8 @@ fn normalise(
     let parameters = Tensor::stack(&[weight, bias], 0)?;
     let affine = with_values(&parameters, |parameters| {
         let (weight, bias) = parameters.split_at(rows.channels);
-        Ok(Arc::new(affine(rows, moments.as_deref(), weight, bias, relu)))
+        let moments = batch.as_ref().map(|batch| &batch.moments);
+        Ok(Arc::new(affine(rows, moments, weight, bias, relu)))
     })?;
     let pixels = match residual.map(Map::pixels) {
         None => Pixels { buffer: values.clone(), affine: Some(affine.clone()) },
@@ -110,7 +168,7 @@ fn normalise(
         output: residual.map(|_| pixels.buffer.clone()),
         x: values,
         affine,
-        moments,
+        batch,
         nodes: [x.node().cloned(), residual.and_then(Map::node).cloned()],
     };
     let nodes = [x.node(), residual.and_then(Map::node)];
@@ -147,7 +205,7 @@ struct Backward {
     /// The result, where there is a residual.
     output: Option<Arc<Buffer>>,
     affine: Arc<Affine>,
-    moments: Option<Arc<Moments>>,
+    batch: Option<Batch>,
     /// Of `x` and of the residual.
     nodes: [Option<Node>; 2],
 }
@@ -155,7 +213,7 @@ struct Backward {
 impl Backward {
     /// Hands on the gradients of `x` and of the residual; returns that of the parameters, `[2, C]`.
     fn run(self, mut gradient: Buffer) -> Result<Option<Tensor>> {
-        let Self { x, output, affine, moments, nodes: [for_x, for_residual] } = self;
+        let Self { x, output, affine, batch, nodes: [for_x, for_residual] } = self;
         let rows = affine.rows;
         let cut = match (affine.relu, &output) {
             (false, _) => Cut::Nowhere,
@@ -163,28 +221,16 @@ impl Backward {
             (true, None) => Cut::Affine(&affine),
         };
         let fixed = vec![0.0; rows.channels];
-        let mean = moments.as_ref().map_or(&fixed, |moments| &moments.mean);
-        let (plain, moment) = gradient_sums(rows, &x, &mut gradient, cut, mean);
+        let mean = batch.as_ref().map_or(&fixed, |batch| &batch.moments.mean);
+        let sums = gradient_sums(rows, &x, &mut gradient, cut, mean);
         drop(output);
 
+        let for_parameters = parameter_gradient(rows, batch.as_ref(), &sums);
         // dx = own * gradient + slope * x + offset, where the last two are what flows through the moments.
-        let mut sums = vec![0f64; 2 * rows.channels];
-        let size = rows.groups * rows.channels;
-        let (mut slope, mut offset) = (vec![0.0; size], vec![0.0; size]);
-        for at in 0..size {
-            let channel = at % rows.channels;
-            sums[rows.channels + channel] += plain[at];
-            let Some(moments) = &moments else {
-                sums[channel] += moment[at];
-                continue;
-            };
-            let (inverse, scale) = (f64::from(moments.inverse_deviation[at]), f64::from(affine.scale[at]));
-            sums[channel] += moment[at] * inverse;
-            let through_deviation = -scale * inverse * inverse * moment[at] / rows.group as f64;
-            let through_mean = -scale * plain[at] / rows.group as f64;
-            slope[at] = through_deviation as f32;
-            offset[at] = (through_mean - through_deviation * f64::from(moments.mean[at])) as f32;
-        }
+        let [slope, offset] = match &batch {
+            Some(batch) if for_x.is_some() => batch.through_moments(&affine, sums)?,
+            _ => [(); 2].map(|()| vec![0.0; rows.groups * rows.channels]),
+        };
         let of_group = |group| [&affine.scale, &slope, &offset].map(|values| rows.of_group(values, group));
         match (for_x, for_residual) {
             (None, None) => {}
@@ -204,7 +250,41 @@ impl Backward {
                 residual.add(gradient);
             }
         }
-        let sums: Vec<f32> = sums.into_iter().map(|sum| sum as f32).collect();
-        Ok(Some(Tensor::from_vec(sums, (2, rows.channels), &Device::Cpu)?))
+        Ok(Some(Tensor::from_vec(for_parameters, (2, rows.channels), &Device::Cpu)?))
+    }
+}
+
+/// From the sums over the own part, also where the batch is shared.
+fn parameter_gradient(rows: Rows, batch: Option<&Batch>, [plain, moment]: &[Vec<f64>; 2]) -> Vec<f32> {
+    let mut sums = vec![0f64; 2 * rows.channels];
+    for at in 0..rows.groups * rows.channels {
+        let channel = at % rows.channels;
+        sums[rows.channels + channel] += plain[at];
+        sums[channel] += match batch {
+            Some(batch) => moment[at] * f64::from(batch.moments.inverse_deviation[at]),
+            None => moment[at],
+        };
+    }
+    sums.into_iter().map(|sum| sum as f32).collect()
+}
+
+impl Batch {
+    /// How the moments hand the gradient of all participants on to `x`: a slope and an offset, `[groups, channels]` each.
+    fn through_moments(&self, affine: &Affine, own: [Vec<f64>; 2]) -> Result<[Vec<f32>; 2]> {
+        let Self { moments, synchroniser } = self;
+        let [plain, moment] = match synchroniser {
+            Some(synchroniser) => synchronised::gradient_sums(own, affine.rows.groups, synchroniser)?,
+            None => own,
+        };
+        let count = moments.count as f64;
+        let through = (0..plain.len()).map(|at| {
+            let (inverse, scale) = (f64::from(moments.inverse_deviation[at]), f64::from(affine.scale[at]));
+            let through_deviation = -scale * inverse * inverse * moment[at] / count;
+            let through_mean = -scale * plain[at] / count;
+            let offset = through_mean - through_deviation * f64::from(moments.mean[at]);
+            (through_deviation as f32, offset as f32)
+        });
+        let (slope, offset) = through.unzip();
+        Ok([slope, offset])
     }
 }

@@ -1,7 +1,8 @@
 //! The same operations composed of candle's own, for devices without kernels here.
 
-use super::{BatchStatistics, Map};
-use candle_core::{D, Result, Tensor};
+use super::{BatchStatistics, Map, synchronised};
+use crate::nn::Synchroniser;
+use candle_core::{D, Device, Result, Tensor};
 
 /// [`super::conv2d`].
 pub fn conv2d(images: &Map, weight: &Tensor, stride: usize, padding: usize) -> Result<Map> {
@@ -45,7 +46,33 @@ pub fn batch_norm(
     let variance = centred.sqr()?.mean_keepdim(1)?;
     let normal = centred.broadcast_div(&(&variance + epsilon)?.sqrt()?)?.reshape(x.shape())?;
     let y = scale_shift(&Map::composed(normal), weight, bias, residual, relu)?;
-    Ok((y, BatchStatistics { mean: mean.squeeze(1)?.detach(), variance: variance.squeeze(1)?.detach() }))
+    let (mean, variance) = (mean.squeeze(1)?.detach(), variance.squeeze(1)?.detach());
+    Ok((y, BatchStatistics { mean, variance, count: grouped.dim(1)? }))
+}
+
+/// [`super::synchronised_batch_norm`]. Only the moments leave the device.
+pub fn synchronised_batch_norm(
+    x: &Map,
+    [weight, bias]: [&Tensor; 2],
+    residual: Option<&Map>,
+    relu: bool,
+    groups: usize,
+    epsilon: f64,
+    synchroniser: &Synchroniser,
+) -> Result<(Map, BatchStatistics)> {
+    let x = x.tensor()?;
+    let grouped = x.reshape((groups, (), x.dim(D::Minus1)?))?;
+    let mean = grouped.mean_keepdim(1)?;
+    let square = grouped.broadcast_sub(&mean)?.sqr()?.sum_keepdim(1)?;
+    let own = Tensor::stack(&[mean.squeeze(1)?, square.squeeze(1)?], 0)?.to_device(&Device::Cpu)?;
+    let (whole, count) = synchronised::moments(&own, grouped.dim(1)?, synchroniser)?;
+    let whole = whole.to_device(x.device())?;
+    let (mean, variance) = (whole.get(0)?, whole.get(1)?);
+    let centred = grouped.broadcast_sub(&mean.unsqueeze(1)?)?;
+    let deviation = (&variance + epsilon)?.sqrt()?.unsqueeze(1)?;
+    let normal = centred.broadcast_div(&deviation)?.reshape(x.shape())?;
+    let y = scale_shift(&Map::composed(normal), weight, bias, residual, relu)?;
+    Ok((y, BatchStatistics { mean: mean.detach(), variance: variance.detach(), count }))
 }
 
 /// [`super::scale_shift`].

@@ -17,10 +17,11 @@ mod patches;
 mod pool;
 mod product;
 mod scaling;
+mod synchronised;
 mod update;
 mod winograd;
 
-pub use batch_norm::{BatchStatistics, batch_norm, scale_shift};
+pub use batch_norm::{BatchStatistics, batch_norm, scale_shift, synchronised_batch_norm};
 pub use conv::{conv2d, linear};
 pub use map::Map;
 pub use pool::{max_pool, mean_pool};

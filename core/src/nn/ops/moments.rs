@@ -8,6 +8,8 @@ use std::ops::Range;
 /// Mean and inverse standard deviation of each channel in each group, `[groups, channels]`.
 #[derive(Debug, Clone)]
 pub(super) struct Moments {
+    /// Rows of a group that they are of.
+    pub(super) count: usize,
     pub(super) mean: Vec<f32>,
     /// Of the biased variance.
     pub(super) variance: Vec<f32>,
@@ -87,36 +89,61 @@ impl Rows {
     }
 }
 
-/// The moments of each group's rows, with Chan's update over chunks (Chan, Golub, LeVeque 1983): no
-/// cancellation even where the mean is far from zero.
-pub(super) fn moments(rows: Rows, values: &[f32], epsilon: f64) -> Moments {
-    let channels = rows.channels;
-    let mut count = vec![0usize; rows.groups];
-    let mut mean = vec![0f64; rows.groups * channels];
-    let mut square = vec![0f64; rows.groups * channels];
-    rows.reduce(
-        std::iter::repeat(()),
-        |_, range, (), sums| chunk_moments(channels, &values[range], sums),
-        |group, more, means, squares| {
-            let (before, after) = (count[group] as f64, (count[group] + more) as f64);
-            count[group] += more;
-            for channel in 0..channels {
-                let at = group * channels + channel;
-                let difference = f64::from(means[channel]) - mean[at];
-                mean[at] += difference * more as f64 / after;
-                square[at] +=
-                    f64::from(squares[channel]) + difference * difference * before * more as f64 / after;
-            }
-        },
-    );
-    let variance = square.iter().map(|square| square / rows.group as f64);
-    Moments {
-        inverse_deviation: variance
-            .clone()
-            .map(|variance| (1.0 / (variance + epsilon).sqrt()) as f32)
-            .collect(),
-        variance: variance.map(|variance| variance as f32).collect(),
-        mean: mean.into_iter().map(|mean| mean as f32).collect(),
+/// Means and sums of the squared deviations from them, of each channel in each group: what moments are made of.
+pub(super) struct Deviations {
+    /// Rows of a group.
+    pub(super) count: usize,
+    /// `[groups, channels]`.
+    pub(super) mean: Vec<f64>,
+    /// `[groups, channels]`.
+    pub(super) square: Vec<f64>,
+}
+
+impl Deviations {
+    /// Of each group's rows, with Chan's update over chunks: no cancellation even where the mean is far from zero.
+    pub(super) fn of(rows: Rows, values: &[f32]) -> Self {
+        let channels = rows.channels;
+        let mut count = vec![0usize; rows.groups];
+        let mut mean = vec![0f64; rows.groups * channels];
+        let mut square = vec![0f64; rows.groups * channels];
+        rows.reduce(
+            std::iter::repeat(()),
+            |_, range, (), sums| chunk_moments(channels, &values[range], sums),
+            |group, more, means, squares| {
+                let own = group * channels..(group + 1) * channels;
+                let whole = [&mut mean[own.clone()], &mut square[own]];
+                update([count[group], more], whole, [means, squares]);
+                count[group] += more;
+            },
+        );
+        Self { count: rows.group, mean, square }
+    }
+
+    pub(super) fn moments(self, epsilon: f64) -> Moments {
+        let variance = self.square.iter().map(|square| square / self.count as f64);
+        Moments {
+            count: self.count,
+            inverse_deviation: variance
+                .clone()
+                .map(|variance| (1.0 / (variance + epsilon).sqrt()) as f32)
+                .collect(),
+            variance: variance.map(|variance| variance as f32).collect(),
+            mean: self.mean.into_iter().map(|mean| mean as f32).collect(),
+        }
+    }
+}
+
+/// Chan's update (Chan, Golub, LeVeque 1983) of means and sums of squared deviations of `before` rows by those of `more` rows.
+pub(super) fn update<T: Copy + Into<f64>>(
+    [before, more]: [usize; 2],
+    [mean, square]: [&mut [f64]; 2],
+    [means, squares]: [&[T]; 2],
+) {
+    let (before, more, after) = (before as f64, more as f64, (before + more) as f64);
+    for channel in 0..mean.len() {
+        let difference = means[channel].into() - mean[channel];
+        mean[channel] += difference * more / after;
+        square[channel] += squares[channel].into() + difference * difference * before * more / after;
     }
 }
 
@@ -139,7 +166,7 @@ pub(super) fn gradient_sums(
     gradient: &mut [f32],
     cut: Cut<'_>,
     mean: &[f32],
-) -> (Vec<f64>, Vec<f64>) {
+) -> [Vec<f64>; 2] {
     let channels = rows.channels;
     let mut plain = vec![0f64; rows.groups * channels];
     let mut moment = vec![0f64; rows.groups * channels];
@@ -165,7 +192,7 @@ pub(super) fn gradient_sums(
             }
         },
     );
-    (plain, moment)
+    [plain, moment]
 }
 
 vectorised! {
@@ -279,7 +306,7 @@ mod tests {
         let rows = Rows { channels: 3, groups: 2, group: 10_000 };
         let value = |index: usize| 1e4 + if (index / 3).is_multiple_of(2) { 1.0 } else { -1.0 };
         let values: Vec<f32> = (0..rows.groups * rows.group_values()).map(value).collect();
-        let found = moments(rows, &values, 0.0);
+        let found = Deviations::of(rows, &values).moments(0.0);
         for at in 0..6 {
             assert!((found.mean[at] - 1e4).abs() < 1e-2, "{found:?}");
             assert!((found.variance[at] - 1.0).abs() < 1e-3, "{found:?}");
