@@ -135,6 +135,25 @@ fn every_export_is_read_again_to_the_bit() -> Result<()> {
 }
 
 #[test]
+fn an_export_that_fails_leaves_no_manifest_of_an_older_one() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let run = run("resnet18", runs.path())?;
+    let directory = run.join("export/safetensors");
+    let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(0) && directory.join("manifest.json").exists(), "{error}");
+    // What comes behind the tensors cannot be written.
+    fs::remove_file(directory.join("check.safetensors"))?;
+    fs::create_dir(directory.join("check.safetensors"))?;
+    let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(1) && error.contains("check.safetensors"), "{code:?}: {error}");
+    ensure!(!directory.join("manifest.json").exists(), "it says that the directory is whole");
+    fs::remove_dir(directory.join("check.safetensors"))?;
+    let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(0) && directory.join("manifest.json").exists(), "{error}");
+    Ok(())
+}
+
+#[test]
 fn what_cannot_be_exported_is_refused_before_anything_is_written() -> Result<()> {
     let runs = tempfile::tempdir()?;
     let run = run("resnet18", runs.path())?;
