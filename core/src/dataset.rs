@@ -78,13 +78,15 @@ pub trait Dataset: Send + Sync {
         Ok(vec![None; self.annotations(index)?.len()])
     }
 
-    /// What detections in the image are measured against, masks included; `image` is the index. It is as exact as the
-    /// dataset is, and also has what cannot be learnt from: boxes in fractions of a pixel, boxes without an area.
-    fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+    /// What detections in the image are measured against; `image` is the index. It is as exact as the dataset is, and
+    /// also has what cannot be learnt from: boxes in fractions of a pixel, boxes without an area. Without `masks` no
+    /// object has one, and a dataset need not read them; all else is the same.
+    fn ground_truth(&self, index: usize, masks: bool) -> Result<Vec<GroundTruth>> {
         let objects = self.annotations(index)?.into_iter().zip(self.masks(index)?);
         let exact = |(Annotation { bounding_box: bounds, class, crowd }, mask): (_, Option<Rle>)| {
             let area = mask.as_ref().map_or(bounds.area(), Rle::area) as f64;
             let bounding_box = [bounds.x, bounds.y, bounds.width, bounds.height].map(f64::from);
+            let mask = mask.filter(|_| masks);
             GroundTruth { image: index as u64, class, bounding_box, area, crowd, ignore: false, mask }
         };
         Ok(objects.map(exact).collect())
@@ -175,8 +177,8 @@ impl Dataset for Limited {
         self.dataset.masks(self.place(index))
     }
 
-    fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
-        let mut objects = self.dataset.ground_truth(self.place(index))?;
+    fn ground_truth(&self, index: usize, masks: bool) -> Result<Vec<GroundTruth>> {
+        let mut objects = self.dataset.ground_truth(self.place(index), masks)?;
         objects.iter_mut().for_each(|object| object.image = index as u64);
         Ok(objects)
     }

@@ -1,15 +1,31 @@
-//! Backbones from other libraries: `fixtures/backbone/make.py` made the files and torchvision's features.
+//! Backbones from other libraries: `fixtures/backbone/make.py` made the files and torchvision's features, `make_torch.py`
+//! those of `torch.save`.
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use univip_core::backbone_file::{read, write};
+use univip_core::backbone_file::{import, names, read, write};
+use univip_core::evaluate::FrozenBackbone;
 use univip_core::nn::layout::to_torchvision;
 use univip_core::recipe::{BackboneKind, NetworkSettings};
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/backbone/{name}.safetensors"))
+    fixture_file(&format!("{name}.safetensors"))
+}
+
+fn fixture_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/backbone").join(name)
+}
+
+/// What is read from a file without being told its shape.
+fn backbone(path: &Path) -> Result<FrozenBackbone> {
+    Ok(import(path, &Device::Cpu)?.backbone)
+}
+
+/// The error of a file that is no backbone.
+fn refused(path: &Path) -> Result<String> {
+    Ok(format!("{:#}", import(path, &Device::Cpu).err().context("it was read")?))
 }
 
 fn tensors(path: &Path) -> Result<HashMap<String, Tensor>> {
@@ -24,7 +40,7 @@ fn largest(tensor: &Tensor) -> Result<f32> {
 fn torchvisions_files_give_torchvisions_features() -> Result<()> {
     let expected = tensors(&fixture("features"))?;
     for (name, width) in [("resnet18", 2), ("resnet50", 1)] {
-        let backbone = read(&fixture(name), None, &Device::Cpu)?;
+        let backbone = backbone(&fixture(name))?;
         assert_eq!((backbone.settings().backbone.name(), backbone.settings().width), (name, width));
         let difference = largest(&(backbone.features(&expected["images"])? - &expected[name])?)?;
         assert!(difference < 1e-4, "{name} differs by {difference}");
@@ -40,7 +56,7 @@ fn torchvisions_files_give_torchvisions_features() -> Result<()> {
 fn what_is_written_reads_back_bit_for_bit() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("backbone.safetensors");
-    let backbone = read(&fixture("resnet50"), None, &Device::Cpu)?;
+    let backbone = backbone(&fixture("resnet50"))?;
     write(&path, &backbone.tensors())?;
     let (mut theirs, ours) = (tensors(&fixture("resnet50"))?, tensors(&path)?);
     theirs.retain(|name, _| !name.starts_with("fc.") && !name.contains("num_batches"));
@@ -54,7 +70,7 @@ fn what_is_written_reads_back_bit_for_bit() -> Result<()> {
 
 #[test]
 fn a_copy_to_fine_tune_has_the_values_and_not_the_storage() -> Result<()> {
-    let backbone = read(&fixture("resnet18"), None, &Device::Cpu)?;
+    let backbone = backbone(&fixture("resnet18"))?;
     let images = Tensor::ones((1, 32, 32, 3), DType::F32, &Device::Cpu)?;
     let before = backbone.features(&images)?;
     let (parameters, copy) = backbone.copy(7)?;
@@ -92,7 +108,7 @@ fn tensors_that_do_not_fit_are_all_listed() -> Result<()> {
         all.insert("layer2.0.conv1.weight".into(), zeros(&[4, 2, 1, 1])?);
         Ok(())
     })?;
-    let error = format!("{:#}", read(&path, None, &Device::Cpu).err().context("it was read")?);
+    let error = refused(&path)?;
     for part in [
         "changed.safetensors are not those of a resnet18 of width 2",
         "2 missing: bn1.running_mean [2], layer4.1.conv2.weight [16, 16, 3, 3]",
@@ -108,25 +124,116 @@ fn tensors_that_do_not_fit_are_all_listed() -> Result<()> {
 fn a_file_of_something_else_is_named_with_what_was_expected() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let path = directory.path().join("x.safetensors");
-    let said = |settings: Option<&NetworkSettings>| -> Result<String> {
-        Ok(format!("{:#}", read(&path, settings, &Device::Cpu).err().context("it was read")?))
-    };
-    assert!(said(None)?.contains("x.safetensors"), "a missing file");
-    std::fs::write(&path, b"PK\x03\x04 no safetensors")?;
-    assert!(said(None)?.contains("is not a whole safetensors file"));
-    let whole = std::fs::read(fixture("resnet18"))?;
-    std::fs::write(&path, &whole[..whole.len() / 2])?;
-    assert!(said(None)?.contains("is not a whole safetensors file"));
-    std::fs::copy(fixture("features"), &path)?;
-    let text = said(None)?;
-    assert!(text.contains("no conv1.weight") && text.contains("images"), "{text}");
-    std::fs::copy(fixture("resnet18"), &path)?;
+    assert!(refused(&path)?.contains("x.safetensors"), "a missing file");
+    let [resnet, moco] = [std::fs::read(fixture("resnet18"))?, std::fs::read(fixture_file("moco.pth"))?];
+    for (bytes, expected) in [
+        (&b""[..], "is neither a safetensors file nor one of torch.save"),
+        (b"none", "is neither a safetensors file nor one of torch.save"),
+        (b"PK\x03\x04 no archive", "cannot be used as a file of torch.save: it is truncated"),
+        (&resnet[..resnet.len() / 2], "is not a whole safetensors file"),
+        (&moco[..moco.len() / 2], "cannot be used as a file of torch.save: it is truncated"),
+        (&std::fs::read(fixture_file("legacy.pth"))?, "is a pickle without an archive"),
+        (
+            &std::fs::read(fixture_file("whole.pth"))?,
+            "expected a state dict, found torch.nn.modules.linear.Linear",
+        ),
+        (&std::fs::read(fixture_file("types.pth"))?, "no conv1.weight [width, 3, 7, 7]"),
+        (&std::fs::read(fixture("features"))?, "found images, resnet18, "),
+    ] {
+        std::fs::write(&path, bytes)?;
+        let said = refused(&path)?;
+        assert!(said.contains("x.safetensors") && said.contains(expected), "{said}\nlacks {expected:?}");
+    }
     let wide = NetworkSettings { backbone: BackboneKind::ResNet18, width: 4, ..NetworkSettings::default() };
-    let text = said(Some(&wide))?;
+    let said = read(&fixture("resnet18"), &wide, &Device::Cpu).err().context("it was read")?;
+    let said = format!("{said:#}");
     assert!(
-        text.contains("of a resnet18 of width 4") && text.contains("conv1.weight is [2, 3, 7, 7]"),
-        "{text}"
+        said.contains("of a resnet18 of width 4") && said.contains("conv1.weight is [2, 3, 7, 7]"),
+        "{said}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_damaged_file_of_torch_save_is_named_wherever_it_is_damaged() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("damaged.pth");
+    let whole = std::fs::read(fixture_file("moco.pth"))?;
+    for length in (4..whole.len()).step_by(997) {
+        std::fs::write(&path, &whole[..length])?;
+        assert!(
+            refused(&path)?.contains("damaged.pth cannot be used as a file of torch.save"),
+            "{length} bytes"
+        );
+    }
+    let mut refusals = 0;
+    for place in (4..whole.len()).step_by(211) {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 0xff;
+        std::fs::write(&path, bytes)?;
+        // What lies between the members, and the tensors that are left out, do not matter.
+        if let Err(error) = import(&path, &Device::Cpu) {
+            assert!(format!("{error:#}").contains("damaged.pth"), "byte {place}: {error:#}");
+            refusals += 1;
+        }
+    }
+    assert!(refusals > 50, "{refusals}");
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_of_moco_gives_the_querys_network_to_the_bit() -> Result<()> {
+    let images = &tensors(&fixture("features"))?["images"];
+    let import = import(&fixture_file("moco.pth"), &Device::Cpu)?;
+    let expected = backbone(&fixture("resnet18"))?.features(images)?;
+    assert_eq!(largest(&(import.backbone.features(images)? - expected)?)?, 0.0);
+    assert_eq!(import.prefix, "module.encoder_q.");
+    let left_out = [
+        "module.encoder_k.conv1.weight",
+        "module.encoder_k.layer1.0.conv1.weight",
+        "module.encoder_q.fc.0.weight",
+        "module.queue",
+        "module.queue_ptr",
+    ];
+    assert_eq!(import.left_out, left_out);
+    Ok(())
+}
+
+#[test]
+fn names_are_those_of_detectron2_too_with_and_without_a_prefix() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("detectron2.safetensors");
+    let images = &tensors(&fixture("features"))?["images"];
+    let ours = backbone(&fixture("resnet50"))?;
+    for prefix in ["", "backbone.bottom_up."] {
+        let theirs = to_torchvision(&ours.tensors())?;
+        let theirs: BTreeMap<String, Tensor> = (theirs.into_iter())
+            .map(|(name, tensor)| (format!("{prefix}{}", names::detectron2(&name)), tensor))
+            .collect();
+        std::fs::write(&path, safetensors::serialize(&theirs, None)?)?;
+        let read = import(&path, &Device::Cpu)?;
+        assert_eq!((read.prefix.as_str(), read.left_out.len()), (prefix, 0));
+        assert_eq!(largest(&(read.backbone.features(images)? - ours.features(images)?)?)?, 0.0);
+        let mut broken = theirs.clone();
+        broken.remove(&format!("{prefix}res3.0.shortcut.norm.bias"));
+        std::fs::write(&path, safetensors::serialize(&broken, None)?)?;
+        assert!(refused(&path)?.contains("1 missing: res3.0.shortcut.norm.bias [8]"), "{}", refused(&path)?);
+    }
+    Ok(())
+}
+
+#[test]
+fn with_a_prefix_the_backbone_itself_must_still_be_whole() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = changed(directory.path(), |all| {
+        let prefixed = all.drain().map(|(name, tensor)| (format!("module.{name}"), tensor));
+        *all = prefixed.collect();
+        all.remove("module.bn1.bias");
+        all.insert("module.layer5.weight".into(), Tensor::zeros(1, DType::F32, &Device::Cpu)?);
+        Ok(())
+    })?;
+    let said = refused(&path)?;
+    assert!(said.contains("1 missing: bn1.bias [2]; 1 unexpected: layer5.weight"), "{said}");
     Ok(())
 }
 
@@ -139,7 +246,7 @@ fn half_precision_becomes_single() -> Result<()> {
         }
         Ok(())
     })?;
-    let tensors = to_torchvision(&read(&path, None, &Device::Cpu)?.tensors())?;
+    let tensors = to_torchvision(&backbone(&path)?.tensors())?;
     assert!(tensors.values().all(|tensor| tensor.dtype() == DType::F32));
     Ok(())
 }

@@ -11,11 +11,12 @@ use clap::Args;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use univip_core::backbone_file;
+use univip_core::backbone_file::{self, Import};
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
 use univip_core::recipe::{Override, Recipe};
 use univip_core::registry::{Kind, Registry};
+use univip_core::tally::Tally;
 
 /// `univip evaluate`
 #[derive(Args)]
@@ -23,7 +24,8 @@ pub struct Evaluate {
     /// A run: its directory, or the beginning of its name in --runs (table7-e)
     #[arg(conflicts_with = "backbone")]
     run: Option<String>,
-    /// A backbone in a safetensors file with torchvision's names: a resnet18 or resnet50 of any width
+    /// A backbone in a safetensors file or one of torch.save (.pth), or the directory of an export: a resnet18 or
+    /// resnet50 of any width, with torchvision's names or detectron2's, alone or in a checkpoint
     #[arg(long, value_name = "FILE")]
     backbone: Option<PathBuf>,
     /// The evaluators; without it those of the recipe that the run has no numbers of
@@ -55,6 +57,8 @@ pub const EXAMPLES: &str = "Examples:
   univip evaluate table7-e --with knn --set evaluator.knn.k=200
   univip evaluate runs/table7-e-0123456789ab-s0 --with linear-probe,semi-supervised
   univip evaluate --backbone resnet50.safetensors --with knn --probe-data image-folder=DIR
+  univip evaluate --backbone moco_v2_800ep_pretrain.pth.tar --with knn
+  univip evaluate --backbone runs/table7-e-0123456789ab-s0/export/detectron2 --with knn
 
 Numbers of a run are appended to its evaluations.jsonl, those of a file are only printed.
 An evaluator that fails costs the others nothing.
@@ -157,6 +161,10 @@ fn of_scale(scale: &str, names: &[String], planned: &[String]) -> Result<Vec<Ove
 
 fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
     let Some(path) = &asked.backbone else { bail!("no backbone is given") };
+    let mut inside = ["backbone.safetensors", "backbone.pth"].map(|name| path.join(name)).to_vec();
+    inside.retain(|file| file.is_file());
+    // Of a directory that has both it is not known which was meant.
+    let path = if let [file] = &inside[..] { file } else { path };
     needs_file("--backbone", path)?;
     let library: Library = library_with(
         &asked.scale,
@@ -164,7 +172,7 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
         data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref()),
     );
     let recipe: Recipe = library.load(&asked.recipe)?;
-    let backbone = backbone_file::read(path, None, &device::best()?)?;
+    let Import { backbone, prefix, left_out } = backbone_file::import(path, &device::best()?)?;
     let names = match &asked.with[..] {
         [] => recipe.settings.evaluators.names.clone(),
         with => with.to_vec(),
@@ -173,12 +181,23 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
         print(evaluator, &metrics)
     };
     let bars = Bars::new("evaluate", 1);
+    for line in taken(&prefix, &left_out) {
+        bars.line(&format!("{}: {line}", path.display()));
+    }
     let mut progress = bars.run(&path.display().to_string());
     let measured =
         Probe::new(&recipe, registry, asked.seed).measure(&names, &backbone, &mut progress, stop, &mut keep);
     drop(progress);
     bars.clear();
     told(measured?)
+}
+
+/// What of a file is measured, where it holds more.
+fn taken(prefix: &str, left_out: &[String]) -> Vec<String> {
+    let mut others = Tally::default();
+    left_out.iter().for_each(|name| others.add("other tensors are left out", || name.clone()));
+    let prefix = (!prefix.is_empty()).then(|| format!("the backbone is {prefix}*"));
+    prefix.into_iter().chain(others.lines()).collect()
 }
 
 fn told(measured: Measured) -> Result<bool> {

@@ -53,7 +53,7 @@ impl TrainedRun {
     /// # Errors
     /// When the file is not whole or its tensors are not those of the recipe's network: all of them are listed.
     pub fn backbone(&self, recipe: &Recipe, device: &Device) -> Result<FrozenBackbone> {
-        backbone_file::read(&backbone(&self.path), Some(&recipe.settings.network), device)
+        backbone_file::read(&backbone(&self.path), &recipe.settings.network, device)
     }
 }
 

@@ -131,6 +131,27 @@ fn a_backbone_from_elsewhere_is_measured() -> Result<()> {
 }
 
 #[test]
+fn of_a_checkpoint_it_is_said_what_is_measured() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/fixtures/backbone");
+    let measured = |name: &str| {
+        let file = fixtures.join(name).display().to_string();
+        evaluate(&["--backbone", &file, "--scale", "smoke", "--with", "knn"], runs.path())
+    };
+    let (code, plain, error) = measured("resnet18.safetensors")?;
+    ensure!(code == Some(0) && error.contains("2 other tensors are left out: fc.bias, fc.weight"), "{error}");
+    let (code, moco, error) = measured("moco.pth")?;
+    ensure!(code == Some(0) && moco == plain, "{error}: {moco}, expected {plain}");
+    for part in [
+        "moco.pth: the backbone is module.encoder_q.*",
+        "moco.pth: 5 other tensors are left out: module.encoder_k.conv1.weight, module.encoder_k.layer1.0.conv1.weight, ",
+    ] {
+        ensure!(error.contains(part), "{error:?}, expected {part:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<()> {
     let runs = tempfile::tempdir()?;
     let run = runs.path().join("table7-e-0123456789ab-s0");
@@ -141,7 +162,7 @@ fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<(
     std::fs::write(finished.join("run.json"), RECORD.replace("interrupted", "finished"))?;
     std::fs::write(runs.path().join("some.safetensors"), "none")?;
     let some = runs.path().join("some.safetensors").display().to_string();
-    let cases: [(&[&str], i32, &[&str]); 12] = [
+    let cases: [(&[&str], i32, &[&str]); 13] = [
         (&[], 2, &["name a run or give --backbone"]),
         (&["table7-f"], 2, &["is called `table7-f`", "did you mean `table7-e`?"]),
         (&["table7-e", "--with", "kn"], 2, &["unknown evaluator `kn`", "did you mean `knn`?"]),
@@ -153,7 +174,12 @@ fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<(
         (&["--backbone", "nowhere.safetensors"], 2, &["`--backbone`", "nowhere.safetensors: "]),
         (&["table7-e"], 1, &["has not ended", "interrupted"]),
         (&["table9-10"], 1, &["backbone.safetensors is missing", "--force"]),
-        (&["--backbone", &some], 1, &["some.safetensors is not a whole safetensors file"]),
+        (
+            &["--backbone", &some],
+            1,
+            &["some.safetensors is neither a safetensors file nor one of torch.save"],
+        ),
+        (&["--backbone", &runs.path().display().to_string()], 2, &["is a directory, expected a file"]),
     ];
     for (arguments, expected_code, expected) in cases {
         let (code, _, said) = evaluate(arguments, runs.path())?;

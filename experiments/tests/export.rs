@@ -57,7 +57,7 @@ fn an_export_is_whole_and_tells_what_it_is() -> Result<()> {
         })
         .collect::<candle_core::Result<_>>()?;
     let image = candle_core::Tensor::cat(&channels, 2)?.unsqueeze(0)?;
-    let backbone = backbone_file::read(&directory.join("backbone.safetensors"), None, &device)?;
+    let backbone = backbone_file::import(&directory.join("backbone.safetensors"), &device)?.backbone;
     let difference = (backbone.features(&image)?.squeeze(0)? - &check["features"])?.abs()?.max(0)?;
     ensure!(difference.to_scalar::<f32>()? < 1e-4, "{difference}");
     Ok(())
@@ -83,6 +83,73 @@ fn detectron2_gets_its_file_and_a_configuration() -> Result<()> {
     for name in ["stem.conv1.norm.running_mean", "res2.0.conv1.weight", "res5.0.shortcut.norm.bias"] {
         ensure!(bytes.windows(name.len()).any(|window| window == name.as_bytes()), "no {name}");
     }
+    Ok(())
+}
+
+/// The numbers that `univip evaluate` prints.
+fn measured(arguments: &[&str], runs: &Path) -> Result<String> {
+    let with = ["evaluate", "--with", "knn"];
+    stdout(&[&with[..], arguments, &["--runs", &runs.display().to_string()]].concat(), runs)
+}
+
+#[test]
+fn every_export_is_read_again_to_the_bit() -> Result<()> {
+    let device = candle_core::Device::Cpu;
+    for (network, width, targets) in [
+        ("resnet18", 64, &["torchvision", "timm", "safetensors"][..]),
+        ("resnet50", 8, &["detectron2", "safetensors"]),
+    ] {
+        let runs = tempfile::tempdir()?;
+        let sets = [format!("network.backbone={network}"), format!("network.width={width}")];
+        let measure = "evaluators.use=[\"knn\"]";
+        let recipe =
+            ["run", "random", "--scale", "smoke", "--set", &sets[0], "--set", &sets[1], "--set", measure];
+        stdout(&recipe, runs.path())?;
+        let run = run_directory(runs.path(), "random")?;
+        let own = backbone_file::import(&run.join("backbone.safetensors"), &device)?.backbone;
+        let numbers = measured(&["random"], runs.path())?;
+        for target in targets {
+            let (code, directory, error) = export(&["random", "--to", target], runs.path())?;
+            ensure!(code == Some(0), "{error}");
+            let directory = directory.trim();
+            let manifest: Value =
+                serde_json::from_slice(&fs::read(Path::new(directory).join("manifest.json"))?)?;
+            let file = Path::new(directory).join(manifest["file"].as_str().context("no file")?);
+            let import = backbone_file::import(&file, &device)?;
+            ensure!(
+                import.prefix.is_empty() && import.left_out.is_empty(),
+                "{target}: {:?}",
+                import.left_out
+            );
+            let image = candle_core::Tensor::randn(0f32, 1.0, (2, 40, 33, 3), &device)?;
+            let difference =
+                (own.features(&image)? - import.backbone.features(&image)?)?.abs()?.flatten_all()?.max(0)?;
+            ensure!(difference.to_scalar::<f32>()? == 0.0, "{target}: {difference}");
+            for path in [directory, &file.display().to_string()] {
+                let again = measured(&["--backbone", path, "--scale", "smoke"], runs.path())?;
+                ensure!(again == numbers, "{target}: {again}, expected {numbers}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_export_that_fails_leaves_no_manifest_of_an_older_one() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let run = run("resnet18", runs.path())?;
+    let directory = run.join("export/safetensors");
+    let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(0) && directory.join("manifest.json").exists(), "{error}");
+    // What comes behind the tensors cannot be written.
+    fs::remove_file(directory.join("check.safetensors"))?;
+    fs::create_dir(directory.join("check.safetensors"))?;
+    let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(1) && error.contains("check.safetensors"), "{code:?}: {error}");
+    ensure!(!directory.join("manifest.json").exists(), "it says that the directory is whole");
+    fs::remove_dir(directory.join("check.safetensors"))?;
+    let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
+    ensure!(code == Some(0) && directory.join("manifest.json").exists(), "{error}");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! COCO's annotation files (`instances_val2017.json`).
 
+use super::unreadable;
 use crate::error::refuse_any;
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -62,12 +63,15 @@ impl<M: DeserializeOwned> AnnotationFile<M> {
     /// Reads a file as a stream.
     ///
     /// # Errors
-    /// When it cannot be read, is something else, or contradicts itself: lists an image or an object twice, or has
+    /// When it cannot be read, is something else (naming the annotation, if it is one), or contradicts itself: lists an image or an object twice, or has
     /// objects of images or categories that it does not list.
     pub fn read(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-        let read: Self = serde_json::from_reader(BufReader::with_capacity(1 << 20, file))
-            .with_context(|| format!("{} is not a COCO annotation file", path.display()))?;
+        let read = serde_json::from_reader(BufReader::with_capacity(1 << 20, file));
+        let read: Self = read.with_context(|| {
+            let place = unreadable::place::<M>(path).map_or(String::new(), |place| format!(", {place}"));
+            format!("{} is not a COCO annotation file{place}", path.display())
+        })?;
         read.check().with_context(|| path.display().to_string())?;
         Ok(read)
     }

@@ -20,6 +20,7 @@ mod polygon;
 pub mod rle;
 mod run_text;
 pub mod segmentation;
+mod unreadable;
 pub mod voc;
 
 use rle::Rle;

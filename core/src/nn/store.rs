@@ -97,7 +97,8 @@ impl Parameters {
         let inner = self.lock();
         let own: BTreeMap<&String, &Var> = inner.parameters.iter().chain(&inner.buffers).collect();
         let expected = own.iter().map(|(name, var)| (name.as_str(), var.dims()));
-        fit(expected, values).context("the tensors do not fit the network")?;
+        let found = values.iter().map(|(name, value)| (name.as_str(), value.dims()));
+        fit(expected, found).context("the tensors do not fit the network")?;
         for (name, var) in own {
             // Copied, since the values may be views of this very store.
             var.set(&values[name].to_device(&self.device)?.copy()?)?;
@@ -111,26 +112,28 @@ impl Parameters {
     }
 }
 
-/// Refuses tensors that are not those which are expected.
+/// Refuses tensors, by their names and shapes, that are not those which are expected.
 ///
 /// # Errors
 /// Lists the names that are missing, those that are left over, and the shapes that differ.
 pub fn fit<'a>(
     expected: impl Iterator<Item = (&'a str, &'a [usize])>,
-    found: &BTreeMap<String, Tensor>,
+    found: impl Iterator<Item = (&'a str, &'a [usize])>,
 ) -> Result<()> {
     let expected: BTreeMap<&str, &[usize]> = expected.collect();
+    let found: BTreeMap<&str, &[usize]> = found.collect();
     let (mut missing, mut differing) = (Vec::new(), Vec::new());
     for (name, shape) in &expected {
         match found.get(*name) {
             None => missing.push(format!("{name} {shape:?}")),
-            Some(tensor) if tensor.dims() != *shape => {
-                differing.push(format!("{name} is {:?}, expected {shape:?}", tensor.dims()));
+            Some(other) if other != shape => {
+                differing.push(format!("{name} is {other:?}, expected {shape:?}"))
             }
             Some(_) => {}
         }
     }
-    let surplus = found.keys().filter(|name| !expected.contains_key(name.as_str())).cloned().collect();
+    let surplus =
+        found.keys().filter(|name| !expected.contains_key(*name)).map(|name| name.to_string()).collect();
     let groups = [("missing", missing), ("unexpected", surplus), ("of another shape", differing)];
     let listed: Vec<String> = groups
         .into_iter()

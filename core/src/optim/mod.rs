@@ -116,7 +116,8 @@ impl Optimizer {
     /// When a name is missing or left over, or a shape differs: all of them are listed, and nothing is set.
     pub fn load_state(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let expected = self.slots.iter().map(|(name, slot)| (name.as_str(), slot.buffer.dims()));
-        fit(expected, state).context("the optimiser state does not fit the parameters")?;
+        let found = state.iter().map(|(name, buffer)| (name.as_str(), buffer.dims()));
+        fit(expected, found).context("the optimiser state does not fit the parameters")?;
         for (name, slot) in &self.slots {
             slot.buffer.set(&state[name].to_device(slot.buffer.device())?.contiguous()?.copy()?)?;
         }

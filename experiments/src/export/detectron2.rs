@@ -1,8 +1,9 @@
-//! detectron2's names of a ResNet's tensors, and a configuration that trains Mask R-CNN from them.
+//! A backbone by detectron2's names, and a configuration that trains Mask R-CNN from them.
 
 use anyhow::Result;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
+use univip_core::backbone_file::names::detectron2;
 use univip_core::nn::layout::to_torchvision;
 use univip_core::recipe::{BackboneKind, Settings};
 
@@ -12,30 +13,7 @@ pub const CONFIGURATION: &str = "mask_rcnn_fpn_1x.yaml";
 /// A backbone's tensors (by our names and in our layout) by detectron2's names and in its layout.
 pub fn tensors(tensors: &BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Tensor>> {
     let tensors = to_torchvision(tensors)?;
-    Ok(tensors.into_iter().map(|(name, tensor)| (rename(&name), tensor)).collect())
-}
-
-/// `conv1.weight` is `stem.conv1.weight`, `layer1.0.bn1.bias` is `res2.0.conv1.norm.bias`, `layer1.0.downsample.0.weight`
-/// is `res2.0.shortcut.weight`.
-fn rename(name: &str) -> String {
-    let mut renamed = match name.strip_prefix("layer") {
-        // layer1 is res2.
-        Some(rest) => match rest.split_once('.') {
-            Some((stage, rest)) => format!("res{}.{rest}", stage.parse().map_or(0, |stage: u32| stage + 1)),
-            None => name.to_string(),
-        },
-        None => format!("stem.{name}"),
-    };
-    for (theirs, ours) in [
-        ("conv1.norm", "bn1"),
-        ("conv2.norm", "bn2"),
-        ("conv3.norm", "bn3"),
-        ("shortcut.norm", "downsample.1"),
-        ("shortcut", "downsample.0"),
-    ] {
-        renamed = renamed.replace(ours, theirs);
-    }
-    renamed
+    Ok(tensors.into_iter().map(|(name, tensor)| (detectron2(&name), tensor)).collect())
 }
 
 /// Mask R-CNN with FPN, the 1x schedule: the protocol of detection after self-supervised pre-training. It has no `_BASE_`,
@@ -123,22 +101,6 @@ VERSION: 2
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_detectron2s() {
-        for (torchvision, detectron2) in [
-            ("conv1.weight", "stem.conv1.weight"),
-            ("bn1.running_var", "stem.conv1.norm.running_var"),
-            ("layer1.0.conv1.weight", "res2.0.conv1.weight"),
-            ("layer1.0.bn1.weight", "res2.0.conv1.norm.weight"),
-            ("layer3.5.bn3.bias", "res4.5.conv3.norm.bias"),
-            ("layer4.2.conv3.weight", "res5.2.conv3.weight"),
-            ("layer2.0.downsample.0.weight", "res3.0.shortcut.weight"),
-            ("layer2.0.downsample.1.running_mean", "res3.0.shortcut.norm.running_mean"),
-        ] {
-            assert_eq!(rename(torchvision), detectron2);
-        }
-    }
 
     #[test]
     fn the_configuration_follows_the_network_and_the_colours() {

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use std::fs;
 use std::path::PathBuf;
 use univip_core::backbone_file;
-use univip_core::files::write_atomic;
+use univip_core::files::{remove_if_there, write_atomic};
 use univip_core::recipe::{BackboneKind, NetworkSettings};
 
 /// `univip export`
@@ -91,7 +91,8 @@ impl Target {
 /// The channels of the published networks' stem.
 const PUBLISHED_WIDTH: usize = 64;
 
-/// Runs `univip export`. The manifest is written last: a directory that has it is whole.
+/// Runs `univip export`. The manifest is written last, and that of an older export removed first: a directory that has
+/// one is whole, and it is of the files beside it.
 ///
 /// # Errors
 /// [`univip_core::error::RecipeError`] for a run or target that cannot be used; when the run's backbone is not whole.
@@ -106,6 +107,8 @@ pub fn export(asked: &Export) -> Result<()> {
         None => run.path.join("export").join(asked.to.name()),
     };
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+    let manifest_file = directory.join("manifest.json");
+    remove_if_there(&manifest_file)?;
     let file = match asked.to {
         Target::Detectron2 => {
             let yaml = detectron2::configuration(&recipe.settings);
@@ -123,6 +126,6 @@ pub fn export(asked: &Export) -> Result<()> {
     let manifest =
         manifest::manifest(asked.to.name(), &directory.join(file), &run.record, &recipe, &evaluations)?;
     let text = serde_json::to_string_pretty(&manifest)? + "\n";
-    write_atomic(&directory.join("manifest.json"), text.as_bytes())?;
+    write_atomic(&manifest_file, text.as_bytes())?;
     output::print(format_args!("{}\n", directory.display()))
 }

@@ -212,11 +212,11 @@ impl Dataset for Coco {
         image.usable().map(|(object, _)| self.mask(image, object)).collect()
     }
 
-    fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+    fn ground_truth(&self, index: usize, masks: bool) -> Result<Vec<GroundTruth>> {
         let image = &self.images[index];
         let exact = |object: &Object| {
             let Object { exact: bounding_box, area, class, crowd, .. } = *object;
-            let mask = self.mask(image, object)?;
+            let mask = if masks { self.mask(image, object)? } else { None };
             Ok(GroundTruth { image: index as u64, class, bounding_box, area, crowd, ignore: false, mask })
         };
         image.objects.iter().map(exact).collect()

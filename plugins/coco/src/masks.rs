@@ -1,5 +1,5 @@
-//! The masks of an annotation file, read when they are first asked for: pre-training never does, and they are most of
-//! the file.
+//! The masks of an annotation file, read when they are first asked for: neither pre-training nor a detector of boxes does,
+//! and they are most of the file.
 
 use anyhow::{Context, Result, anyhow};
 use rayon::prelude::*;

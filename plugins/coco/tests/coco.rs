@@ -98,7 +98,7 @@ fn masks_are_those_of_the_annotations_and_ground_truth_is_the_files() {
     assert_eq!(coco.masks(0).unwrap(), expected);
     assert_eq!(coco.masks(1).unwrap(), []);
 
-    let truth = coco.ground_truth(0).unwrap();
+    let truth = coco.ground_truth(0, true).unwrap();
     let of = |bounding_box, class, area, crowd, mask| GroundTruth {
         image: 0,
         class,
@@ -112,19 +112,105 @@ fn masks_are_those_of_the_annotations_and_ground_truth_is_the_files() {
     assert_eq!(truth[0], of([1.0, 2.0, 3.0, 4.0], 1, 6.0, false, Some(triangle)));
     assert_eq!(truth[1], of([20.0, 10.0, 50.0, 5.0], 0, 250.0, true, expected[1].clone()));
     assert_eq!(truth[2], of([40.0, 10.0, 5.0, 5.0], 0, 25.0, false, None));
+    let boxes = truth.into_iter().map(|object| GroundTruth { mask: None, ..object });
+    assert!(coco.ground_truth(0, false).unwrap().into_iter().eq(boxes), "the same without masks");
 }
 
 #[test]
-fn a_broken_mask_is_named_and_a_polygon_of_two_points_passed_over() {
-    let root = root(&annotations());
+fn boxes_are_asked_for_without_reading_masks() {
+    let mut broken = annotations();
+    broken["annotations"][0]["segmentation"] = json!("none");
+    let root = root(&broken);
     let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
-    let error = format!("{:#}", coco.masks(0).unwrap_err());
-    for part in ["instances_train2017.json", "annotation 2", "6 pixels in all", "30 x 20 has 600"] {
-        assert!(error.contains(part), "{error}");
+    assert_eq!(coco.ground_truth(0, false).unwrap().len(), 3);
+    assert_eq!(coco.annotations(0).unwrap().len(), 2);
+    assert!(coco.ground_truth(0, true).is_err());
+}
+
+#[test]
+fn a_mask_that_cannot_be_read_is_named() {
+    let runs = |counts: Value| json!({ "counts": counts, "size": [20, 30] });
+    for (segmentation, expected) in [
+        (runs(json!([1, 2, 3])), "the mask of annotation 2: a mask's runs have 6 pixels in all"),
+        (runs(json!("0\u{1}")), "the mask of annotation 2: "),
+        (runs(json!("P")), "the mask of annotation 2: "),
+        (
+            json!({ "counts": [600], "size": [30, 20] }),
+            "the mask of annotation 2: its mask is of an image of 20 x 30",
+        ),
+        (runs(json!([-1, 601])), "at the segmentation of annotation 2: invalid value: integer `-1`"),
+        (runs(json!([0.5])), "at the segmentation of annotation 2: invalid type: floating point `0.5`"),
+        (json!({ "counts": [600] }), "at the segmentation of annotation 2: missing field `size`"),
+        (
+            json!({ "counts": "0", "size": 600 }),
+            "at the segmentation of annotation 2: invalid type: integer `600`",
+        ),
+        (
+            json!("none"),
+            "at the segmentation of annotation 2: invalid type: string \"none\", expected polygons",
+        ),
+        (
+            json!([1.0, 2.0, 4.0, 2.0]),
+            "at the segmentation of annotation 2: invalid type: floating point `1.0`",
+        ),
+        (
+            json!([["a", 2.0]]),
+            "at the segmentation of annotation 2: invalid type: string \"a\", expected f64",
+        ),
+        (json!([[1.0, null]]), "at the segmentation of annotation 2: invalid type: null, expected f64"),
+    ] {
+        let mut broken = annotations();
+        broken["annotations"][1]["segmentation"] = segmentation.clone();
+        let root = root(&broken);
+        let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
+        let error = format!("{:#}", coco.masks(0).unwrap_err());
+        assert!(
+            error.contains("instances_train2017.json") && error.contains(expected),
+            "{segmentation} said {error:?}, expected {expected:?}"
+        );
     }
+}
+
+#[test]
+fn an_annotation_that_is_none_is_named() {
+    for (pointer, value, expected) in [
+        ("/annotations/1/bbox", json!([1.0, 2.0, 3.0]), "at annotation 2: invalid length 3"),
+        ("/annotations/1/bbox/2", json!("wide"), "at annotation 2: invalid type: string \"wide\""),
+        ("/annotations/1/image_id", json!("9"), "at annotation 2: invalid type: string \"9\""),
+        ("/annotations/1/id", json!("two"), "at annotation \"two\": invalid type: string \"two\""),
+        ("/images/1/width", json!(-1), "is not a COCO annotation file: invalid value: integer `-1`"),
+    ] {
+        let mut broken = annotations();
+        *broken.pointer_mut(pointer).unwrap() = value;
+        let error = open_error(&broken);
+        assert!(
+            error.contains("instances_train2017.json") && error.contains(expected),
+            "{pointer} said {error:?}, expected {expected:?}"
+        );
+    }
+    // Python writes NaN, which is no JSON, and a file that is cut off is none either.
+    for (from, to, expected) in [
+        ("20.0", "NaN", "behind annotation 1: expected value"),
+        ("1.0,2.0,3.0,4.0", "NaN,2.0,3.0,4.0", "at the first annotation: expected value"),
+    ] {
+        let root = root(&annotations());
+        let path = root.path().join("annotations/instances_train2017.json");
+        let text = annotations().to_string();
+        assert!(text.contains(from));
+        std::fs::write(&path, text.replace(from, to)).unwrap();
+        let error = format!("{:#}", Coco::open(&config(root.path()), Split::Train).unwrap_err());
+        assert!(error.contains(expected), "{error}");
+        std::fs::write(&path, &text[..text.find("\"bbox\":[40").unwrap()]).unwrap();
+        let error = format!("{:#}", Coco::open(&config(root.path()), Split::Train).unwrap_err());
+        assert!(error.contains("behind annotation 2: EOF while parsing"), "{error}");
+    }
+}
+
+#[test]
+fn a_polygon_that_is_none_is_counted_and_passed_over() {
     let mut short = annotations();
     short["annotations"][0]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0], [1.0, 2.0, 4.0, 2.0, 4.0, 6.0]]);
-    short["annotations"][1]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0]]);
+    short["annotations"][1]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0, 4.0, 6.0, 7.0]]);
     let root = self::root(&short);
     let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
     let [some, none] = coco.masks(0).unwrap().try_into().unwrap();

@@ -68,9 +68,9 @@ impl Inputs<'_> {
         Ok(false)
     }
 
-    /// The objects of image `index`, in pixels of the dataset's image.
+    /// The objects of image `index`, in pixels of the dataset's image; their masks where these are learnt.
     pub fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
-        self.dataset.ground_truth(index).with_context(|| self.named(index))
+        self.dataset.ground_truth(index, self.masks).with_context(|| self.named(index))
     }
 
     /// The size of image `index` and what can be learnt from it, if anything can. Where nothing is annotated the size is not
@@ -82,8 +82,7 @@ impl Inputs<'_> {
             return Ok(None);
         }
         let full = self.size(index)?;
-        let known: Vec<Known> =
-            objects.into_iter().filter_map(|object| Known::of(object, full, self.masks)).collect();
+        let known: Vec<Known> = objects.into_iter().filter_map(|object| Known::of(object, full)).collect();
         Ok((!known.is_empty()).then_some((full, known)))
     }
 
@@ -117,12 +116,12 @@ struct Known {
 
 impl Known {
     /// The part of an object that is inside of an image of `size`, to fractions of a pixel; none without an area.
-    fn of(object: GroundTruth, size: Size, masks: bool) -> Option<Self> {
+    fn of(object: GroundTruth, size: Size) -> Option<Self> {
         let [x, y, width, height] = object.bounding_box;
         let edges = [x, y, x + width, y + height].map(|edge| edge as f32);
         let corners = Corners::new(edges).clipped([size.height as usize, size.width as usize]);
         let there = corners.width() > 0.0 && corners.height() > 0.0;
-        there.then(|| Self { corners, class: object.class, mask: object.mask.filter(|_| masks) })
+        there.then_some(Self { corners, class: object.class, mask: object.mask })
     }
 }
 
@@ -227,7 +226,7 @@ mod tests {
             ([10.5, 1.0, 2.0, 2.0], None),
             ([f64::NAN, 1.0, 2.0, 2.0], None),
         ] {
-            let known = Known::of(GroundTruth::of_box(0, 0, exact), size, false);
+            let known = Known::of(GroundTruth::of_box(0, 0, exact), size);
             assert_eq!(known.map(|known| known.corners.array()), expected, "{exact:?}");
         }
     }

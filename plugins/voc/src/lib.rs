@@ -263,7 +263,7 @@ impl Dataset for Voc {
         Ok(self.images[index].objects.iter().filter_map(usable).collect())
     }
 
-    fn ground_truth(&self, index: usize) -> Result<Vec<GroundTruth>> {
+    fn ground_truth(&self, index: usize, _masks: bool) -> Result<Vec<GroundTruth>> {
         let exact = |object: &Object| GroundTruth {
             ignore: object.difficult,
             ..GroundTruth::of_box(index as u64, object.class, object.exact)

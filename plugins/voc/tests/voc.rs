@@ -90,7 +90,7 @@ fn both_years_are_learnt_from_and_2007_is_measured_on() {
 #[test]
 fn difficult_objects_are_ignored_when_measuring() {
     let root = kit();
-    let truth = Voc::open(&config(root.path()), Split::Train).unwrap().ground_truth(0).unwrap();
+    let truth = Voc::open(&config(root.path()), Split::Train).unwrap().ground_truth(0, true).unwrap();
     let seen: Vec<_> = truth.iter().map(|object| (object.bounding_box, object.ignore, object.area)).collect();
     assert_eq!(seen, [([0.0, 0.0, 10.0, 20.0], false, 200.0), ([10.0, 4.0, 20.0, 16.0], true, 320.0)]);
 }
@@ -100,7 +100,7 @@ fn degenerate_boxes_are_counted_and_stay_in_what_is_measured() {
     let root = kit();
     let val = Voc::open(&config(root.path()), Split::Val).unwrap();
     assert_eq!(val.annotations(0).unwrap().len(), 1);
-    assert_eq!(val.ground_truth(0).unwrap().len(), 2);
+    assert_eq!(val.ground_truth(0, true).unwrap().len(), 2);
     let [dropped, clipped] = val.passed_over().lines().try_into().unwrap();
     assert!(dropped.starts_with("1 boxes have no area") && dropped.contains("cat in "), "{dropped}");
     assert!(dropped.contains("000001.xml with [8.0, 8.0, -4.0, 1.0]"), "{dropped}");

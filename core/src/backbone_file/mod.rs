@@ -1,0 +1,117 @@
+//! Backbones in files: written as safetensors with torchvision's names and layout, read from anywhere.
+
+pub mod names;
+mod pickle;
+mod tensor_file;
+mod torch_file;
+
+use crate::evaluate::FrozenBackbone;
+use crate::files::write_atomic;
+use crate::nn::layout::{from_torchvision, to_torchvision};
+use crate::nn::store::fit;
+use crate::nn::{Backbone, Parameters};
+use crate::recipe::{BackboneKind, NetworkSettings};
+use anyhow::{Context, Result, bail};
+use candle_core::{Device, Tensor};
+use names::Found;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tensor_file::TensorFile;
+
+/// Writes the tensors of a backbone (by our names and in our layout), whole or not at all.
+pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
+    write_atomic(path, &safetensors::serialize(&to_torchvision(tensors)?, None)?)
+}
+
+/// A backbone from a file.
+pub struct Import {
+    /// The network with the file's values, of the shape that the file shows.
+    pub backbone: FrozenBackbone,
+    /// What stands before the names of its tensors in the file.
+    pub prefix: String,
+    /// The file's other tensors: heads, projectors, a network's average.
+    pub left_out: Vec<String>,
+}
+
+/// Reads a backbone of any width from a safetensors file or one of `torch.save`, with torchvision's names or detectron2's.
+///
+/// The names may have a prefix, which is found; then all else of the file is left out. Without one only what a
+/// classification network has beside its backbone is: `fc.*` and each `num_batches_tracked`. Half and double precision
+/// become single.
+///
+/// # Errors
+/// Naming the file: when it is of another format or broken, has no backbone or several of equal right, or the backbone's
+/// tensors are not exactly those of a ResNet. All that are missing, left over or of another shape are listed.
+pub fn import(path: &Path, device: &Device) -> Result<Import> {
+    load(path, None, device)
+}
+
+/// Reads a backbone of the shape that `settings` say, as [`import`] does.
+pub fn read(path: &Path, settings: &NetworkSettings, device: &Device) -> Result<FrozenBackbone> {
+    Ok(load(path, Some(settings), device)?.backbone)
+}
+
+fn load(path: &Path, settings: Option<&NetworkSettings>, device: &Device) -> Result<Import> {
+    let mut file = TensorFile::open(path)?;
+    let shapes = file.shapes();
+    let no_backbone = || format!("{} is no backbone", path.display());
+    let found = Found::search(&shapes).with_context(no_backbone)?;
+    let settings = match settings {
+        Some(settings) => settings.clone(),
+        None => shape(&shapes, &found).with_context(no_backbone)?,
+    };
+    let (names, left_out) = found.divide(shapes.keys());
+    let full = |name: &str| format!("{}{name}", found.prefix);
+    // Nothing is read or made before the shapes fit: a file can claim any.
+    let expected: Vec<(String, String, Vec<usize>)> = (expected(&settings)?.into_iter())
+        .map(|(name, shape)| (found.naming.of(&name), name, shape))
+        .collect();
+    let kind = settings.backbone.name();
+    fit(
+        expected.iter().map(|(theirs, _, shape)| (theirs.as_str(), &shape[..])),
+        names.iter().map(|name| (*name, &shapes[&full(name)][..])),
+    )
+    .with_context(|| {
+        format!("the tensors of {} are not those of a {kind} of width {}", path.display(), settings.width)
+    })?;
+    let mut tensors = BTreeMap::new();
+    for (theirs, name, _) in expected {
+        let broken = || format!("reading {} of {}", full(&theirs), path.display());
+        tensors.insert(name, file.tensor(&full(&theirs)).with_context(broken)?);
+    }
+    let parameters = Parameters::new(0, device);
+    let backbone = FrozenBackbone::new(&settings, &parameters.frozen())?;
+    parameters.load(&from_torchvision(&tensors)?)?;
+    let left_out = left_out.into_iter().map(str::to_string).collect();
+    Ok(Import { backbone, prefix: found.prefix, left_out })
+}
+
+/// The names and shapes of a network's tensors, as torchvision has them. One of width 1 is made, and its channels are
+/// multiplied: the width is what a file claims it to be.
+fn expected(settings: &NetworkSettings) -> Result<BTreeMap<String, Vec<usize>>> {
+    let parameters = Parameters::new(0, &Device::Cpu);
+    Backbone::new(&NetworkSettings { width: 1, ..settings.clone() }, &parameters.frozen())?;
+    let widened = |(name, tensor): (String, Tensor)| {
+        let mut shape = tensor.dims().to_vec();
+        // The stem reads colours, everything else channels.
+        let channels = if name == STEM || shape.len() < 2 { 1 } else { 2 };
+        shape.iter_mut().take(channels).for_each(|side| *side = side.saturating_mul(settings.width));
+        (name, shape)
+    };
+    Ok(to_torchvision(&parameters.tensors())?.into_iter().map(widened).collect())
+}
+
+/// torchvision's name of the first convolution.
+const STEM: &str = "conv1.weight";
+
+/// The network whose first layers these are.
+fn shape(shapes: &BTreeMap<String, Vec<usize>>, found: &Found) -> Result<NetworkSettings> {
+    let named = |torchvision: &str| format!("{}{}", found.prefix, found.naming.of(torchvision));
+    let stem = named(STEM);
+    let [width @ 1..=usize::MAX, 3, 7, 7] = shapes[&stem][..] else {
+        bail!("its {stem} is {:?}, expected [width, 3, 7, 7]", shapes[&stem]);
+    };
+    let bottleneck = shapes.contains_key(&named("layer1.0.conv3.weight"));
+    let backbone = if bottleneck { BackboneKind::ResNet50 } else { BackboneKind::ResNet18 };
+    Ok(NetworkSettings { backbone, width, ..NetworkSettings::default() })
+}
