@@ -117,8 +117,8 @@ impl Evaluator for DetectionEvaluator {
             let (parameters, body) = context.backbone.copy(seed)?;
             let detector = self.detector(body, classes.len(), &parameters.trainable())?;
             let mut report = |done, total| progress(done, total, &format!("detection{named}: train"));
-            let inputs_to_learn = inputs(&*train);
-            training::train(&*detector, &parameters, &protocol, &inputs_to_learn, seed, device, &mut report)?;
+            let learnt = inputs(&*train);
+            training::train(&*detector, &parameters, &protocol, &learnt, seed, device, &mut report)?;
             let total = val.len() as u64;
             let mut report = |done| progress(done, total, &format!("detection{named}: val"));
             measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)
