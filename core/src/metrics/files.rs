@@ -63,8 +63,8 @@ impl<M: DeserializeOwned> AnnotationFile<M> {
     /// Reads a file as a stream.
     ///
     /// # Errors
-    /// When it cannot be read, is something else (naming the annotation, if it is one), or contradicts itself: lists an image or an object twice, or has
-    /// objects of images or categories that it does not list.
+    /// When it cannot be read, is something else (naming the annotation, if it is one), or contradicts itself: lists an
+    /// image or an object twice, or has objects of images or categories that it does not list.
     pub fn read(path: &Path) -> Result<Self> {
         let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
         let read = serde_json::from_reader(BufReader::with_capacity(1 << 20, file));

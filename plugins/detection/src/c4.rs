@@ -3,15 +3,15 @@
 use crate::anchors::{Anchors, RATIOS};
 use crate::box_head::{BoxPredictor, RegionPredictions};
 use crate::boxes::Corners;
-use crate::design::Design;
+use crate::design::{Design, named};
 use crate::detections::{Detection, detections};
 use crate::detector::{Detector, Images, Losses};
 use crate::mask_head::{MaskHead, Taught};
 use crate::objects::{Object, corners};
 use crate::proposals::{ProposalNetwork, Seen};
-use crate::regions::{TrainingRegions, of_images};
+use crate::regions::of_images;
 use crate::roi_align::{Region, Square, roi_align};
-use crate::sampling::{Draws, Sampler};
+use crate::sampling::Draws;
 use anyhow::Result;
 use candle_core::Tensor;
 use univip_core::nn::ops::{self, Map};
@@ -81,22 +81,18 @@ impl C4 {
         draws: &Draws,
     ) -> Result<Losses> {
         let (mode, convention) = (Mode::Train { groups: 1 }, self.design.convention);
-        let [holds, fits] = self.proposals.losses(anchors, &corners(objects), draws)?;
-        let sampler = Sampler { count: self.design.sampled_regions, objects: self.design.objects };
-        let drawn = TrainingRegions::draw(proposals, objects, sampler, draws);
+        let of_anchors = self.proposals.losses(anchors, &corners(objects), draws)?;
+        let drawn = self.design.draw(proposals, objects, draws);
         let features = self.features(&maps[0], &drawn.regions, mode)?;
-        let [shows, lies] = self.predict(&features)?.losses(&drawn, objects, convention.box_loss_beta())?;
-        let mut losses = vec![
-            ("loss_objectness", holds),
-            ("loss_rpn_box_reg", fits),
-            ("loss_classifier", shows),
-            ("loss_box_reg", lies),
-        ];
-        if let Some(head) = &self.masks {
+        let of_regions = self.predict(&features)?.losses(&drawn, objects, convention.box_loss_beta())?;
+        let mask_loss = |head: &MaskHead| {
             let taught = Taught::new(&drawn, objects, &images.sizes, convention)?;
-            losses.push(("loss_mask", self.mask_loss(head, &features, &taught, mode)?));
-        }
-        Ok(losses)
+            // The features are those that the classes and boxes are predicted from.
+            let places: Vec<u32> = taught.regions.iter().map(|taught| taught.place as u32).collect();
+            let features = features.index_select(&Tensor::new(places, features.device())?, 0)?;
+            head.loss(&features, &taught, mode)
+        };
+        Ok(named(of_anchors, of_regions, self.masks.as_ref().map(mask_loss).transpose()?))
     }
 
     fn look_in(&self, images: &Images, mode: Mode) -> Result<Seen> {
@@ -123,18 +119,6 @@ impl C4 {
 
     fn predict(&self, features: &Tensor) -> Result<RegionPredictions> {
         self.predictor.predict(&ops::mean_pool(&Map::of(features)?)?.tensor()?)
-    }
-
-    /// The features are those that the classes and boxes are predicted from.
-    fn mask_loss(
-        &self,
-        head: &MaskHead,
-        features: &Tensor,
-        taught: &Taught<'_>,
-        mode: Mode,
-    ) -> Result<Tensor> {
-        let places: Vec<u32> = taught.regions.iter().map(|taught| taught.place as u32).collect();
-        head.loss(&features.index_select(&Tensor::new(places, features.device())?, 0)?, taught, mode)
     }
 }
 

@@ -1,7 +1,13 @@
 //! What all R-CNNs have in common.
 
+use crate::boxes::Corners;
 use crate::convention::Convention;
+use crate::detector::Losses;
+use crate::objects::Object;
 use crate::proposals::ProposalLimits;
+use crate::regions::TrainingRegions;
+use crate::sampling::{Draws, Sampler};
+use candle_core::Tensor;
 
 /// The size of what is behind the backbone, and how it learns.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,4 +29,29 @@ pub struct Design {
     pub objects: f32,
     /// Whose details it has.
     pub convention: Convention,
+}
+
+impl Design {
+    /// Draws the regions that the heads are trained on from the proposals of each image and its objects.
+    pub fn draw(
+        &self,
+        proposals: Vec<Vec<Corners>>,
+        objects: &[Vec<Object>],
+        draws: &Draws,
+    ) -> TrainingRegions {
+        let sampler = Sampler { count: self.sampled_regions, objects: self.objects };
+        TrainingRegions::draw(proposals, objects, sampler, draws)
+    }
+}
+
+/// The losses of the anchors and of the regions, what they show and where it is, and of the masks, by torchvision's names.
+pub fn named([holds, fits]: [Tensor; 2], [shows, lies]: [Tensor; 2], masks: Option<Tensor>) -> Losses {
+    let mut losses = vec![
+        ("loss_objectness", holds),
+        ("loss_rpn_box_reg", fits),
+        ("loss_classifier", shows),
+        ("loss_box_reg", lies),
+    ];
+    losses.extend(masks.map(|masks| ("loss_mask", masks)));
+    losses
 }

@@ -3,7 +3,7 @@
 use crate::anchors::{Anchors, RATIOS};
 use crate::box_head::{self, BoxHead, BoxHeadKind};
 use crate::boxes::Corners;
-use crate::design::Design;
+use crate::design::{Design, named};
 use crate::detections::{Detection, detections};
 use crate::detector::{Detector, Images, Losses};
 use crate::mask_head::{self, MaskHead, Taught};
@@ -11,9 +11,9 @@ use crate::objects::{Object, corners};
 use crate::pooling::pool;
 use crate::proposals::{ProposalNetwork, Seen};
 use crate::pyramid::Pyramid;
-use crate::regions::{TrainingRegions, of_images};
+use crate::regions::of_images;
 use crate::roi_align::Region;
-use crate::sampling::{Draws, Sampler};
+use crate::sampling::Draws;
 use anyhow::Result;
 use candle_core::Tensor;
 use univip_core::nn::{Backbone, Mode, Scope};
@@ -90,26 +90,18 @@ impl MaskRcnn {
         draws: &Draws,
     ) -> Result<Losses> {
         let (mode, Seen { maps, anchors }) = (Mode::Train { groups: 1 }, seen);
-        let [holds, fits] = self.proposals.losses(anchors, &corners(objects), draws)?;
-        let sampler = Sampler { count: self.design.sampled_regions, objects: self.design.objects };
-        let drawn = TrainingRegions::draw(proposals, objects, sampler, draws);
-        let regions = self.regions(maps, &drawn.regions, box_head::SIDE)?;
+        let of_anchors = self.proposals.losses(anchors, &corners(objects), draws)?;
+        let drawn = self.design.draw(proposals, objects, draws);
+        let features = self.regions(maps, &drawn.regions, box_head::SIDE)?;
         let convention = self.design.convention;
-        let [shows, lies] =
-            self.boxes.predict(&regions, mode)?.losses(&drawn, objects, convention.box_loss_beta())?;
-        let mut losses = vec![
-            ("loss_objectness", holds),
-            ("loss_rpn_box_reg", fits),
-            ("loss_classifier", shows),
-            ("loss_box_reg", lies),
-        ];
-        if let Some(head) = &self.masks {
+        let of_regions =
+            self.boxes.predict(&features, mode)?.losses(&drawn, objects, convention.box_loss_beta())?;
+        let mask_loss = |head: &MaskHead| {
             let taught = Taught::new(&drawn, objects, &images.sizes, convention)?;
             let regions: Vec<Region> = taught.regions.iter().map(|taught| taught.region).collect();
-            let features = self.regions(maps, &regions, mask_head::SIDE)?;
-            losses.push(("loss_mask", head.loss(&features, &taught, mode)?));
-        }
-        Ok(losses)
+            head.loss(&self.regions(maps, &regions, mask_head::SIDE)?, &taught, mode)
+        };
+        Ok(named(of_anchors, of_regions, self.masks.as_ref().map(mask_loss).transpose()?))
     }
 
     /// Where it looks for objects in each image, best first, with running statistics.

@@ -1,6 +1,6 @@
 //! R-CNNs without a pyramid, with detectron2's details: losses, gradients and detections.
 
-use crate::detectors::{body, check_detections, check_losses, design, images_of, losses, objects};
+use crate::detectors::{body, check_detections, check_losses, design, factor, images_of, losses, objects};
 use crate::{assert_close, corners, fixture, formula, values};
 use candle_core::Device;
 use univip_core::nn::Parameters;
@@ -27,11 +27,6 @@ fn detector(norm: bool, masks: bool) -> (Parameters, C4) {
     let proposals = [ProposalLimits { after: 12, ..train }, test];
     let design = Design { convention: Detectron2, masks: masks.then_some(6), proposals, ..design(norm) };
     let detector = C4::new(body(backbone, &scope), design, &scope).unwrap();
-    let factor = |name: &str| match name {
-        "rpn.head.cls_logits.weight" => 3.0,
-        "roi_heads.box_predictor.cls_score.weight" => 4.0,
-        _ => 1.0,
-    };
     formula::load(&parameters, theirs, factor);
     (parameters, detector)
 }

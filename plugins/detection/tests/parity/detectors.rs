@@ -36,6 +36,15 @@ pub fn design(norm: bool) -> Design {
     }
 }
 
+/// By what an R-CNN's parameters are larger, so that scores lie far apart and enough objects are found.
+pub fn factor(name: &str) -> f64 {
+    match name {
+        "rpn.head.cls_logits.weight" => 3.0,
+        "roi_heads.box_predictor.cls_score.weight" => 4.0,
+        _ => 1.0,
+    }
+}
+
 /// A parameter's name in torchvision.
 pub fn theirs(own: &str) -> String {
     match own.split_once('.') {

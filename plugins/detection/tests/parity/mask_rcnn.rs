@@ -1,7 +1,7 @@
 //! Mask R-CNN and Faster R-CNN: losses, gradients, proposals and detections.
 
 use crate::detectors::{
-    body, check_detections, check_losses, design, images, images_of, losses, objects, theirs,
+    body, check_detections, check_losses, design, factor, images, images_of, losses, objects, theirs,
 };
 use crate::{assert_close, corners, fixture, flat, formula, values};
 use candle_core::Device;
@@ -23,11 +23,6 @@ fn detector(design: Design) -> (Parameters, MaskRcnn) {
     };
     let neck = Neck { channels: 8, head, hidden: 12 };
     let detector = MaskRcnn::new(body(backbone, &scope), neck, design, &scope).unwrap();
-    let factor = |name: &str| match name {
-        "rpn.head.cls_logits.weight" => 3.0,
-        "roi_heads.box_predictor.cls_score.weight" => 4.0,
-        _ => 1.0,
-    };
     formula::load(&parameters, theirs, factor);
     (parameters, detector)
 }
