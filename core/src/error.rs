@@ -1,19 +1,9 @@
 //! Errors that a caller tells apart; everything else is an [`anyhow::Error`] with context.
 
-use anyhow::{Result, ensure};
 use std::path::PathBuf;
 
-/// A recipe, a command-line setting or a plugin name that cannot be used as written.
-#[derive(Debug, thiserror::Error)]
-#[error("{origin}: `{key}`: {problem}")]
-pub struct RecipeError {
-    /// The file, environment variable or flag that said it.
-    pub origin: String,
-    /// The dotted key.
-    pub key: String,
-    /// What is wrong, what was expected and what to do.
-    pub problem: String,
-}
+pub use univip_stdx::config::RecipeError;
+pub use univip_stdx::refusal::{refuse_any, suggest};
 
 /// An image that cannot be read or used.
 #[derive(Debug, thiserror::Error)]
@@ -62,37 +52,4 @@ pub enum Interrupted {
     /// Before or after the training.
     #[error("interrupted; what is done is kept, run the same command to go on")]
     Elsewhere,
-}
-
-/// "did you mean `scene`?" when one of `known` is close to `given`, then the whole list.
-pub fn suggest(given: &str, known: &[&str]) -> String {
-    let close = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(given, name), *name))
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
-        .min();
-    let list = known.join(", ");
-    match close {
-        Some((_, name)) => format!("did you mean `{name}`? Known: {list}"),
-        None => format!("known: {list}"),
-    }
-}
-
-/// Refuses input of which anything has a problem: how many of `all` there are, and the first few, by `named`.
-///
-/// # Errors
-/// When there is any: `3 of 90 annotations are of images that are not listed: annotation 4 of image 7, ...`
-pub fn refuse_any(what: &str, all: usize, named: impl Iterator<Item = String>) -> Result<()> {
-    const SHOWN: usize = 3;
-    let mut named = named.fuse();
-    let first: Vec<String> = named.by_ref().take(SHOWN).collect();
-    let more = named.count();
-    ensure!(
-        first.is_empty(),
-        "{} of {all} {what}: {}{}",
-        first.len() + more,
-        first.join(", "),
-        if more > 0 { ", ..." } else { "" }
-    );
-    Ok(())
 }

@@ -7,13 +7,11 @@ pub mod backbone_file;
 pub mod checkpoint;
 pub mod dataset;
 pub mod diagnostics;
-pub mod digest;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
 pub mod event;
 pub mod features;
-pub mod files;
 pub mod geometry;
 pub mod image_file;
 pub mod loader;
@@ -23,19 +21,17 @@ pub mod networks;
 pub mod nn;
 pub mod online_probe;
 pub mod optim;
-pub mod pool;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;
-pub mod seed;
 pub mod similarity;
 pub mod step;
-pub mod tally;
 pub mod target;
 pub mod transport;
-pub mod vectorised;
 pub mod views;
 pub mod whole_pixels;
+
+pub use univip_stdx::{digest, files, pool, seed, tally, vectorised};
 
 #[doc(hidden)]
 pub use inventory;

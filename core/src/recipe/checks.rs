@@ -1,9 +1,9 @@
 //! What a recipe may say: ranges, and settings that must agree with each other.
 
 use super::schema::*;
-use super::table::{Config, Invalid, Table};
+use super::{Config, Invalid, Table};
 use anyhow::Result;
-use std::collections::BTreeSet;
+use univip_stdx::config::{at_least, at_most, distinct, not_negative, ordered, positive, require, within};
 
 /// The backbones' output is this much smaller than their input.
 const STRIDE: u32 = 32;
@@ -50,51 +50,11 @@ impl Settings {
     }
 }
 
-fn require(holds: bool, key: &'static str, problem: impl FnOnce() -> String) -> Result<(), Invalid> {
-    if holds { Ok(()) } else { Err(Invalid { key, problem: problem() }) }
-}
-
-/// `value` is within `from..=to`; NaN is not.
-fn within(key: &'static str, value: f64, from: f64, to: f64) -> Result<(), Invalid> {
-    require((from..=to).contains(&value), key, || format!("expected {from} to {to}, found {value}"))
-}
-
-fn positive(key: &'static str, value: f64) -> Result<(), Invalid> {
-    require(value > 0.0 && value.is_finite(), key, || format!("expected a number above 0, found {value}"))
-}
-
-fn not_negative(key: &'static str, value: f64) -> Result<(), Invalid> {
-    require(value >= 0.0 && value.is_finite(), key, || format!("expected a number from 0 up, found {value}"))
-}
-
-/// No more than anybody means: beyond, memory or time would run out without a word.
-fn at_most(key: &'static str, value: u64, most: u64) -> Result<(), Invalid> {
-    require(value <= most, key, || format!("expected at most {most}, found {value}"))
-}
-
-fn at_least(key: &'static str, value: u64, least: u64) -> Result<(), Invalid> {
-    require(value >= least, key, || format!("expected at least {least}, found {value}"))
-}
-
-fn ordered(key: &'static str, [from, to]: [f64; 2]) -> Result<(), Invalid> {
-    positive(key, from)?;
-    positive(key, to)?;
-    require(from <= to, key, || format!("expected [from, to] in order, found [{from}, {to}]"))
-}
-
 fn image_side(key: &'static str, side: u32) -> Result<(), Invalid> {
     require(side >= STRIDE, key, || {
         format!("expected at least {STRIDE} pixels, the backbone's stride, found {side}")
     })?;
     at_most(key, side.into(), 4096)
-}
-
-fn distinct(key: &'static str, names: &[String]) -> Result<(), Invalid> {
-    let mut seen = BTreeSet::new();
-    match names.iter().find(|name| !seen.insert(*name)) {
-        Some(name) => Err(Invalid { key, problem: format!("`{name}` is named twice") }),
-        None => Ok(()),
-    }
 }
 
 impl Config for Settings {

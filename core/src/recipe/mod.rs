@@ -4,11 +4,9 @@ mod checks;
 mod defaults;
 mod inherit;
 mod layers;
-mod problem;
 mod resolved;
 mod schema;
 mod show;
-mod table;
 
 use crate::engine::build_losses;
 use crate::error::{RecipeError, suggest};
@@ -24,7 +22,7 @@ use std::path::PathBuf;
 pub use layers::{Override, Sources};
 pub use schema::*;
 pub use show::diff;
-pub use table::{Config, Invalid, Table};
+pub use univip_stdx::config::{Config, Invalid, Table};
 
 /// A recipe with every layer merged and every value checked.
 #[derive(Debug, Clone)]
@@ -110,7 +108,7 @@ impl Recipe {
     /// environment variable, a flag, or `default`.
     pub fn origin(&self, key: &str) -> String {
         match self.figment.find_metadata(key) {
-            Some(metadata) => problem::origin(metadata, Some(&self.root)),
+            Some(metadata) => univip_stdx::config::origin(metadata, Some(&self.root)),
             None => "default".into(),
         }
     }

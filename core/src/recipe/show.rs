@@ -1,10 +1,10 @@
 //! A recipe for people: every value with where it came from, and what tells two recipes apart.
 
 use super::Recipe;
-use super::problem::inside;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use univip_stdx::config::inside;
 
 pub(super) fn show(recipe: &Recipe) -> String {
     let mut text = format!("# {}", inside(&recipe.path, &recipe.root));

@@ -1,7 +1,7 @@
 //! What figment says, said so that a person finds the line and mends it.
 
-use super::table::Table;
-use crate::error::{RecipeError, suggest};
+use super::{RecipeError, Table};
+use crate::refusal::suggest;
 use figment::error::{Actual, Kind};
 use figment::{Metadata, Source};
 use std::path::Path;
@@ -32,7 +32,7 @@ pub(super) fn explain(error: figment::Error, table: &Table) -> RecipeError {
 }
 
 /// A file's path (from `root`, where it is inside), or the name of a variable or a flag.
-pub(super) fn origin(metadata: &Metadata, root: Option<&Path>) -> String {
+pub fn origin(metadata: &Metadata, root: Option<&Path>) -> String {
     match &metadata.source {
         Some(Source::File(path)) => match root {
             Some(root) => inside(path, root),
@@ -43,7 +43,7 @@ pub(super) fn origin(metadata: &Metadata, root: Option<&Path>) -> String {
 }
 
 /// The path from `root`, a true path, where the file is inside it; else as it was given.
-pub(super) fn inside(path: &Path, root: &Path) -> String {
+pub fn inside(path: &Path, root: &Path) -> String {
     let full = path.canonicalize().unwrap_or_else(|_| path.into());
     match full.strip_prefix(root) {
         Ok(inside) if !root.as_os_str().is_empty() => inside.display().to_string(),

@@ -1,33 +1,11 @@
 //! One table of a recipe, such as `[train]` or `[loss.instance]`.
 
 use super::problem::{self, explain};
-use crate::error::RecipeError;
+use super::{Config, RecipeError};
 use anyhow::Result;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Value};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
-/// The settings of a plugin or of a part of the engine.
-///
-/// Put `#[serde(deny_unknown_fields, default)]` on it, so that a misspelt key is refused and an absent
-/// one takes its default. Avoid serde's `flatten` and tagged enums: errors inside them lose their key.
-pub trait Config: Serialize + DeserializeOwned {
-    /// Refuses values that serde cannot: out of range, or contradicting each other.
-    fn check(&self) -> Result<(), Invalid> {
-        Ok(())
-    }
-}
-
-/// A value that is out of range; the recipe adds the file it came from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Invalid {
-    /// The key inside the table, dotted.
-    pub key: &'static str,
-    /// What is wrong and what was expected.
-    pub problem: String,
-}
 
 /// One table of a recipe, with the memory of which file each value came from.
 #[derive(Debug, Clone)]
@@ -46,7 +24,7 @@ impl Table {
 
     /// The table at `path` (`loss.instance`; empty for the whole) of layered settings; an absent table is an
     /// empty one. `fallback` is the origin of what no layer says.
-    pub(super) fn in_recipe(figment: Figment, path: &str, fallback: &str) -> Self {
+    pub fn in_recipe(figment: Figment, path: &str, fallback: &str) -> Self {
         Self { figment, path: path.into(), fallback: fallback.into() }
     }
 
@@ -77,24 +55,25 @@ impl Table {
     }
 
     /// The keys that some layer sets, sorted.
-    pub(super) fn keys(&self) -> Result<Vec<String>> {
+    pub fn keys(&self) -> Result<Vec<String>> {
         Ok(self.dict()?.into_keys().collect())
     }
 
     /// The full key of a key inside the table; the table's own for an empty one.
-    pub(super) fn key(&self, key: &str) -> String {
+    pub fn key(&self, key: &str) -> String {
         dotted(&self.path, key)
     }
 
     /// Who set a key inside the table, for an error.
-    pub(super) fn origin(&self, key: &str) -> String {
+    pub fn origin(&self, key: &str) -> String {
         match self.figment.find_metadata(&self.key(key)) {
             Some(metadata) => problem::origin(metadata, None),
             None => self.fallback.clone(),
         }
     }
 
-    pub(super) fn error(&self, key: &str, problem: String) -> RecipeError {
+    /// A [`RecipeError`] about a key inside the table.
+    pub fn error(&self, key: &str, problem: String) -> RecipeError {
         RecipeError { origin: self.origin(key), key: self.key(key), problem }
     }
 

@@ -1,0 +1,44 @@
+//! Checked settings: a table of a recipe, read into a struct, whose errors name the file and the key.
+
+mod problem;
+mod ranges;
+mod table;
+
+pub use problem::{inside, origin};
+pub use ranges::{at_least, at_most, distinct, not_negative, ordered, positive, require, within};
+pub use table::Table;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The settings of a plugin or of a part of the engine.
+///
+/// Put `#[serde(deny_unknown_fields, default)]` on it, so that a misspelt key is refused and an absent
+/// one takes its default. Avoid serde's `flatten` and tagged enums: errors inside them lose their key.
+pub trait Config: Serialize + DeserializeOwned {
+    /// Refuses values that serde cannot: out of range, or contradicting each other.
+    fn check(&self) -> Result<(), Invalid> {
+        Ok(())
+    }
+}
+
+/// A value that is out of range; the recipe adds the file it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invalid {
+    /// The key inside the table, dotted.
+    pub key: &'static str,
+    /// What is wrong and what was expected.
+    pub problem: String,
+}
+
+/// A recipe, a command-line setting or a plugin name that cannot be used as written.
+#[derive(Debug, thiserror::Error)]
+#[error("{origin}: `{key}`: {problem}")]
+pub struct RecipeError {
+    /// The file, environment variable or flag that said it.
+    pub origin: String,
+    /// The dotted key.
+    pub key: String,
+    /// What is wrong, what was expected and what to do.
+    pub problem: String,
+}

@@ -1,0 +1,11 @@
+//! Tools that know nothing of images, networks or recipes: random streams named by their purpose, files that are whole
+//! or not there, work on the thread pool, code for the processor's vectors, tallies, and checked settings.
+
+pub mod config;
+pub mod digest;
+pub mod files;
+pub mod pool;
+pub mod refusal;
+pub mod seed;
+pub mod tally;
+pub mod vectorised;

@@ -1,0 +1,36 @@
+//! The words in which input is refused: what may have been meant, and how much of it is wrong.
+
+use anyhow::{Result, ensure};
+
+/// "did you mean `scene`?" when one of `known` is close to `given`, then the whole list.
+pub fn suggest(given: &str, known: &[&str]) -> String {
+    let close = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(given, name), *name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min();
+    let list = known.join(", ");
+    match close {
+        Some((_, name)) => format!("did you mean `{name}`? Known: {list}"),
+        None => format!("known: {list}"),
+    }
+}
+
+/// Refuses input of which anything has a problem: how many of `all` there are, and the first few, by `named`.
+///
+/// # Errors
+/// When there is any: `3 of 90 annotations are of images that are not listed: annotation 4 of image 7, ...`
+pub fn refuse_any(what: &str, all: usize, named: impl Iterator<Item = String>) -> Result<()> {
+    const SHOWN: usize = 3;
+    let mut named = named.fuse();
+    let first: Vec<String> = named.by_ref().take(SHOWN).collect();
+    let more = named.count();
+    ensure!(
+        first.is_empty(),
+        "{} of {all} {what}: {}{}",
+        first.len() + more,
+        first.join(", "),
+        if more > 0 { ", ..." } else { "" }
+    );
+    Ok(())
+}
