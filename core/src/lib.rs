@@ -12,11 +12,9 @@ pub mod error;
 pub mod evaluate;
 pub mod event;
 pub mod features;
-pub mod geometry;
 pub mod image_file;
 pub mod loader;
 pub mod loss;
-pub mod metrics;
 pub mod networks;
 pub mod nn;
 pub mod online_probe;
@@ -29,9 +27,9 @@ pub mod step;
 pub mod target;
 pub mod transport;
 pub mod views;
-pub mod whole_pixels;
 
 pub use univip_stdx::{digest, files, pool, seed, tally, vectorised};
+pub use univip_vision::{geometry, metrics, whole_pixels};
 
 #[doc(hidden)]
 pub use inventory;

@@ -27,7 +27,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "eval",
         ours: "bench_eval",
-        peer: "core/bench/eval.py",
+        peer: "core/vision/bench/eval.py",
         import: "faster_coco_eval, pycocotools",
     },
     Bench {

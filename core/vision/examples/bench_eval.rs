@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use univip_core::geometry::Size;
-use univip_core::metrics::IouType;
-use univip_core::metrics::coco::{Parameters, evaluate};
-use univip_core::metrics::instances::Instances;
-use univip_core::metrics::rle::Rle;
-use univip_core::seed::{Stream, stream};
+use univip_vision::geometry::Size;
+use univip_vision::metrics::IouType;
+use univip_vision::metrics::coco::{Parameters, evaluate};
+use univip_vision::metrics::instances::Instances;
+use univip_vision::metrics::rle::Rle;
+use univip_stdx::seed::{Stream, stream};
 
 const PEERS: [&str; 2] = ["pycocotools", "faster-coco-eval"];
 const CLASSES: u32 = 80;
@@ -82,7 +82,7 @@ fn run(case: &str, directory: &Path) -> Result<()> {
     })?;
     let seconds = start.elapsed().as_secs_f64();
     let peak = memory("VmHWM:").saturating_sub(before);
-    let version = concat!("univip-core ", env!("CARGO_PKG_VERSION"));
+    let version = concat!("univip-vision ", env!("CARGO_PKG_VERSION"));
     let ap = evaluation.summary.ap;
     println!(
         "{}",

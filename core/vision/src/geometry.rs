@@ -26,36 +26,43 @@ pub struct BoundingBox {
 
 impl BoundingBox {
     /// A box from its corner and size.
+    #[inline]
     pub fn new(x: u32, y: u32, width: u32, height: u32) -> Self {
         Self { x, y, width, height }
     }
 
     /// The box that is the whole image.
+    #[inline]
     pub fn whole(size: Size) -> Self {
         Self::new(0, 0, size.width, size.height)
     }
 
     /// One past the last column.
+    #[inline]
     pub fn right(&self) -> u32 {
         self.x + self.width
     }
 
     /// One past the last row.
+    #[inline]
     pub fn bottom(&self) -> u32 {
         self.y + self.height
     }
 
     /// Pixels covered.
+    #[inline]
     pub fn area(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
 
     /// Width over height.
+    #[inline]
     pub fn aspect_ratio(&self) -> f32 {
         self.width as f32 / self.height as f32
     }
 
     /// The pixels that both cover, if any.
+    #[inline]
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         let (left, top) = (self.x.max(other.x), self.y.max(other.y));
         let right = self.right().min(other.right());
@@ -64,6 +71,7 @@ impl BoundingBox {
     }
 
     /// Whether every pixel of `inner` is also in this box.
+    #[inline]
     pub fn contains(&self, inner: &Self) -> bool {
         self.x <= inner.x
             && self.y <= inner.y
@@ -72,6 +80,7 @@ impl BoundingBox {
     }
 
     /// Intersection over union, in 0..=1.
+    #[inline]
     pub fn iou(&self, other: &Self) -> f32 {
         let shared = self.intersection(other).map_or(0, |both| both.area());
         shared as f32 / (self.area() + other.area() - shared) as f32

@@ -1,7 +1,7 @@
 //! Annotated boxes, in fractions of a pixel, as whole pixels.
 
 use crate::geometry::{BoundingBox, Size};
-use crate::tally::Tally;
+use univip_stdx::tally::Tally;
 
 /// Boxes that reach over an edge of their image by more than a pixel.
 pub const CLIPPED: &str = "boxes reach out of their image and are cut off";

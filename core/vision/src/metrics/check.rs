@@ -1,7 +1,7 @@
 //! What cannot be measured is refused, with how much of it there is.
 
 use super::{Detection, GroundTruth};
-use crate::error::refuse_any;
+use univip_stdx::refusal::refuse_any;
 use anyhow::{Result, ensure};
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! COCO's annotation files (`instances_val2017.json`).
 
 use super::unreadable;
-use crate::error::refuse_any;
+use univip_stdx::refusal::refuse_any;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -1,8 +1,8 @@
 //! What detections are worth: COCO's average precision and recall, and PASCAL VOC's.
 //!
 //! ```
-//! use univip_core::metrics::coco::{Parameters, evaluate};
-//! use univip_core::metrics::{Detection, GroundTruth, IouType};
+//! use univip_vision::metrics::coco::{Parameters, evaluate};
+//! use univip_vision::metrics::{Detection, GroundTruth, IouType};
 //!
 //! let cat = [40.0, 30.0, 80.0, 60.0];
 //! let truth = [GroundTruth::of_box(1, 0, cat)];
@@ -90,6 +90,7 @@ impl IouType {
 
 /// Intersection over union of two boxes `[x, y, width, height]`; with a crowd, of what is intersected the share of
 /// `one` (pycocotools' `bbIou`). 0 where a box has no area.
+#[inline]
 pub fn box_iou(one: [f64; 4], other: [f64; 4], other_is_crowd: bool) -> f64 {
     let overlap = |axis: usize| {
         let (near, far) = (one[axis].max(other[axis]), one[axis] + one[axis + 2]);

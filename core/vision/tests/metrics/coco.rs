@@ -2,8 +2,8 @@
 
 use super::{Found, Object, assert_close, fixture};
 use serde::Deserialize;
-use univip_core::metrics::coco::{Evaluation, Parameters, Summary, evaluate};
-use univip_core::metrics::{Detection, GroundTruth, IouType};
+use univip_vision::metrics::coco::{Evaluation, Parameters, Summary, evaluate};
+use univip_vision::metrics::{Detection, GroundTruth, IouType};
 
 #[derive(Deserialize)]
 struct Case {

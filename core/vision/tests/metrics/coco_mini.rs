@@ -4,12 +4,12 @@ use super::{assert_close, fixture};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use univip_core::geometry::Size;
-use univip_core::metrics::coco::{Parameters, evaluate};
-use univip_core::metrics::files::AnnotationFile;
-use univip_core::metrics::instances::Instances;
-use univip_core::metrics::segmentation::Segmentation;
-use univip_core::metrics::{Detection, IouType};
+use univip_vision::geometry::Size;
+use univip_vision::metrics::coco::{Parameters, evaluate};
+use univip_vision::metrics::files::AnnotationFile;
+use univip_vision::metrics::instances::Instances;
+use univip_vision::metrics::segmentation::Segmentation;
+use univip_vision::metrics::{Detection, IouType};
 
 #[derive(Deserialize)]
 struct Expected {

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use univip_core::geometry::Size;
-use univip_core::metrics::IouType::{BoundingBox, Segmentation};
-use univip_core::metrics::instances::{Instances, Results};
-use univip_core::metrics::rle::Rle;
-use univip_core::metrics::{GroundTruth, IouType};
+use univip_vision::geometry::Size;
+use univip_vision::metrics::IouType::{BoundingBox, Segmentation};
+use univip_vision::metrics::instances::{Instances, Results};
+use univip_vision::metrics::rle::Rle;
+use univip_vision::metrics::{GroundTruth, IouType};
 
 /// Two images of 30 x 20, categories with gaps, an object of each kind.
 fn annotations() -> Value {

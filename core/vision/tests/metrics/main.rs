@@ -8,9 +8,9 @@ mod voc;
 
 use serde::de::DeserializeOwned;
 use std::path::Path;
-use univip_core::geometry::Size;
-use univip_core::metrics::rle::Rle;
-use univip_core::metrics::{Detection, GroundTruth};
+use univip_vision::geometry::Size;
+use univip_vision::metrics::rle::Rle;
+use univip_vision::metrics::{Detection, GroundTruth};
 
 /// The size of the images that detections are in.
 const IMAGE: Size = Size { width: 240, height: 180 };

@@ -3,9 +3,9 @@
 use super::{assert_close, fixture};
 use proptest::prelude::*;
 use serde::Deserialize;
-use univip_core::geometry::{BoundingBox, Size};
-use univip_core::metrics::rle::Rle;
-use univip_core::metrics::segmentation::Segmentation;
+use univip_vision::geometry::{BoundingBox, Size};
+use univip_vision::metrics::rle::Rle;
+use univip_vision::metrics::segmentation::Segmentation;
 
 #[derive(Deserialize)]
 struct Masks {

@@ -2,8 +2,8 @@
 
 use super::{Found, Object, assert_close, fixture};
 use serde::Deserialize;
-use univip_core::metrics::voc::{Interpolation, evaluate};
-use univip_core::metrics::{Detection, GroundTruth};
+use univip_vision::metrics::voc::{Interpolation, evaluate};
+use univip_vision::metrics::{Detection, GroundTruth};
 
 #[derive(Deserialize)]
 struct Case {

@@ -1,0 +1,5 @@
+//! Boxes, masks and the metrics of detection: what needs no tensor.
+
+pub mod geometry;
+pub mod metrics;
+pub mod whole_pixels;
