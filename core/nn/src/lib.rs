@@ -1,1 +1,35 @@
+//! Networks: parameters, layers, ResNet, heads. Activations are channels-last: `[B, H, W, C]`.
 
+pub mod batch_norm;
+pub mod conv;
+pub mod cross_entropy;
+pub mod heads;
+pub mod layout;
+pub mod linear;
+pub mod ops;
+pub mod participant;
+pub mod resnet;
+pub mod store;
+pub mod synchronise;
+
+pub use batch_norm::BatchNorm;
+pub use conv::Conv2d;
+pub use heads::Mlp;
+pub use linear::Linear;
+pub use participant::Participant;
+pub use resnet::Backbone;
+pub use store::{Init, Parameters, Scope};
+pub use synchronise::{Synchronise, Synchroniser};
+
+/// Which statistics batch norm uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The batch's own statistics; running statistics are updated. The input holds `groups` views one
+    /// after another along the batch axis, each normalised by itself, as if each had its own forward pass.
+    Train {
+        /// The number of views.
+        groups: usize,
+    },
+    /// Running statistics.
+    Eval,
+}
