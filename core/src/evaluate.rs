@@ -2,14 +2,12 @@
 
 use crate::augment::Renderer;
 use crate::dataset::{Dataset, Split};
-use crate::nn::{Backbone, Mode, Parameters, Scope};
-use crate::recipe::NetworkSettings;
+pub use crate::nn::FrozenBackbone;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One measured number, with what one must know to compare it.
@@ -201,70 +199,6 @@ impl Accuracy {
 pub trait Evaluator {
     /// The numbers it measures on `context.val`.
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>>;
-}
-
-/// A backbone in evaluation mode whose parameters nobody can reach: running statistics, no graph.
-pub struct FrozenBackbone {
-    network: Backbone,
-    settings: NetworkSettings,
-    scope: Scope,
-}
-
-impl FrozenBackbone {
-    /// The backbone of a recipe's `[network]` with the parameters of `scope`, which must be one of
-    /// [`Parameters::frozen`]. It follows later changes of their values.
-    pub fn new(settings: &NetworkSettings, scope: &Scope) -> Result<Self> {
-        let network = Backbone::new(settings, scope)?;
-        Ok(Self { network, settings: settings.clone(), scope: scope.clone() })
-    }
-
-    /// A copy to fine-tune, in parameters of its own called `backbone.*`; this one never changes with it.
-    /// Whatever is made in the same parameters starts from `seed`.
-    pub fn copy(&self, seed: u64) -> Result<(Parameters, Backbone)> {
-        let parameters = Parameters::new(seed, self.device());
-        let network = self.copy_into(&parameters)?;
-        Ok((parameters, network))
-    }
-
-    /// A copy as [`copy`](Self::copy) makes it, in parameters that are empty: whoever trains on several devices gives
-    /// [`synchronised`](Parameters::synchronised) ones.
-    pub fn copy_into(&self, parameters: &Parameters) -> Result<Backbone> {
-        let network = Backbone::new(&self.settings, &parameters.trainable().enter("backbone"))?;
-        let values = self.tensors().into_iter().map(|(name, value)| (format!("backbone.{name}"), value));
-        parameters.load(&values.collect())?;
-        Ok(network)
-    }
-
-    /// Parameters and running statistics, by their names in the backbone.
-    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
-        self.scope.tensors()
-    }
-
-    /// The shape that it was built to.
-    pub fn settings(&self) -> &NetworkSettings {
-        &self.settings
-    }
-
-    /// Global-average-pooled features. Images `[B, H, W, 3]`, normalised; features `[B, F]`.
-    pub fn features(&self, images: &Tensor) -> Result<Tensor> {
-        Ok(self.network.forward(images, Mode::Eval)?.detach())
-    }
-
-    /// The maps after the stem (before its pooling) and after each of the four stages, `[B, H_i, W_i, C_i]`.
-    pub fn stem_and_stages(&self, images: &Tensor) -> Result<Vec<Tensor>> {
-        let maps = self.network.stem_and_stages(images, Mode::Eval)?;
-        Ok(maps.into_iter().map(|map| map.detach()).collect())
-    }
-
-    /// F, the size of [`FrozenBackbone::features`].
-    pub fn feature_size(&self) -> usize {
-        self.network.feature_size()
-    }
-
-    /// The device that images must be on.
-    pub fn device(&self) -> &Device {
-        self.network.device()
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! `core` names no plugin, prints nothing and draws nothing: it emits [`event::Event`]s.
 
 pub mod augment;
-pub mod backbone_file;
 pub mod checkpoint;
 pub mod dataset;
 pub mod diagnostics;
@@ -16,9 +15,7 @@ pub mod image_file;
 pub mod loader;
 pub mod loss;
 pub mod networks;
-pub mod nn;
 pub mod online_probe;
-pub mod optim;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;
@@ -28,8 +25,10 @@ pub mod target;
 pub mod transport;
 pub mod views;
 
+pub use univip_nn as nn;
+pub use univip_nn::{backbone_file, optim};
 pub use univip_stdx::{digest, files, pool, seed, tally, vectorised};
-pub use univip_vision::{geometry, metrics, whole_pixels};
+pub use univip_vision::{corners, geometry, metrics, whole_pixels};
 
 #[doc(hidden)]
 pub use inventory;

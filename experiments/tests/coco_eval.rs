@@ -10,7 +10,8 @@ use std::path::Path;
 
 /// A case of core's fixture, written as COCO's two files into a directory; the case.
 fn files(name: &str, directory: &Path) -> Result<Value> {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/vision/tests/fixtures/metrics/coco.json");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/vision/tests/fixtures/metrics/coco.json");
     let cases: Vec<Value> = serde_json::from_slice(&fs::read(fixture)?)?;
     let case = cases.into_iter().find(|case| case["name"] == name).context("no such case")?;
     let rows = |key: &str| case[key].as_array().cloned().unwrap_or_default();

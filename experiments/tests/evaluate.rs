@@ -133,7 +133,7 @@ fn a_backbone_from_elsewhere_is_measured() -> Result<()> {
 #[test]
 fn of_a_checkpoint_it_is_said_what_is_measured() -> Result<()> {
     let runs = tempfile::tempdir()?;
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/tests/fixtures/backbone");
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../core/nn/tests/fixtures/backbone");
     let measured = |name: &str| {
         let file = fixtures.join(name).display().to_string();
         evaluate(&["--backbone", &file, "--scale", "smoke", "--with", "knn"], runs.path())

@@ -1,9 +1,9 @@
 //! Layers of the detectors' necks and heads.
 
+use crate::ops::{self, Map};
+use crate::{BatchNorm, Init, Mode, Scope};
 use anyhow::{Result, bail};
 use candle_core::Tensor;
-use univip_core::nn::ops::{self, Map};
-use univip_core::nn::{BatchNorm, Init, Mode, Scope};
 
 /// A convolution that keeps the size at stride 1, with a bias.
 pub struct Convolution {

@@ -1,23 +1,30 @@
 //! Networks: parameters, layers, ResNet, heads. Activations are channels-last: `[B, H, W, C]`.
 
+pub mod backbone_file;
 pub mod batch_norm;
 pub mod conv;
+pub mod convolution;
 pub mod cross_entropy;
+pub mod frozen;
 pub mod heads;
 pub mod layout;
 pub mod linear;
 pub mod ops;
+pub mod optim;
 pub mod participant;
+pub mod pyramid;
 pub mod resnet;
+pub mod roi_align;
 pub mod store;
 pub mod synchronise;
 
 pub use batch_norm::BatchNorm;
 pub use conv::Conv2d;
+pub use frozen::FrozenBackbone;
 pub use heads::Mlp;
 pub use linear::Linear;
 pub use participant::Participant;
-pub use resnet::Backbone;
+pub use resnet::{Backbone, BackboneKind, BackboneShape};
 pub use store::{Init, Parameters, Scope};
 pub use synchronise::{Synchronise, Synchroniser};
 

@@ -1,10 +1,10 @@
 //! The feature pyramid network (Lin et al. 2017).
 
-use crate::layers::{Block, Convolution, uniform, upsample};
+use crate::convolution::{Block, Convolution, uniform, upsample};
+use crate::ops::{self, Map};
+use crate::{Mode, Scope};
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
-use univip_core::nn::ops::{self, Map};
-use univip_core::nn::{Mode, Scope};
 
 /// From the backbone's maps to maps of equal channels, each with what the coarser ones know.
 pub struct Pyramid {

@@ -2,12 +2,49 @@
 
 use super::ops::{self, Map};
 use super::{BatchNorm, Conv2d, Mode, Scope};
-use crate::recipe::{BackboneKind, NetworkSettings};
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// Pixels of the image a step in the last map.
 pub const STRIDE: usize = 32;
+
+/// The shape of a backbone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackboneShape {
+    /// The architecture.
+    pub backbone: BackboneKind,
+    /// Channels of the stem; 64 is the published network.
+    pub width: usize,
+    /// Whether the last batch norm of each residual block starts at 0 (torchvision's `zero_init_residual`).
+    pub zero_init_residual: bool,
+}
+
+impl Default for BackboneShape {
+    fn default() -> Self {
+        Self { backbone: BackboneKind::ResNet50, width: 64, zero_init_residual: false }
+    }
+}
+
+/// The backbones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackboneKind {
+    /// Basic blocks, 2-2-2-2.
+    ResNet18,
+    /// Bottleneck blocks, 3-4-6-3.
+    ResNet50,
+}
+
+impl BackboneKind {
+    /// As recipes and other libraries name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            BackboneKind::ResNet18 => "resnet18",
+            BackboneKind::ResNet50 => "resnet50",
+        }
+    }
+}
 
 /// A residual network without its classifier.
 pub struct Backbone {
@@ -19,14 +56,15 @@ pub struct Backbone {
 }
 
 impl Backbone {
-    /// The network of a recipe's `[network]`, with parameters `conv1.weight`, `bn1.weight`,
+    /// A network of that shape, with parameters `conv1.weight`, `bn1.weight`,
     /// `layer1.0.conv1.weight`, ... inside `scope`.
-    pub fn new(settings: &NetworkSettings, scope: &Scope) -> Result<Self> {
-        let (depths, expansion) = match settings.backbone {
+    pub fn new(shape: impl Into<BackboneShape>, scope: &Scope) -> Result<Self> {
+        let shape = shape.into();
+        let (depths, expansion) = match shape.backbone {
             BackboneKind::ResNet18 => ([2, 2, 2, 2], 1),
             BackboneKind::ResNet50 => ([3, 4, 6, 3], 4),
         };
-        let width = settings.width;
+        let width = shape.width;
         let stem = Conv2d::new(3, width, 7, 2, &scope.enter("conv1"))?;
         let stem_norm = BatchNorm::new(width, &scope.enter("bn1"))?;
         let mut stages = Vec::new();
@@ -36,7 +74,7 @@ impl Backbone {
             let mut blocks = Vec::new();
             for index in 0..depth {
                 let stride = if stage > 0 && index == 0 { 2 } else { 1 };
-                blocks.push(Block::new(settings, inputs, width << stage, stride, &scope.enter(index))?);
+                blocks.push(Block::new(&shape, inputs, width << stage, stride, &scope.enter(index))?);
                 inputs = (width << stage) * expansion;
             }
             stages.push(blocks);
@@ -130,16 +168,10 @@ struct Block {
 }
 
 impl Block {
-    fn new(
-        settings: &NetworkSettings,
-        inputs: usize,
-        width: usize,
-        stride: usize,
-        scope: &Scope,
-    ) -> Result<Self> {
+    fn new(shape: &BackboneShape, inputs: usize, width: usize, stride: usize, scope: &Scope) -> Result<Self> {
         // Outputs, kernel and stride of each convolution. The bottleneck strides in its 3x3 convolution
         // ("v1.5", as torchvision).
-        let plan = match settings.backbone {
+        let plan = match shape.backbone {
             BackboneKind::ResNet18 => vec![(width, 3, stride), (width, 3, 1)],
             BackboneKind::ResNet50 => vec![(width, 1, 1), (width, 3, stride), (4 * width, 1, 1)],
         };
@@ -148,7 +180,7 @@ impl Block {
         for (index, &(outputs, kernel, stride)) in plan.iter().enumerate() {
             let name = index + 1;
             let is_last = name == plan.len();
-            let weight = if is_last && settings.zero_init_residual { 0.0 } else { 1.0 };
+            let weight = if is_last && shape.zero_init_residual { 0.0 } else { 1.0 };
             let conv =
                 Conv2d::new(channels, outputs, kernel, stride, &scope.enter(format_args!("conv{name}")))?;
             let norm = BatchNorm::with_weight(outputs, weight, &scope.enter(format_args!("bn{name}")))?;

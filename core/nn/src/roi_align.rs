@@ -3,13 +3,13 @@
 //! As torchvision's `roi_align`. Each cell of the square is the mean of a few points, each point a bilinear mean of four
 //! positions: a cell is a weighted sum of *taps*.
 
-use crate::boxes::Corners;
+use crate::ops::{values, with_values};
 use anyhow::{Result, ensure};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
 use rayon::prelude::*;
 use std::sync::Arc;
-use univip_core::nn::ops::{values, with_values};
-use univip_core::vectorised::vectorised;
+use univip_stdx::vectorised::vectorised;
+use univip_vision::corners::Corners;
 
 /// A box in an image of the batch.
 #[derive(Debug, Clone, Copy, PartialEq)]

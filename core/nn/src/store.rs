@@ -1,12 +1,12 @@
 //! Named parameters and buffers, in one sorted map, with deterministic initial values.
 
 use super::{Synchronise, Synchroniser};
-use crate::seed;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Shape, Tensor, Var};
 use rand::Rng;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use univip_stdx::seed;
 
 /// The values a new parameter starts with.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// the own part, and whoever trains adds them up.
 ///
 /// Gathering waits for the others, on the thread that called `forward` or `backward`. Let that be no thread of a rayon pool
-/// that another participant has work for, as [`in_pool`](crate::pool::in_pool) would make it: that work may never begin.
+/// that another participant has work for, as [`in_pool`](univip_stdx::pool::in_pool) would make it: that work may never begin.
 /// Give each participant a thread of its own, or a pool of its own to be `install`ed in.
 pub trait Synchronise: Send + Sync {
     /// Every participant's numbers, in the order of the participants, which is the same for all of them and always. This makes

@@ -5,10 +5,10 @@ use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use univip_core::backbone_file::{import, names, read, write};
-use univip_core::evaluate::FrozenBackbone;
-use univip_core::nn::layout::to_torchvision;
-use univip_core::recipe::{BackboneKind, NetworkSettings};
+use univip_nn::FrozenBackbone;
+use univip_nn::backbone_file::{import, names, read, write};
+use univip_nn::layout::to_torchvision;
+use univip_nn::{BackboneKind, BackboneShape};
 
 fn fixture(name: &str) -> PathBuf {
     fixture_file(&format!("{name}.safetensors"))
@@ -75,7 +75,7 @@ fn a_copy_to_fine_tune_has_the_values_and_not_the_storage() -> Result<()> {
     let before = backbone.features(&images)?;
     let (parameters, copy) = backbone.copy(7)?;
     assert_eq!(parameters.tensors().len(), backbone.tensors().len());
-    let of_copy = copy.forward(&images, univip_core::nn::Mode::Eval)?;
+    let of_copy = copy.forward(&images, univip_nn::Mode::Eval)?;
     assert_eq!(largest(&(of_copy - &before)?)?, 0.0);
     for var in parameters.parameters().values() {
         var.set(&var.zeros_like()?)?;
@@ -144,7 +144,7 @@ fn a_file_of_something_else_is_named_with_what_was_expected() -> Result<()> {
         let said = refused(&path)?;
         assert!(said.contains("x.safetensors") && said.contains(expected), "{said}\nlacks {expected:?}");
     }
-    let wide = NetworkSettings { backbone: BackboneKind::ResNet18, width: 4, ..NetworkSettings::default() };
+    let wide = BackboneShape { backbone: BackboneKind::ResNet18, width: 4, ..BackboneShape::default() };
     let said = read(&fixture("resnet18"), &wide, &Device::Cpu).err().context("it was read")?;
     let said = format!("{said:#}");
     assert!(

@@ -3,7 +3,7 @@
 use super::schema::*;
 use super::{Config, Invalid, Table};
 use anyhow::Result;
-use univip_stdx::config::{at_least, at_most, distinct, not_negative, ordered, positive, require, within};
+use univip_stdx::config::{at_least, at_most, distinct, not_negative, ordered, require, within};
 
 /// The backbones' output is this much smaller than their input.
 const STRIDE: u32 = 32;
@@ -170,23 +170,6 @@ impl Config for LossSettings {
             })?;
         }
         Ok(())
-    }
-}
-
-impl Config for OptimizerSettings {
-    fn check(&self) -> Result<(), Invalid> {
-        positive("lr", self.lr)?;
-        require((0.0..1.0).contains(&self.momentum), "momentum", || {
-            format!("expected 0 to below 1, found {}", self.momentum)
-        })?;
-        not_negative("weight_decay", self.weight_decay)?;
-        positive("trust", self.trust)
-    }
-}
-
-impl Config for ScheduleSettings {
-    fn check(&self) -> Result<(), Invalid> {
-        not_negative("warmup_epochs", self.warmup_epochs)
     }
 }
 

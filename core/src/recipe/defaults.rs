@@ -1,6 +1,7 @@
 //! What a recipe means where it says nothing: the paper's protocol on the embedded scenes.
 
 use super::schema::*;
+use crate::nn::BackboneKind;
 use crate::proposals::BoxLimits;
 use crate::views::CropLimits;
 
@@ -80,25 +81,6 @@ impl Default for NetworkSettings {
             output: 256,
             instance_batch_norm: InstanceBatchNorm::Each,
         }
-    }
-}
-
-impl Default for OptimizerSettings {
-    fn default() -> Self {
-        Self {
-            kind: OptimizerKind::Sgd,
-            lr: 0.2,
-            momentum: 0.9,
-            weight_decay: 1e-4,
-            decay_bias_and_norm: true,
-            trust: 1e-3,
-        }
-    }
-}
-
-impl Default for ScheduleSettings {
-    fn default() -> Self {
-        Self { semantics: ScheduleSemantics::Mmcv, warmup_epochs: 4.0 }
     }
 }
 

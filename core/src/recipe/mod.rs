@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use crate::nn::BackboneKind;
+pub use crate::nn::optim::{OptimizerKind, OptimizerSettings, ScheduleSemantics, ScheduleSettings};
 pub use layers::{Override, Sources};
 pub use schema::*;
 pub use show::diff;

@@ -1,5 +1,7 @@
 //! What a recipe says, key by key.
 
+use crate::nn::optim::{OptimizerSettings, ScheduleSettings};
+use crate::nn::{BackboneKind, BackboneShape};
 use crate::proposals::BoxLimits;
 use crate::views::CropLimits;
 use serde::{Deserialize, Serialize};
@@ -197,23 +199,10 @@ pub struct NetworkSettings {
     pub instance_batch_norm: InstanceBatchNorm,
 }
 
-/// The backbones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BackboneKind {
-    /// Basic blocks, 2-2-2-2.
-    ResNet18,
-    /// Bottleneck blocks, 3-4-6-3.
-    ResNet50,
-}
-
-impl BackboneKind {
-    /// As recipes and other libraries name it.
-    pub fn name(self) -> &'static str {
-        match self {
-            BackboneKind::ResNet18 => "resnet18",
-            BackboneKind::ResNet50 => "resnet50",
-        }
+impl From<&NetworkSettings> for BackboneShape {
+    fn from(settings: &NetworkSettings) -> Self {
+        let NetworkSettings { backbone, width, zero_init_residual, .. } = *settings;
+        Self { backbone, width, zero_init_residual }
     }
 }
 
@@ -236,57 +225,6 @@ pub struct LossSettings {
     pub names: Vec<String>,
     /// The weight of a loss in the sum (Eq. 12); 1 where none is given.
     pub weights: BTreeMap<String, f64>,
-}
-
-/// `[optimizer]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OptimizerSettings {
-    /// The rule.
-    #[serde(rename = "use")]
-    pub kind: OptimizerKind,
-    /// The learning rate for a batch of 256; the one used is `lr * batch * accumulate / 256`.
-    pub lr: f64,
-    /// The momentum of the gradients.
-    pub momentum: f64,
-    /// The weight decay.
-    pub weight_decay: f64,
-    /// Whether biases and batch-norm parameters also decay (and, with LARS, are also scaled).
-    pub decay_bias_and_norm: bool,
-    /// LARS only: the trust coefficient.
-    pub trust: f64,
-}
-
-/// The optimisers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OptimizerKind {
-    /// SGD with momentum, as PyTorch's.
-    Sgd,
-    /// LARS as in BYOL: trust ratio, then momentum, then learning rate.
-    Lars,
-    /// LARS with the learning rate inside the momentum.
-    LarsLrInside,
-}
-
-/// `[schedule]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScheduleSettings {
-    /// What warm-up and cosine mean exactly.
-    pub semantics: ScheduleSemantics,
-    /// The warm-up, in epochs (fractions allowed).
-    pub warmup_epochs: f64,
-}
-
-/// Two published readings of "cosine with a linear warm-up".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScheduleSemantics {
-    /// The cosine steps once an epoch over all epochs, the warm-up multiplies it step by step.
-    Mmcv,
-    /// The cosine steps every step and starts after the warm-up.
-    Byol,
 }
 
 /// `[target]`

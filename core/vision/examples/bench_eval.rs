@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
+use univip_stdx::seed::{Stream, stream};
 use univip_vision::geometry::Size;
 use univip_vision::metrics::IouType;
 use univip_vision::metrics::coco::{Parameters, evaluate};
 use univip_vision::metrics::instances::Instances;
 use univip_vision::metrics::rle::Rle;
-use univip_stdx::seed::{Stream, stream};
 
 const PEERS: [&str; 2] = ["pycocotools", "faster-coco-eval"];
 const CLASSES: u32 = 80;

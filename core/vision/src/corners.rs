@@ -15,31 +15,37 @@ pub struct Corners {
 
 impl Corners {
     /// From `[left, top, right, bottom]`.
+    #[inline]
     pub fn new([left, top, right, bottom]: [f32; 4]) -> Self {
         Self { left, top, right, bottom }
     }
 
     /// `[left, top, right, bottom]`.
+    #[inline]
     pub fn array(self) -> [f32; 4] {
         [self.left, self.top, self.right, self.bottom]
     }
 
     /// `right - left`.
+    #[inline]
     pub fn width(self) -> f32 {
         self.right - self.left
     }
 
     /// `bottom - top`.
+    #[inline]
     pub fn height(self) -> f32 {
         self.bottom - self.top
     }
 
     /// Width times height.
+    #[inline]
     pub fn area(self) -> f32 {
         self.width() * self.height()
     }
 
     /// Intersection over union.
+    #[inline]
     pub fn iou(self, other: Self) -> f32 {
         let width = (self.right.min(other.right) - self.left.max(other.left)).max(0.0);
         let height = (self.bottom.min(other.bottom) - self.top.max(other.top)).max(0.0);
@@ -48,6 +54,7 @@ impl Corners {
     }
 
     /// What of it lies in an image of `[height, width]` pixels.
+    #[inline]
     #[must_use]
     pub fn clipped(self, [height, width]: [usize; 2]) -> Self {
         let (height, width) = (height as f32, width as f32);
@@ -60,6 +67,7 @@ impl Corners {
     }
 
     /// All four multiplied: x by the first, y by the second factor.
+    #[inline]
     #[must_use]
     pub fn scaled(self, x: f32, y: f32) -> Self {
         Self { left: self.left * x, top: self.top * y, right: self.right * x, bottom: self.bottom * y }

@@ -5,18 +5,16 @@ mod pickle;
 mod tensor_file;
 mod torch_file;
 
-use crate::evaluate::FrozenBackbone;
-use crate::files::write_atomic;
-use crate::nn::layout::{from_torchvision, to_torchvision};
-use crate::nn::store::fit;
-use crate::nn::{Backbone, Parameters};
-use crate::recipe::{BackboneKind, NetworkSettings};
+use crate::layout::{from_torchvision, to_torchvision};
+use crate::store::fit;
+use crate::{Backbone, BackboneKind, BackboneShape, FrozenBackbone, Parameters};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use names::Found;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tensor_file::TensorFile;
+use univip_stdx::files::write_atomic;
 
 /// Writes the tensors of a backbone (by our names and in our layout), whole or not at all.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -46,33 +44,32 @@ pub fn import(path: &Path, device: &Device) -> Result<Import> {
     load(path, None, device)
 }
 
-/// Reads a backbone of the shape that `settings` say, as [`import`] does.
-pub fn read(path: &Path, settings: &NetworkSettings, device: &Device) -> Result<FrozenBackbone> {
-    Ok(load(path, Some(settings), device)?.backbone)
+/// Reads a backbone of a known shape, as [`import`] does.
+pub fn read(path: &Path, shape: impl Into<BackboneShape>, device: &Device) -> Result<FrozenBackbone> {
+    Ok(load(path, Some(shape.into()), device)?.backbone)
 }
 
-fn load(path: &Path, settings: Option<&NetworkSettings>, device: &Device) -> Result<Import> {
+fn load(path: &Path, known: Option<BackboneShape>, device: &Device) -> Result<Import> {
     let mut file = TensorFile::open(path)?;
     let shapes = file.shapes();
     let no_backbone = || format!("{} is no backbone", path.display());
     let found = Found::search(&shapes).with_context(no_backbone)?;
-    let settings = match settings {
-        Some(settings) => settings.clone(),
+    let known = match known {
+        Some(known) => known,
         None => shape(&shapes, &found).with_context(no_backbone)?,
     };
     let (names, left_out) = found.divide(shapes.keys());
     let full = |name: &str| format!("{}{name}", found.prefix);
     // Nothing is read or made before the shapes fit: a file can claim any.
-    let expected: Vec<(String, String, Vec<usize>)> = (expected(&settings)?.into_iter())
-        .map(|(name, shape)| (found.naming.of(&name), name, shape))
-        .collect();
-    let kind = settings.backbone.name();
+    let expected: Vec<(String, String, Vec<usize>)> =
+        (expected(known)?.into_iter()).map(|(name, shape)| (found.naming.of(&name), name, shape)).collect();
+    let kind = known.backbone.name();
     fit(
         expected.iter().map(|(theirs, _, shape)| (theirs.as_str(), &shape[..])),
         names.iter().map(|name| (*name, &shapes[&full(name)][..])),
     )
     .with_context(|| {
-        format!("the tensors of {} are not those of a {kind} of width {}", path.display(), settings.width)
+        format!("the tensors of {} are not those of a {kind} of width {}", path.display(), known.width)
     })?;
     let mut tensors = BTreeMap::new();
     for (theirs, name, _) in expected {
@@ -80,7 +77,7 @@ fn load(path: &Path, settings: Option<&NetworkSettings>, device: &Device) -> Res
         tensors.insert(name, file.tensor(&full(&theirs)).with_context(broken)?);
     }
     let parameters = Parameters::new(0, device);
-    let backbone = FrozenBackbone::new(&settings, &parameters.frozen())?;
+    let backbone = FrozenBackbone::new(known, &parameters.frozen())?;
     parameters.load(&from_torchvision(&tensors)?)?;
     let left_out = left_out.into_iter().map(str::to_string).collect();
     Ok(Import { backbone, prefix: found.prefix, left_out })
@@ -88,14 +85,14 @@ fn load(path: &Path, settings: Option<&NetworkSettings>, device: &Device) -> Res
 
 /// The names and shapes of a network's tensors, as torchvision has them. One of width 1 is made, and its channels are
 /// multiplied: the width is what a file claims it to be.
-fn expected(settings: &NetworkSettings) -> Result<BTreeMap<String, Vec<usize>>> {
+fn expected(wanted: BackboneShape) -> Result<BTreeMap<String, Vec<usize>>> {
     let parameters = Parameters::new(0, &Device::Cpu);
-    Backbone::new(&NetworkSettings { width: 1, ..settings.clone() }, &parameters.frozen())?;
+    Backbone::new(BackboneShape { width: 1, ..wanted }, &parameters.frozen())?;
     let widened = |(name, tensor): (String, Tensor)| {
         let mut shape = tensor.dims().to_vec();
         // The stem reads colours, everything else channels.
         let channels = if name == STEM || shape.len() < 2 { 1 } else { 2 };
-        shape.iter_mut().take(channels).for_each(|side| *side = side.saturating_mul(settings.width));
+        shape.iter_mut().take(channels).for_each(|side| *side = side.saturating_mul(wanted.width));
         (name, shape)
     };
     Ok(to_torchvision(&parameters.tensors())?.into_iter().map(widened).collect())
@@ -105,7 +102,7 @@ fn expected(settings: &NetworkSettings) -> Result<BTreeMap<String, Vec<usize>>> 
 const STEM: &str = "conv1.weight";
 
 /// The network whose first layers these are.
-fn shape(shapes: &BTreeMap<String, Vec<usize>>, found: &Found) -> Result<NetworkSettings> {
+fn shape(shapes: &BTreeMap<String, Vec<usize>>, found: &Found) -> Result<BackboneShape> {
     let named = |torchvision: &str| format!("{}{}", found.prefix, found.naming.of(torchvision));
     let stem = named(STEM);
     let [width @ 1..=usize::MAX, 3, 7, 7] = shapes[&stem][..] else {
@@ -113,5 +110,5 @@ fn shape(shapes: &BTreeMap<String, Vec<usize>>, found: &Found) -> Result<Network
     };
     let bottleneck = shapes.contains_key(&named("layer1.0.conv3.weight"));
     let backbone = if bottleneck { BackboneKind::ResNet50 } else { BackboneKind::ResNet18 };
-    Ok(NetworkSettings { backbone, width, ..NetworkSettings::default() })
+    Ok(BackboneShape { backbone, width, ..BackboneShape::default() })
 }

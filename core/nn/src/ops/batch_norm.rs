@@ -5,7 +5,7 @@ use super::map::{Map, Node, Pixels};
 use super::moments::{Cut, Deviations, Moments, Rows, gradient_sums};
 use super::scaling::{Affine, combine, combine_in_place};
 use super::{composed, synchronised, with_values};
-use crate::nn::Synchroniser;
+use crate::Synchroniser;
 use candle_core::{Device, Result, Tensor, bail};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The same operations composed of candle's own, for devices without kernels here.
 
 use super::{BatchStatistics, Map, synchronised};
-use crate::nn::Synchroniser;
+use crate::Synchroniser;
 use candle_core::{D, Device, Result, Tensor};
 
 /// [`super::conv2d`].

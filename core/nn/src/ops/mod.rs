@@ -106,10 +106,10 @@ macro_rules! vectorised {
                     body($($argument),*);
                 }
                 // SAFETY: the processor has these vectors.
-                match crate::nn::ops::Vectors::of_processor() {
-                    crate::nn::ops::Vectors::Avx512 => return unsafe { with_avx512($($argument),*) },
-                    crate::nn::ops::Vectors::Avx2 => return unsafe { with_avx2($($argument),*) },
-                    crate::nn::ops::Vectors::Least => {}
+                match crate::ops::Vectors::of_processor() {
+                    crate::ops::Vectors::Avx512 => return unsafe { with_avx512($($argument),*) },
+                    crate::ops::Vectors::Avx2 => return unsafe { with_avx2($($argument),*) },
+                    crate::ops::Vectors::Least => {}
                 }
             }
             body($($argument),*);

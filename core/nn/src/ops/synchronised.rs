@@ -2,7 +2,7 @@
 
 use super::moments::{Deviations, update};
 use super::with_values;
-use crate::nn::Synchroniser;
+use crate::Synchroniser;
 use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor, bail};
 use std::fmt::Display;
 

@@ -1,6 +1,6 @@
 //! Gradients by parameter name, free of their graph.
 
-use crate::nn::Parameters;
+use crate::Parameters;
 use anyhow::{Result, bail};
 use candle_core::Tensor;
 use candle_core::backprop::GradStore;

@@ -3,14 +3,15 @@
 mod gradients;
 mod lars;
 mod schedule;
+mod settings;
 
 pub use gradients::Gradients;
 pub use schedule::{Schedule, peak_lr, target_momentum};
+pub use settings::{OptimizerKind, OptimizerSettings, ScheduleSemantics, ScheduleSettings};
 
-use crate::nn::Parameters;
-use crate::nn::ops::sgd_step;
-use crate::nn::store::fit;
-use crate::recipe::{OptimizerKind, OptimizerSettings};
+use crate::Parameters;
+use crate::ops::sgd_step;
+use crate::store::fit;
 use anyhow::{Context, Result, bail};
 use candle_core::{Tensor, Var};
 use std::collections::BTreeMap;

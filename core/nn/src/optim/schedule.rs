@@ -1,6 +1,6 @@
 //! How the learning rate and the target's momentum move over a run.
 
-use crate::recipe::{ScheduleSemantics, ScheduleSettings};
+use super::{ScheduleSemantics, ScheduleSettings};
 use std::f64::consts::PI;
 
 /// The learning rate of each optimiser step: a linear warm-up to a peak and a cosine to 0.

@@ -90,7 +90,7 @@ fn gradients(y: &Tensor, g: &Tensor, variables: &[(&str, &Tensor)]) -> BTreeMap<
 /// Reproducible values around 0, of a scale near 1.
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     use rand::Rng;
-    let mut stream = univip_core::seed::stream(seed, "test", &[]);
+    let mut stream = univip_stdx::seed::stream(seed, "test", &[]);
     let count = shape.iter().product();
     let values: Vec<f32> = (0..count).map(|_| stream.random::<f32>() * 2.0 - 1.0).collect();
     Tensor::from_vec(values, shape, &Device::Cpu).unwrap()

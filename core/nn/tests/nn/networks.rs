@@ -3,12 +3,12 @@
 use crate::{assert_close, fixture, noise, numbers};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
-use univip_core::nn::ops::Map;
-use univip_core::nn::{Backbone, BatchNorm, Mlp, Mode, Parameters, layout, resnet};
-use univip_core::recipe::{BackboneKind, NetworkSettings};
+use univip_nn::ops::Map;
+use univip_nn::{Backbone, BatchNorm, Mlp, Mode, Parameters, layout, resnet};
+use univip_nn::{BackboneKind, BackboneShape};
 
-fn settings(backbone: BackboneKind, width: usize) -> NetworkSettings {
-    NetworkSettings { backbone, width, ..NetworkSettings::default() }
+fn settings(backbone: BackboneKind, width: usize) -> BackboneShape {
+    BackboneShape { backbone, width, ..BackboneShape::default() }
 }
 
 fn check_resnet(name: &str, backbone: BackboneKind, width: usize) {
@@ -127,7 +127,7 @@ fn initial_values_follow_the_paper() {
         (values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32).sqrt()
     };
     let parameters = Parameters::new(0, &Device::Cpu);
-    let settings = NetworkSettings { zero_init_residual: true, ..settings(BackboneKind::ResNet50, 32) };
+    let settings = BackboneShape { zero_init_residual: true, ..settings(BackboneKind::ResNet50, 32) };
     Backbone::new(&settings, &parameters.trainable()).unwrap();
     let values = parameters.tensors();
     for (name, fan_out) in [("conv1.weight", 32 * 49), ("layer1.0.conv2.weight", 32 * 9)] {

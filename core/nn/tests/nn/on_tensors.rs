@@ -1,8 +1,8 @@
 //! The operations from tensors to tensors.
 
 use candle_core::{Result, Tensor};
-use univip_core::nn::Synchroniser;
-use univip_core::nn::ops::{self, BatchStatistics, Map, composed};
+use univip_nn::Synchroniser;
+use univip_nn::ops::{self, BatchStatistics, Map, composed};
 
 pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
     ops::conv2d(&Map::of(x)?, weight, stride, padding)?.tensor()

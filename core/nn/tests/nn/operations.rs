@@ -2,7 +2,7 @@
 
 use crate::{Case, assert_close, gradients, noise, on_tensors};
 use candle_core::{Result, Tensor};
-use univip_core::nn::ops::BatchStatistics;
+use univip_nn::ops::BatchStatistics;
 
 type Conv = fn(&Tensor, &Tensor, usize, usize) -> Result<Tensor>;
 

@@ -7,9 +7,9 @@ use candle_core::{Device, Var};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use univip_core::nn::ops::Map;
-use univip_core::nn::{BatchNorm, Mode, Parameters, Participant, Synchronise};
-use univip_core::pool::in_pool;
+use univip_nn::ops::Map;
+use univip_nn::{BatchNorm, Mode, Parameters, Participant, Synchronise};
+use univip_stdx::pool::in_pool;
 
 const SHORT: Duration = Duration::from_millis(50);
 

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 use std::ops::Range;
 use std::thread;
 use std::time::Duration;
-use univip_core::nn::Participant;
+use univip_nn::Participant;
 
 /// Far longer than any test waits where nothing is wrong.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -8,12 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
-use univip_core::features::Needs;
-use univip_core::loader::Batch;
-use univip_core::networks::Networks;
-use univip_core::nn::ops::{BatchStatistics, Map};
-use univip_core::nn::{Backbone, BatchNorm, Mode, Parameters, Synchronise, Synchroniser};
-use univip_core::recipe::{BackboneKind, NetworkSettings};
+use univip_nn::ops::{BatchStatistics, Map};
+use univip_nn::{Backbone, BatchNorm, Mode, Parameters, Synchronise, Synchroniser};
+use univip_nn::{BackboneKind, BackboneShape};
 
 type Hook = Arc<dyn Synchronise>;
 
@@ -177,14 +174,8 @@ fn nobody_changes_a_bit_by_coming_late() {
     }
 }
 
-fn resnet18() -> NetworkSettings {
-    NetworkSettings {
-        backbone: BackboneKind::ResNet18,
-        width: 4,
-        hidden: 12,
-        output: 6,
-        ..NetworkSettings::default()
-    }
+fn resnet18() -> BackboneShape {
+    BackboneShape { backbone: BackboneKind::ResNet18, width: 4, ..BackboneShape::default() }
 }
 
 /// The features of `images`, the gradient of the images, and the parameters' gradients and the buffers by name.
@@ -231,34 +222,6 @@ fn a_resnet_on_two_threads_is_the_resnet_on_the_whole_batch() {
             assert_close(&parts[0].buffers[name], expected, 1e-5, name);
             assert!(bits(&parts[0].buffers[name]) == bits(&parts[1].buffers[name]), "{name}");
         }
-    }
-}
-
-#[test]
-fn online_and_target_network_take_the_hook() {
-    let features = |scenes: Tensor, parameters: [Parameters; 2]| {
-        let ids = (0..scenes.dims()[0] / 2).map(|index| index.to_string()).collect();
-        let skipped = Vec::new();
-        let (online_instances, target_instances) = (None, None);
-        let batch = Batch { scenes, online_instances, target_instances, instances: 0, ids, skipped };
-        let networks = Networks::in_parameters(&resnet18(), parameters).unwrap();
-        let features = networks.features(&batch, Needs::default()).unwrap();
-        [features.online_scenes, features.target_scenes].map(|views| Tensor::cat(&views, 0).unwrap())
-    };
-    let parameters = || Parameters::new(0, &Device::Cpu);
-    // Images of different brightness: the heads' batch norm would otherwise divide by next to nothing.
-    let brightness = Tensor::arange(0f32, 12.0, &Device::Cpu).unwrap().reshape((12, 1, 1, 1)).unwrap();
-    let scenes = noise(&[12, 64, 64, 3], 0).broadcast_mul(&brightness).unwrap();
-    let whole = features(scenes.clone(), [parameters(), parameters()]);
-    let shares = Shares { groups: 2, images: &[2, 4] };
-    let parts = together(2, |rank, participant| {
-        let hook: Hook = Arc::new(participant);
-        let parameters = [(); 2].map(|()| parameters().synchronised(hook.clone()));
-        features(shares.part(rank, &scenes), parameters)
-    });
-    for (network, whole) in whole.iter().enumerate() {
-        let joined = shares.join(&[parts[0][network].clone(), parts[1][network].clone()]);
-        assert_close(&joined, whole, 1e-4, ["online", "target"][network]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{assert_close, fixture, noise};
 use candle_core::Var;
-use univip_core::nn::ops;
+use univip_nn::ops;
 
 #[test]
 fn sgd_agrees_with_pytorch() {

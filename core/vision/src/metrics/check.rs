@@ -1,9 +1,9 @@
 //! What cannot be measured is refused, with how much of it there is.
 
 use super::{Detection, GroundTruth};
-use univip_stdx::refusal::refuse_any;
 use anyhow::{Result, ensure};
 use std::collections::HashMap;
+use univip_stdx::refusal::refuse_any;
 
 /// Refuses classes that are not below `classes`, and boxes, areas and scores that are no numbers.
 pub(super) fn numbers(truth: &[GroundTruth], detections: &[Detection], classes: usize) -> Result<()> {

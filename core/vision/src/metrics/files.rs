@@ -1,7 +1,6 @@
 //! COCO's annotation files (`instances_val2017.json`).
 
 use super::unreadable;
-use univip_stdx::refusal::refuse_any;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -9,6 +8,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
+use univip_stdx::refusal::refuse_any;
 
 /// An annotation file, as far as it is needed. `M` is [`Segmentation`](super::segmentation::Segmentation) or, to
 /// skip all masks, [`IgnoredAny`](serde::de::IgnoredAny).

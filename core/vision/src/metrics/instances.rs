@@ -4,15 +4,15 @@ use super::files::{AnnotationFile, Object};
 use super::rle::Rle;
 use super::segmentation::Segmentation;
 use super::{Detection, GroundTruth, IouType};
-use univip_stdx::refusal::refuse_any;
 use crate::geometry::{BoundingBox, Size};
-use univip_stdx::tally::Tally;
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use univip_stdx::refusal::refuse_any;
+use univip_stdx::tally::Tally;
 
 const FLAT: &str = "objects have a box without an area, which no detection finds";
 const AREALESS: &str = "objects have no `area` and are as large as their box";

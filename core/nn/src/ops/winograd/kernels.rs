@@ -1,9 +1,9 @@
 //! Winograd's transforms of kernels, `G w G'`, and of the sums that their gradient is made of, `G' u G`.
 
 use super::{PLACES, Places, parts, stride};
-use crate::nn::ops::buffer::Buffer;
-use crate::nn::ops::patches::Geometry;
-use crate::nn::ops::{LANES, for_lanes, vectorised};
+use crate::ops::buffer::Buffer;
+use crate::ops::patches::Geometry;
+use crate::ops::{LANES, for_lanes, vectorised};
 use rayon::prelude::*;
 
 /// Values of a 3x3 kernel.

@@ -208,7 +208,7 @@ mod tests {
 
     fn noise(count: usize, seed: u64) -> Buffer {
         use rand::Rng;
-        let mut stream = crate::seed::stream(seed, "winograd", &[]);
+        let mut stream = univip_stdx::seed::stream(seed, "winograd", &[]);
         let mut values = Buffer::zeros(count);
         values.fill_with(|| stream.random::<f32>() - 0.5);
         values

@@ -2,10 +2,10 @@
 //! `A' m A` of the products.
 
 use super::{PLACES, Places};
-use crate::nn::ops::map::Pixels;
-use crate::nn::ops::patches::Geometry;
-use crate::nn::ops::product::Store;
-use crate::nn::ops::{LANES, for_lanes, vectorised};
+use crate::ops::map::Pixels;
+use crate::ops::patches::Geometry;
+use crate::ops::product::Store;
+use crate::ops::{LANES, for_lanes, vectorised};
 use std::ops::Range;
 
 /// How the output is covered by tiles of 2x2: `lines` of `across` tiles, `down` of them in an image.

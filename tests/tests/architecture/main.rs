@@ -1,11 +1,17 @@
 //! The invariants of ARCHITECTURE.md that can be read off the manifests and the sources.
 
+mod circles;
+mod imports;
+
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use univip_core::registry::{Kind, Registry};
 use univip_tests::workspace;
+
+/// The crates of the engine.
+const CORE: [&str; 4] = ["core", "core/stdx", "core/vision", "core/nn"];
 
 /// The names in `[dependencies]` of a manifest.
 fn dependencies(manifest: &Path) -> Result<BTreeSet<String>> {
@@ -77,7 +83,10 @@ fn arrows_point_only_where_the_architecture_says() -> Result<()> {
         Ok(found)
     };
     let only = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();
-    assert_eq!(internal("core")?, only(&[]));
+    assert_eq!(internal("core/stdx")?, only(&[]));
+    assert_eq!(internal("core/vision")?, only(&["univip-stdx"]));
+    assert_eq!(internal("core/nn")?, only(&["univip-stdx", "univip-vision"]));
+    assert_eq!(internal("core")?, only(&["univip-nn", "univip-stdx", "univip-vision"]));
     assert_eq!(internal("reports")?, only(&[]));
     assert_eq!(internal("xtask")?, only(&[]));
     assert_eq!(internal("experiments")?, only(&["univip-core", "univip-plugins"]));
@@ -91,8 +100,11 @@ fn arrows_point_only_where_the_architecture_says() -> Result<()> {
 #[test]
 fn heavy_libraries_stay_where_they_belong() -> Result<()> {
     let owners = [("polars", "reports"), ("tensorboard-rs", "experiments"), ("indicatif", "experiments")];
-    let mut crates: Vec<PathBuf> =
-        ["core", "experiments", "reports", "tests", "xtask"].map(|name| workspace().join(name)).into();
+    let mut crates: Vec<PathBuf> = CORE
+        .into_iter()
+        .chain(["experiments", "reports", "tests", "xtask"])
+        .map(|name| workspace().join(name))
+        .collect();
     crates.extend(plugin_directories()?);
     for (library, owner) in owners {
         for directory in &crates {
@@ -106,7 +118,9 @@ fn heavy_libraries_stay_where_they_belong() -> Result<()> {
 #[test]
 fn core_names_no_plugin_and_prints_nothing() -> Result<()> {
     let mut files = Vec::new();
-    sources(&workspace().join("core/src"), &mut files)?;
+    for directory in CORE {
+        sources(&workspace().join(directory).join("src"), &mut files)?;
+    }
     for file in files {
         let text = fs::read_to_string(&file)?;
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -125,7 +139,11 @@ fn core_names_no_plugin_and_prints_nothing() -> Result<()> {
 #[test]
 fn versions_stand_only_in_the_workspace_table() -> Result<()> {
     let mut manifests: Vec<PathBuf> = plugin_directories()?;
-    manifests.extend(["core", "experiments", "reports", "tests", "xtask"].map(|name| workspace().join(name)));
+    manifests.extend(
+        CORE.into_iter()
+            .chain(["experiments", "reports", "tests", "xtask"])
+            .map(|name| workspace().join(name)),
+    );
     for directory in manifests {
         let text = fs::read_to_string(directory.join("Cargo.toml"))?;
         let manifest: toml::Table = text.parse()?;

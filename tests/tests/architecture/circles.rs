@@ -1,0 +1,119 @@
+//! No circle of files or folders, read off the `use` lines.
+
+use crate::imports::{Crate, Module};
+use anyhow::{Result, ensure};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use univip_tests::workspace;
+
+/// Names that use each other, by the name of each.
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+#[test]
+fn no_files_or_folders_go_in_a_circle() -> Result<()> {
+    let mut found = Vec::new();
+    for source in sources()? {
+        let name = source.strip_prefix(workspace().canonicalize()?)?.display().to_string();
+        let files = Crate::read(&source)?;
+        for (folder, graph) in by_folder(&files) {
+            let place = [name.clone(), folder].join("/");
+            found.extend(circles(&graph).into_iter().map(|names| format!("{place} {}", names.join(" "))));
+        }
+    }
+    let known: BTreeSet<String> = KNOWN.iter().map(ToString::to_string).collect();
+    let found: BTreeSet<String> = found.into_iter().collect();
+    let new: Vec<&String> = found.difference(&known).collect();
+    ensure!(new.is_empty(), "these use each other in a circle: {new:#?}");
+    let mended: Vec<&String> = known.difference(&found).collect();
+    ensure!(mended.is_empty(), "no longer a circle, remove from KNOWN: {mended:#?}");
+    Ok(())
+}
+
+/// Circles that are still there: the folder, and the files and folders in it that use each other.
+const KNOWN: &[&str] = &[
+    "core/nn/src/ops batch_norm composed",
+    "core/nn/src/ops moments scaling",
+    "core/nn/src/ops/winograd kernels mod tiles",
+    "core/src/ augment engine evaluate event loader networks online_probe proposals recipe registry step views",
+    "core/src/proposals shard store",
+    "core/stdx/src/config problem table",
+    "core/vision/src/metrics files unreadable",
+    "core/vision/src/metrics mod rle",
+    "experiments/src/ cli evaluate export measure plan proposals run trained",
+    "experiments/src/plan library mod",
+    "reports/src/ bench plot",
+];
+
+/// The `src` of every crate.
+fn sources() -> Result<Vec<PathBuf>> {
+    let root = workspace().canonicalize()?;
+    let mut sources: Vec<PathBuf> =
+        ["core", "core/stdx", "core/vision", "core/nn", "experiments", "reports", "xtask"]
+            .map(|path| root.join(path).join("src"))
+            .into();
+    sources.extend(
+        crate::plugin_directories()?
+            .iter()
+            .map(|path| Ok(path.canonicalize()?.join("src")))
+            .collect::<Result<Vec<_>>>()?,
+    );
+    Ok(sources)
+}
+
+/// In each folder, which of its files and folders uses which other one. A folder's own `mod.rs` is `mod`.
+fn by_folder(files: &Crate) -> BTreeMap<String, Graph> {
+    let mut graphs: BTreeMap<String, Graph> = BTreeMap::new();
+    for (user, used) in files.edges() {
+        for used in used {
+            let [one, other] = [&user, &used].map(|module| place(files, module));
+            let shared = one.iter().zip(&other).take_while(|(one, other)| one == other).count();
+            let folder = one[..shared].join("/");
+            let graph = graphs.entry(folder).or_default();
+            graph.entry(one[shared].clone()).or_default().insert(other[shared].clone());
+        }
+    }
+    graphs
+}
+
+/// The folders of a file and its name, without its ending.
+fn place(files: &Crate, module: &Module) -> Vec<String> {
+    files.file(module).with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect()
+}
+
+/// The groups of names each of which reaches all others of its group, sorted.
+fn circles(graph: &Graph) -> Vec<Vec<String>> {
+    let reached = |start: &String| {
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open = vec![start.clone()];
+        while let Some(name) = open.pop() {
+            for next in graph.get(&name).into_iter().flatten() {
+                if seen.insert(next.clone()) {
+                    open.push(next.clone());
+                }
+            }
+        }
+        seen
+    };
+    let reach: BTreeMap<&String, BTreeSet<String>> = graph.keys().map(|name| (name, reached(name))).collect();
+    let mut groups: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (name, seen) in &reach {
+        if seen.contains(*name) {
+            let back = |other: &&String| reach.get(*other).is_some_and(|seen| seen.contains(*name));
+            groups.insert(seen.iter().filter(back).cloned().collect());
+        }
+    }
+    groups.into_iter().collect()
+}
+
+#[test]
+fn a_circle_is_found_and_a_line_is_none() {
+    let graph = |edges: &[(&str, &str)]| {
+        let mut graph = Graph::new();
+        for (one, other) in edges {
+            graph.entry(one.to_string()).or_default().insert(other.to_string());
+        }
+        circles(&graph)
+    };
+    assert!(graph(&[("a", "b"), ("b", "c"), ("a", "c")]).is_empty());
+    assert_eq!(graph(&[("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]), [["a", "b", "c"]]);
+}
