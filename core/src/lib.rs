@@ -1,34 +1,32 @@
 //! The engine of univip: what a plugin author implements and what runs a recipe.
 //!
+//! A folder is a concept, in the order of the data: [`data`] -> [`proposals`] -> [`views`] -> [`networks`] -> [`losses`] ->
+//! [`evaluation`] -> [`training`]; [`recipe`] lists the settings of each. The crates below (`univip-nn`, `univip-vision`,
+//! `univip-stdx`) know no recipe; what a plugin needs of them is passed on here.
+//!
 //! `core` names no plugin, prints nothing and draws nothing: it emits [`event::Event`]s.
 
-pub mod augment;
-pub mod checkpoint;
-pub mod dataset;
-pub mod diagnostics;
-pub mod engine;
+pub mod data;
 pub mod error;
-pub mod evaluate;
-pub mod event;
-pub mod features;
-pub mod image_file;
-pub mod loader;
-pub mod loss;
+pub mod evaluation;
+pub mod losses;
 pub mod networks;
-pub mod online_probe;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;
-pub mod similarity;
-pub mod step;
-pub mod target;
-pub mod transport;
+pub mod training;
 pub mod views;
 
+pub use data::{dataset, image_file};
+pub use evaluation::{diagnostics, evaluate, online_probe};
+pub use losses::{loss, similarity, transport};
+pub use networks::{features, target};
+pub use training::{checkpoint, engine, event, step};
 pub use univip_nn as nn;
 pub use univip_nn::{backbone_file, optim};
 pub use univip_stdx::{digest, files, pool, seed, tally, vectorised};
 pub use univip_vision::{corners, geometry, metrics, whole_pixels};
+pub use views::{augment, loader};
 
 #[doc(hidden)]
 pub use inventory;

@@ -5,9 +5,9 @@ use crate::error::{RecipeError, suggest};
 use crate::evaluate::Evaluator;
 use crate::loss::{Loss, LossContext};
 use crate::proposals::ProposalSource;
-use crate::recipe::{Config, Table};
 use crate::views::{ViewContext, ViewSampler};
 use anyhow::{Result, bail};
+use univip_stdx::config::{Config, Table};
 
 /// The plugins of a binary, sorted by kind and name.
 pub struct Registry(Vec<&'static Registration>);

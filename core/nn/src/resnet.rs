@@ -5,9 +5,18 @@ use super::{BatchNorm, Conv2d, Mode, Scope};
 use anyhow::{Result, bail};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+use univip_stdx::config::{Invalid, at_most, require};
 
 /// Pixels of the image a step in the last map.
 pub const STRIDE: usize = 32;
+
+/// Refuses a side of images that the backbones cannot take.
+pub fn image_side(key: &'static str, side: u32) -> Result<(), Invalid> {
+    require(side as usize >= STRIDE, key, || {
+        format!("expected at least {STRIDE} pixels, the backbone's stride, found {side}")
+    })?;
+    at_most(key, side.into(), 4096)
+}
 
 /// The shape of a backbone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,9 @@
 //! The online and the target network, and what they compute for one batch.
 
-use crate::evaluate::FrozenBackbone;
-use crate::features::{Features, Needs};
+use super::features::{Features, Needs};
+use super::{InstanceBatchNorm, NetworkSettings, target};
 use crate::loader::Batch;
-use crate::nn::{Backbone, Mlp, Mode, Parameters, Scope};
-use crate::recipe::{InstanceBatchNorm, NetworkSettings};
-use crate::target;
+use crate::nn::{Backbone, FrozenBackbone, Mlp, Mode, Parameters, Scope};
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;

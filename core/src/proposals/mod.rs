@@ -4,6 +4,7 @@
 mod filtered;
 mod limits;
 mod naive;
+mod settings;
 mod shard;
 mod store;
 mod unread;
@@ -11,6 +12,7 @@ mod unread;
 pub use filtered::Proposals;
 pub use limits::BoxLimits;
 pub use naive::fill_with_naive_boxes;
+pub use settings::ProposalSettings;
 pub use store::{BuildOptions, ProposalStore, StoreKey};
 
 use crate::dataset::Dataset;

@@ -3,12 +3,12 @@
 use super::ProposalSource;
 use super::shard::{self, Identity, Index};
 use super::unread;
+use crate::data::BrokenImage;
 use crate::dataset::Dataset;
 use crate::digest::hexadecimal;
 use crate::error::ImageError;
 use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::BoundingBox;
-use crate::recipe::BrokenImage;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
 use serde::Serialize;

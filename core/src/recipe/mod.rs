@@ -1,11 +1,9 @@
 //! Recipes: inherited files and layers of settings, resolved to one checked [`Recipe`].
 
-mod checks;
-mod defaults;
 mod inherit;
 mod layers;
 mod resolved;
-mod schema;
+mod sections;
 mod show;
 
 use crate::engine::build_losses;
@@ -19,10 +17,18 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use crate::data::{BrokenImage, DataChoice};
+pub use crate::evaluation::{EvaluatorSettings, ProbeDataChoice};
+pub use crate::losses::LossSettings;
+pub use crate::networks::{InstanceBatchNorm, NetworkSettings, TargetSettings};
 pub use crate::nn::BackboneKind;
 pub use crate::nn::optim::{OptimizerKind, OptimizerSettings, ScheduleSemantics, ScheduleSettings};
+pub use crate::proposals::ProposalSettings;
+pub use crate::training::TrainSettings;
+pub use crate::views::augment::{AugmentSettings, Augmentation, Interpolation};
+pub use crate::views::{InstanceAugmentation, LoaderSettings, ViewSettings};
 pub use layers::{Override, Sources};
-pub use schema::*;
+pub use sections::Settings;
 pub use show::diff;
 pub use univip_stdx::config::{Config, Invalid, Table};
 

@@ -1,14 +1,13 @@
 //! Batches, prepared ahead by worker threads, in an order and with contents that no thread decides.
 
-use crate::augment::{Renderer, ViewKind};
+use crate::data::BrokenImage;
 use crate::dataset::Dataset;
 use crate::error::ImageError;
-use crate::features::Needs;
 use crate::geometry::Size;
 use crate::proposals::Proposals;
-use crate::recipe::{BrokenImage, InstanceAugmentation, LoaderSettings, ViewSettings};
 use crate::seed::stream;
-use crate::views::ViewSampler;
+use crate::views::augment::{Renderer, ViewKind};
+use crate::views::{InstanceAugmentation, LoaderSettings, Needs, ViewSampler, ViewSettings};
 use anyhow::{Context, Result, anyhow, bail};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;

@@ -1,7 +1,7 @@
 //! Crop and resize with antialiasing, as torchvision does on Pillow images.
 
+use super::Interpolation;
 use crate::geometry::{BoundingBox, Size};
-use crate::recipe::Interpolation;
 use anyhow::{Result, ensure};
 use fast_image_resize::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fast_image_resize::pixels::U8x3;

@@ -12,12 +12,13 @@ mod jitter;
 mod normalise;
 mod parameters;
 mod rows;
+mod settings;
 mod solarize;
 
 pub use parameters::{Adjustment, Jitter, ViewParameters};
+pub use settings::{AugmentSettings, Augmentation, Interpolation};
 
 use crate::geometry::{BoundingBox, Size};
-use crate::recipe::{AugmentSettings, Augmentation};
 use crate::seed::Stream;
 use crate::views::CropLimits;
 use anyhow::{Result, ensure};

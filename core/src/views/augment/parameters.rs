@@ -1,6 +1,6 @@
 //! The random choices of a view, made before a pixel is touched.
 
-use crate::recipe::Augmentation;
+use super::Augmentation;
 use crate::seed::Stream;
 use rand::Rng;
 use rand::seq::SliceRandom;

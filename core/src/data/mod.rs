@@ -1,0 +1,7 @@
+//! Images: datasets and their splits, and files of images.
+
+pub mod dataset;
+pub mod image_file;
+mod settings;
+
+pub use settings::{BrokenImage, DataChoice};

@@ -1,0 +1,8 @@
+//! Measurements of a backbone: the trait of evaluators, a classifier beside the training, the effective rank.
+
+pub mod diagnostics;
+pub mod evaluate;
+pub mod online_probe;
+mod settings;
+
+pub use settings::{EvaluatorSettings, ProbeDataChoice};

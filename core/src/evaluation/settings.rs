@@ -1,0 +1,65 @@
+//! `[probe_data]` and `[evaluators]` of a recipe.
+
+use crate::nn::resnet::image_side;
+use serde::{Deserialize, Serialize};
+use univip_stdx::config::{Config, Invalid, distinct, require};
+
+/// `[probe_data]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProbeDataChoice {
+    /// A dataset with labels; its parameters are in `[dataset.<name>]`.
+    #[serde(rename = "use")]
+    pub name: String,
+    /// Only so many train images, drawn from the whole split; 0 is all of them.
+    pub train_limit: usize,
+    /// Only so many val images, drawn from the whole split; 0 is all of them.
+    pub val_limit: usize,
+    /// The side of the images that evaluators show the backbone, in pixels.
+    pub image_size: u32,
+}
+
+impl Default for ProbeDataChoice {
+    fn default() -> Self {
+        Self { name: "fashion-icons".into(), train_limit: 0, val_limit: 0, image_size: 224 }
+    }
+}
+
+impl Config for ProbeDataChoice {
+    fn check(&self) -> Result<(), Invalid> {
+        image_side("image_size", self.image_size)
+    }
+}
+
+/// `[evaluators]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluatorSettings {
+    /// The evaluators; their parameters are in `[evaluator.<name>]`.
+    #[serde(rename = "use")]
+    pub names: Vec<String>,
+    /// The evaluators that also run during training. They change no bit of it.
+    pub during: Vec<String>,
+    /// Epochs between two runs of those; 0 is never.
+    pub every: u64,
+    /// Images of the probe data that a linear classifier learns from at each step, beside the training, of which it
+    /// changes no bit either; 0 is no such classifier.
+    pub online: usize,
+}
+
+impl Config for EvaluatorSettings {
+    fn check(&self) -> Result<(), Invalid> {
+        distinct("use", &self.names)?;
+        distinct("during", &self.during)?;
+        require(self.online != 1, "online", || {
+            "expected 0 or at least 2 images, for the statistics of their features, found 1".into()
+        })?;
+        require(self.during.is_empty() == (self.every == 0), "during", || {
+            format!(
+                "names {} evaluators to run every {} epochs: set evaluators.during and evaluators.every, or neither",
+                self.during.len(),
+                self.every
+            )
+        })
+    }
+}

@@ -1,0 +1,105 @@
+//! The sections of a recipe. What each may say, and its defaults, stands beside what it sets.
+
+use super::{Config, Invalid, Table};
+use crate::data::DataChoice;
+use crate::evaluation::{EvaluatorSettings, ProbeDataChoice};
+use crate::losses::LossSettings;
+use crate::networks::{NetworkSettings, TargetSettings};
+use crate::nn::optim::{OptimizerSettings, ScheduleSettings};
+use crate::proposals::ProposalSettings;
+use crate::training::TrainSettings;
+use crate::views::augment::AugmentSettings;
+use crate::views::{LoaderSettings, ViewSettings};
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use univip_stdx::config::require;
+
+/// A whole recipe but `[row]` and the plugins' own tables. Defaults are the paper's.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// What images to learn from.
+    pub data: DataChoice,
+    /// What labelled images to measure on.
+    pub probe_data: ProbeDataChoice,
+    /// How images are read.
+    pub loader: LoaderSettings,
+    /// Where candidate instances come from and which are kept.
+    pub proposals: ProposalSettings,
+    /// Which parts of an image the networks see.
+    pub views: ViewSettings,
+    /// How each kind of view is augmented.
+    pub augment: AugmentSettings,
+    /// The online network's shape; the target has the same but for the predictor.
+    pub network: NetworkSettings,
+    /// Which losses, and their weights.
+    pub losses: LossSettings,
+    /// How parameters move.
+    pub optimizer: OptimizerSettings,
+    /// How the learning rate moves.
+    pub schedule: ScheduleSettings,
+    /// How the target network follows (Eq. 1).
+    pub target: TargetSettings,
+    /// How long, in what batches, with what checkpoints.
+    pub train: TrainSettings,
+    /// What measures the backbone afterwards.
+    pub evaluators: EvaluatorSettings,
+}
+
+impl Settings {
+    /// Reads each section, then checks what several must agree on.
+    pub(super) fn read(section: impl Fn(&str) -> Table) -> Result<Self> {
+        let settings = Self {
+            data: section("data").read()?,
+            probe_data: section("probe_data").read()?,
+            loader: section("loader").read()?,
+            proposals: section("proposals").read()?,
+            views: section("views").read()?,
+            augment: section("augment").read()?,
+            network: section("network").read()?,
+            losses: section("losses").read()?,
+            optimizer: section("optimizer").read()?,
+            schedule: section("schedule").read()?,
+            target: section("target").read()?,
+            train: section("train").read()?,
+            evaluators: section("evaluators").read()?,
+        };
+        settings.check().map_err(|invalid| section("").error(invalid.key, invalid.problem))?;
+        Ok(settings)
+    }
+
+    /// The names of the sections.
+    pub(super) fn sections() -> Vec<&'static str> {
+        vec![
+            "data",
+            "probe_data",
+            "loader",
+            "proposals",
+            "views",
+            "augment",
+            "network",
+            "losses",
+            "optimizer",
+            "schedule",
+            "target",
+            "train",
+            "evaluators",
+        ]
+    }
+}
+
+impl Config for Settings {
+    fn check(&self) -> Result<(), Invalid> {
+        let Self { schedule, train, .. } = self;
+        require(
+            train.epochs == 0 || schedule.warmup_epochs <= train.epochs as f64,
+            "schedule.warmup_epochs",
+            || {
+                format!(
+                    "the warm-up of {} epochs is longer than the run of {}",
+                    schedule.warmup_epochs, train.epochs
+                )
+            },
+        )
+    }
+}

@@ -1,0 +1,31 @@
+//! `[loader]` of a recipe.
+
+use crate::data::BrokenImage;
+use serde::{Deserialize, Serialize};
+use univip_stdx::config::{Config, Invalid, at_least, at_most};
+
+/// `[loader]`. None of it changes a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LoaderSettings {
+    /// Threads that prepare batches; 0 is one a core.
+    pub workers: usize,
+    /// Batches prepared ahead.
+    pub ahead: usize,
+    /// What to do with an image that cannot be read.
+    pub broken: BrokenImage,
+}
+
+impl Default for LoaderSettings {
+    fn default() -> Self {
+        Self { workers: 0, ahead: 4, broken: BrokenImage::Skip }
+    }
+}
+
+impl Config for LoaderSettings {
+    fn check(&self) -> Result<(), Invalid> {
+        at_most("workers", self.workers as u64, 1024)?;
+        at_least("ahead", self.ahead as u64, 1)?;
+        at_most("ahead", self.ahead as u64, 1024)
+    }
+}
