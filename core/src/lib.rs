@@ -1,11 +1,13 @@
 //! The engine of univip: what a plugin author implements and what runs a recipe.
 //!
 //! A folder is a concept, in the order of the data: [`data`] -> [`proposals`] -> [`views`] -> [`networks`] -> [`losses`] ->
-//! [`evaluation`] -> [`training`]; [`recipe`] lists the settings of each. The crates below (`univip-nn`, `univip-vision`,
+//! [`evaluation`] -> [`training`]; [`recipe`] lists the settings of each,
+//! and [`assemble`] makes the parts that a recipe names. The crates below (`univip-nn`, `univip-vision`,
 //! `univip-stdx`) know no recipe; what a plugin needs of them is passed on here.
 //!
 //! `core` names no plugin, prints nothing and draws nothing: it emits [`event::Event`]s.
 
+pub mod assemble;
 pub mod data;
 pub mod error;
 pub mod evaluation;
@@ -21,7 +23,7 @@ pub use data::{dataset, image_file};
 pub use evaluation::{diagnostics, evaluate, online_probe};
 pub use losses::{loss, similarity, transport};
 pub use networks::{features, target};
-pub use training::{checkpoint, engine, event, step};
+pub use training::{checkpoint, event, step, trainer};
 pub use univip_nn as nn;
 pub use univip_nn::{backbone_file, optim};
 pub use univip_stdx::{digest, files, pool, seed, tally, vectorised};

@@ -3,6 +3,7 @@
 use crate::dataset::{Dataset, Split};
 use crate::error::{RecipeError, suggest};
 use crate::evaluate::Evaluator;
+use crate::features::Needs;
 use crate::loss::{Loss, LossContext};
 use crate::proposals::ProposalSource;
 use crate::views::{ViewContext, ViewSampler};
@@ -119,7 +120,7 @@ impl Registration {
         match self.build {
             Build::Dataset(_) => Kind::Dataset,
             Build::Evaluator(_) => Kind::Evaluator,
-            Build::Loss(_) => Kind::Loss,
+            Build::Loss { .. } => Kind::Loss,
             Build::Proposals(_) => Kind::Proposals,
             Build::Views(_) => Kind::Views,
         }
@@ -133,7 +134,12 @@ pub enum Build {
     /// Makes an [`Evaluator`].
     Evaluator(fn(&Table) -> Result<Box<dyn Evaluator>>),
     /// Makes a [`Loss`].
-    Loss(fn(&Table, LossContext) -> Result<Box<dyn Loss>>),
+    Loss {
+        /// What the networks must compute for it.
+        needs: fn(&Table) -> Result<Needs>,
+        /// Makes it.
+        build: fn(&Table, LossContext) -> Result<Box<dyn Loss>>,
+    },
     /// Makes a [`ProposalSource`].
     Proposals(fn(&Table) -> Result<Box<dyn ProposalSource>>),
     /// Makes a [`ViewSampler`].
@@ -155,9 +161,26 @@ macro_rules! builder {
 }
 builder!(dataset, Dataset, dyn Dataset, split: Split);
 builder!(evaluator, Evaluator, dyn Evaluator);
-builder!(loss, Loss, dyn Loss, context: LossContext);
 builder!(proposals, Proposals, dyn ProposalSource);
 builder!(views, Views, dyn ViewSampler, context: ViewContext);
+
+impl Registration {
+    /// Makes the loss, which this must be.
+    pub fn loss(&self, table: &Table, context: LossContext) -> Result<Box<dyn Loss>> {
+        match self.build {
+            Build::Loss { build, .. } => build(table, context),
+            _ => bail!("`{}` is a {}", self.name, self.kind().name()),
+        }
+    }
+
+    /// What the networks must compute for the loss, which this must be, as its table says.
+    pub fn needs(&self, table: &Table) -> Result<Needs> {
+        match self.build {
+            Build::Loss { needs, .. } => needs(table),
+            _ => bail!("`{}` is a {}", self.name, self.kind().name()),
+        }
+    }
+}
 
 /// A dataset that recipes can name: implement it and call [`crate::register_dataset!`].
 pub trait DatasetPlugin: Dataset + Sized + 'static {
@@ -179,6 +202,8 @@ pub trait EvaluatorPlugin: Evaluator + Sized + 'static {
 pub trait LossPlugin: Loss + Sized + 'static {
     /// Its table of the recipe.
     type Config: Config;
+    /// What the networks must compute for it.
+    fn needs(config: &Self::Config) -> Needs;
     /// Makes it, and its parameters.
     fn build(config: Self::Config, context: LossContext) -> Result<Self>;
 }
@@ -203,7 +228,7 @@ pub trait ViewPlugin: ViewSampler + Sized + 'static {
 #[macro_export]
 macro_rules! register_dataset {
     ($name:literal, $type:ty, $summary:literal) => {
-        $crate::register!(DatasetPlugin, Dataset, $name, $type, $summary, |table, split| split);
+        $crate::register!(DatasetPlugin, $name, $type, $summary, Dataset(|table, split| split));
     };
 }
 
@@ -211,7 +236,7 @@ macro_rules! register_dataset {
 #[macro_export]
 macro_rules! register_evaluator {
     ($name:literal, $type:ty, $summary:literal) => {
-        $crate::register!(EvaluatorPlugin, Evaluator, $name, $type, $summary, |table|);
+        $crate::register!(EvaluatorPlugin, $name, $type, $summary, Evaluator(|table|));
     };
 }
 
@@ -219,7 +244,13 @@ macro_rules! register_evaluator {
 #[macro_export]
 macro_rules! register_loss {
     ($name:literal, $type:ty, $summary:literal) => {
-        $crate::register!(LossPlugin, Loss, $name, $type, $summary, |table, context| context);
+        $crate::register!(
+            LossPlugin,
+            $name,
+            $type,
+            $summary,
+            Loss { needs, build: |table, context| context }
+        );
     };
 }
 
@@ -227,7 +258,7 @@ macro_rules! register_loss {
 #[macro_export]
 macro_rules! register_proposals {
     ($name:literal, $type:ty, $summary:literal) => {
-        $crate::register!(ProposalPlugin, Proposals, $name, $type, $summary, |table|);
+        $crate::register!(ProposalPlugin, $name, $type, $summary, Proposals(|table|));
     };
 }
 
@@ -235,7 +266,7 @@ macro_rules! register_proposals {
 #[macro_export]
 macro_rules! register_views {
     ($name:literal, $type:ty, $summary:literal) => {
-        $crate::register!(ViewPlugin, Views, $name, $type, $summary, |table, context| context);
+        $crate::register!(ViewPlugin, $name, $type, $summary, Views(|table, context| context));
     };
 }
 
@@ -243,8 +274,24 @@ macro_rules! register_views {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! register {
-    ($plugin:ident, $variant:ident, $name:literal, $type:ty, $summary:literal,
-     |$table:ident $(, $argument:ident)?| $($pass:ident)?) => {
+    ($plugin:ident, $name:literal, $type:ty, $summary:literal,
+     $variant:ident(|$table:ident $(, $argument:ident)?| $($pass:ident)?)) => {
+        $crate::register!(@submit $plugin, $name, $type, $summary, $crate::registry::Build::$variant(
+            |$table $(, $argument)?| {
+                Ok(Box::new(<$type as $crate::registry::$plugin>::build($table.read()? $(, $pass)?)?))
+            },
+        ));
+    };
+    ($plugin:ident, $name:literal, $type:ty, $summary:literal,
+     $variant:ident { needs, build: |$table:ident, $argument:ident| $pass:ident }) => {
+        $crate::register!(@submit $plugin, $name, $type, $summary, $crate::registry::Build::$variant {
+            needs: |$table| Ok(<$type as $crate::registry::$plugin>::needs(&$table.read()?)),
+            build: |$table, $argument| {
+                Ok(Box::new(<$type as $crate::registry::$plugin>::build($table.read()?, $pass)?))
+            },
+        });
+    };
+    (@submit $plugin:ident, $name:literal, $type:ty, $summary:literal, $build:expr) => {
         $crate::inventory::submit! {
             $crate::registry::Registration {
                 name: $name,
@@ -252,10 +299,7 @@ macro_rules! register {
                 crate_name: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
                 resolve: |table| table.resolve::<<$type as $crate::registry::$plugin>::Config>(),
-                build: $crate::registry::Build::$variant(|$table $(, $argument)?| {
-                    let plugin = <$type as $crate::registry::$plugin>::build($table.read()? $(, $pass)?)?;
-                    Ok(Box::new(plugin))
-                }),
+                build: $build,
             }
         }
     };
@@ -266,7 +310,10 @@ mod tests {
     use super::*;
 
     const fn loss(name: &'static str, crate_name: &'static str) -> Registration {
-        let build = Build::Loss(|_, _| bail!("nobody makes it"));
+        let build = Build::Loss {
+            needs: |_| Ok(Needs { online_instances: false, target_instances: false }),
+            build: |_, _| bail!("nobody makes it"),
+        };
         Registration {
             name,
             summary: "",

@@ -168,8 +168,9 @@ impl Method {
             let parameters = networks.online().trainable().enter("loss").enter(name);
             let context = LossContext { parameters, feature_size: network.output, instances };
             let plugin = registry.get(Kind::Loss, name, "bench", "losses.use")?;
-            let loss = plugin.loss(&univip_core::recipe::Table::of(""), context)?;
-            Ok(WeightedLoss { name: name.to_string(), weight: 1.0, loss })
+            let table = univip_core::recipe::Table::of("");
+            let (needs, loss) = (plugin.needs(&table)?, plugin.loss(&table, context)?);
+            Ok(WeightedLoss { name: name.to_string(), weight: 1.0, needs, loss })
         };
         let losses = names.iter().map(build).collect::<Result<_>>()?;
         let crops = || -> Result<_> {

@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use univip_core::assemble::Assembly;
 use univip_core::error::Interrupted;
 use univip_core::registry::Registry;
 
@@ -83,7 +84,7 @@ fn check_data(plan: &Plan, registry: &Registry, runs: &Path, force: bool) -> Res
         let (settings, roots) = (&recipe.settings, recipe.resolved().get("dataset"));
         let data = (&settings.data.name, &settings.probe_data.name, roots);
         if !seen.contains(&data) {
-            run::open_all(recipe, registry)?;
+            run::open_all(Assembly::new(recipe, registry))?;
             seen.push(data);
         }
     }

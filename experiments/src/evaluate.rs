@@ -11,6 +11,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use univip_core::assemble::Assembly;
 use univip_core::backbone_file::{self, Import};
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
@@ -119,7 +120,7 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
         print(evaluator, &metrics)
     };
     let bars = Bars::new("evaluate", 1);
-    let measured = Probe::new(&recipe, registry, run.record.seed).measure(
+    let measured = Probe::new(Assembly::new(&recipe, registry), run.record.seed).measure(
         &names,
         &backbone,
         &mut bars.run(name),
@@ -185,8 +186,13 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
         bars.line(&format!("{}: {line}", path.display()));
     }
     let mut progress = bars.run(&path.display().to_string());
-    let measured =
-        Probe::new(&recipe, registry, asked.seed).measure(&names, &backbone, &mut progress, stop, &mut keep);
+    let measured = Probe::new(Assembly::new(&recipe, registry), asked.seed).measure(
+        &names,
+        &backbone,
+        &mut progress,
+        stop,
+        &mut keep,
+    );
     drop(progress);
     bars.clear();
     told(measured?)

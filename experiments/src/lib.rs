@@ -39,6 +39,7 @@ use plan::usage;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use univip_core::assemble::{Assembly, Data};
 use univip_core::dataset::Split;
 use univip_core::error::{Interrupted, RecipeError};
 use univip_core::recipe::{Override, Recipe, diff};
@@ -179,7 +180,7 @@ fn data_overlay(section: &str, origin: &str, given: Option<&str>) -> Vec<Overrid
 /// How many images a recipe learns from.
 fn images(recipe: &Recipe, registry: &Registry) -> Result<usize> {
     let data = &recipe.settings.data;
-    let images = run::open(recipe, registry, "data.use", &data.name, Split::Train)?.len();
+    let images = Assembly::new(recipe, registry).dataset(Data::Scenes, Split::Train)?.len();
     Ok(if data.limit == 0 { images } else { images.min(data.limit) })
 }
 

@@ -1,23 +1,21 @@
 //! Runs evaluators on a backbone, each of them whatever becomes of the others.
 
-use crate::run;
 use anyhow::{Result, anyhow};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use univip_core::assemble::{Assembly, Data};
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Limited, Split};
 use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, FrozenBackbone, Metric};
 use univip_core::event::{Event, Observer};
-use univip_core::recipe::{ProbeDataChoice, Recipe};
-use univip_core::registry::{Kind, Registry};
+use univip_core::recipe::ProbeDataChoice;
 
 /// The evaluators of a recipe, and the images that they measure on.
 pub struct Probe<'a> {
-    recipe: &'a Recipe,
-    registry: &'a Registry,
+    parts: Assembly<'a>,
     seed: u64,
     /// Train and val, opened when they are first needed.
     data: Option<[Arc<Limited>; 2]>,
@@ -38,9 +36,9 @@ pub struct Measured {
 pub type Keep<'a> = dyn FnMut(&str, Vec<Metric>, &mut dyn Observer) -> Result<()> + 'a;
 
 impl<'a> Probe<'a> {
-    /// The evaluators of `recipe` with the random numbers of `seed`.
-    pub fn new(recipe: &'a Recipe, registry: &'a Registry, seed: u64) -> Self {
-        Self { recipe, registry, seed, data: None }
+    /// The evaluators of a recipe with the random numbers of `seed`.
+    pub fn new(parts: Assembly<'a>, seed: u64) -> Self {
+        Self { parts, seed, data: None }
     }
 
     /// Runs the evaluators `names`; what one has measured is kept before the next begins.
@@ -60,14 +58,14 @@ impl<'a> Probe<'a> {
         if names.is_empty() {
             return Ok(measured);
         }
-        let Self { recipe, registry, seed, .. } = *self;
+        let Self { parts, seed, .. } = *self;
+        let settings = &parts.recipe.settings;
         let [train, val] = self.data(observer)?;
-        let renderer = Renderer::new(&recipe.settings.augment);
-        let scenes_name = &recipe.settings.data.name;
+        let renderer = Renderer::new(&settings.augment);
+        let scenes_name = &settings.data.name;
         let opened: RefCell<Vec<(Split, Arc<dyn Dataset>)>> = RefCell::default();
         let scenes = |split| -> Result<Arc<dyn Dataset>> {
-            let dataset: Arc<dyn Dataset> =
-                run::open(recipe, registry, "data.use", scenes_name, split)?.into();
+            let dataset: Arc<dyn Dataset> = parts.dataset(Data::Scenes, split)?.into();
             opened.borrow_mut().push((split, dataset.clone()));
             Ok(dataset)
         };
@@ -76,9 +74,7 @@ impl<'a> Probe<'a> {
                 measured.stopped = true;
                 break;
             }
-            let plugin =
-                registry.get(Kind::Evaluator, name, &recipe.origin("evaluators.use"), "evaluators.use")?;
-            let evaluator = plugin.evaluator(&recipe.table(Kind::Evaluator, name))?;
+            let evaluator = parts.evaluator(name)?;
             let mut progress = |done, total, task: &str| {
                 // Drawing a bar cannot fail; the observers that write ignore progress.
                 let _ = observer.observe(&Event::Progress { task: task.into(), done, total });
@@ -89,7 +85,7 @@ impl<'a> Probe<'a> {
                 val: &**val,
                 scenes: &scenes,
                 seed,
-                image_size: recipe.settings.probe_data.image_size,
+                image_size: settings.probe_data.image_size,
                 renderer: &renderer,
                 progress: &mut progress,
             };
@@ -97,7 +93,7 @@ impl<'a> Probe<'a> {
                 .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
             // What of the scenes was passed over is known when they have been read.
             for (split, dataset) in opened.take() {
-                run::warn_of(&format!("{name}: {scenes_name}, split {}", split.name()), &*dataset, observer)?;
+                warn_of(&format!("{name}: {scenes_name}, split {}", split.name()), &*dataset, observer)?;
             }
             match outcome {
                 Ok(metrics) => keep(name, metrics, observer)?,
@@ -122,15 +118,22 @@ impl<'a> Probe<'a> {
     /// Train and val; what of them cannot be used is said when they are opened.
     fn data(&mut self, observer: &mut dyn Observer) -> Result<&[Arc<Limited>; 2]> {
         if self.data.is_none() {
-            let ProbeDataChoice { name, train_limit, val_limit, .. } = &self.recipe.settings.probe_data;
+            let ProbeDataChoice { name, train_limit, val_limit, .. } = &self.parts.recipe.settings.probe_data;
             let split = |split, limit: usize| -> Result<Arc<Limited>> {
-                let whole = run::open(self.recipe, self.registry, "probe_data.use", name, split)?;
-                Ok(Arc::new(Limited::drawn(whole, limit)))
+                Ok(Arc::new(Limited::drawn(self.parts.dataset(Data::Probe, split)?, limit)))
             };
             let data = [split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?];
-            data.iter().try_for_each(|dataset| run::warn_of(name, &**dataset, observer))?;
+            data.iter().try_for_each(|dataset| warn_of(name, &**dataset, observer))?;
             self.data = Some(data);
         }
         self.data.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))
     }
+}
+
+/// Says what of a dataset could not be used.
+pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -> Result<()> {
+    for line in dataset.passed_over().lines() {
+        observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
+    }
+    Ok(())
 }

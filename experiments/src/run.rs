@@ -1,26 +1,29 @@
 //! One run, from a recipe and a seed to measured numbers in a directory.
 
-use crate::measure::{Measured, Probe};
+use crate::measure::{Measured, Probe, warn_of};
 use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
-use crate::{device, machine, proposals};
+use crate::{device, machine};
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use univip_core::assemble::{Assembly, Data};
+use univip_core::augment::Renderer;
 use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
-use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::engine::Engine;
-use univip_core::error::{Interrupted, RecipeError};
+use univip_core::dataset::{Dataset as _, Limited, Split};
+use univip_core::error::Interrupted;
 use univip_core::evaluate::Metric;
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
 use univip_core::networks::Networks;
+use univip_core::online_probe::OnlineProbe;
 use univip_core::proposals::{BuildOptions, Proposals};
 use univip_core::recipe::{EvaluatorSettings, Recipe};
-use univip_core::registry::{Kind, Registry};
+use univip_core::registry::Registry;
+use univip_core::trainer::Trainer;
 
 /// A recipe to run with a seed, and where.
 pub struct Job<'a> {
@@ -102,31 +105,40 @@ fn phases(
         *record.seconds.entry(phase.into()).or_default() += clock.elapsed().as_secs_f64();
         clock = Instant::now();
     };
-    let dataset = open(job.recipe, registry, "data.use", &settings.data.name, Split::Train)?;
+    let parts = Assembly::new(job.recipe, registry);
+    let dataset = parts.dataset(Data::Scenes, Split::Train)?;
     let dataset = Arc::new(Limited::first(dataset, settings.data.limit));
     record.check_data(&dataset.digest())?;
     warn_of(&settings.data.name, &*dataset, observers)?;
 
-    let proposals = proposals(job, registry, &dataset, observers, stop)?;
+    let proposals = proposals(job, parts, &dataset, observers, stop)?;
     lap(record, "proposals");
 
-    let mut engine = Engine::new(job.recipe, registry, job.seed, dataset, Arc::new(proposals), &device)?;
-    record.steps = engine.steps();
-    let backbone = engine.networks().backbone_tensors();
+    let mut trainer = parts.trainer(job.seed, dataset, Arc::new(proposals), &device)?;
+    record.steps = trainer.steps();
+    let backbone = trainer.networks().backbone_tensors();
     record.parameters = backbone.values().map(|tensor| tensor.elem_count()).sum();
     let checkpoints = Checkpoints::open(&directory.file("checkpoints"), settings.train.keep)?;
-    let mut probe = Probe::new(job.recipe, registry, job.seed);
+    let mut probe = Probe::new(parts, job.seed);
     if settings.evaluators.online > 0 {
-        engine = engine.with_online_probe(probe.labelled(observers)?)?;
+        let online = OnlineProbe::new(
+            probe.labelled(observers)?,
+            Renderer::new(&settings.augment),
+            trainer.networks().frozen_backbone()?,
+            settings.probe_data.image_size,
+            settings.evaluators.online,
+            job.seed,
+        )?;
+        trainer = trainer.with_online_probe(online);
     }
-    let trained = engine.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
+    let trained = trainer.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
         evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)
     });
     lap(record, "train");
     trained?;
-    backbone_file::write(&directory.file("backbone.safetensors"), &engine.networks().backbone_tensors())?;
+    backbone_file::write(&directory.file("backbone.safetensors"), &trainer.networks().backbone_tensors())?;
 
-    let evaluated = evaluate(job, &mut probe, directory, &engine, observers, stop);
+    let evaluated = evaluate(job, &mut probe, directory, &trainer, observers, stop);
     lap(record, "evaluate");
     evaluated
 }
@@ -134,13 +146,13 @@ fn phases(
 /// The proposals of the recipe, computed and stored as far as they are needed and not there yet.
 fn proposals(
     job: &Job<'_>,
-    registry: &Registry,
+    parts: Assembly<'_>,
     dataset: &Limited,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<Proposals> {
     let settings = &job.recipe.settings;
-    let proposals = proposals::open(job.recipe, registry, dataset.whole(), job.runs)?;
+    let proposals = parts.proposals(dataset.whole(), &job.runs.join("proposals"))?;
     // An untrained backbone needs no boxes, nor does a run without instances.
     if settings.train.epochs > 0 && settings.views.instances > 0 {
         let options = BuildOptions { threads: 0, broken: settings.loader.broken };
@@ -163,7 +175,7 @@ fn evaluate(
     job: &Job<'_>,
     probe: &mut Probe<'_>,
     directory: &RunDirectory,
-    engine: &Engine,
+    trainer: &Trainer,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<()> {
@@ -176,7 +188,7 @@ fn evaluate(
             observer.observe(&Event::Evaluation { epoch: None, evaluator, metric })
         })
     };
-    let backbone = engine.networks().frozen_backbone()?;
+    let backbone = trainer.networks().frozen_backbone()?;
     let Measured { failures, not_applicable, stopped } =
         probe.measure(&missing, &backbone, observers, stop, &mut keep)?;
     for message in not_applicable {
@@ -218,44 +230,16 @@ fn evaluate_during(
     })
 }
 
-/// Says what of a dataset could not be used.
-pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -> Result<()> {
-    for line in dataset.passed_over().lines() {
-        observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
-    }
-    Ok(())
-}
-
 /// Opens all that a run of the recipe begins with.
 ///
 /// # Errors
-/// As [`open`].
-pub fn open_all(recipe: &Recipe, registry: &Registry) -> Result<()> {
-    let settings = &recipe.settings;
-    open(recipe, registry, "data.use", &settings.data.name, Split::Train)?;
-    if !settings.evaluators.names.is_empty() {
+/// As [`Assembly::dataset`].
+pub fn open_all(parts: Assembly<'_>) -> Result<()> {
+    parts.dataset(Data::Scenes, Split::Train)?;
+    if !parts.recipe.settings.evaluators.names.is_empty() {
         for split in [Split::Train, Split::Val] {
-            open(recipe, registry, "probe_data.use", &settings.probe_data.name, split)?;
+            parts.dataset(Data::Probe, split)?;
         }
     }
     Ok(())
-}
-
-/// Opens a split of the dataset that the recipe names at `key`.
-///
-/// # Errors
-/// A [`RecipeError`]: what is named cannot be used.
-pub fn open(
-    recipe: &Recipe,
-    registry: &Registry,
-    key: &str,
-    name: &str,
-    split: Split,
-) -> Result<Box<dyn Dataset>> {
-    let plugin = registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
-    let dataset = plugin.dataset(&recipe.table(Kind::Dataset, name), split);
-    dataset.map_err(|error| {
-        let error = error.context(format!("dataset `{name}`, split {}", split.name()));
-        if error.is::<RecipeError>() { error } else { recipe.error(key, format!("{error:#}")).into() }
-    })
 }

@@ -47,8 +47,9 @@ fn networks_and_losses(fixture: &Tensors) -> Result<(Networks, Vec<WeightedLoss>
     let build = |name: &str| {
         let parameters = networks.online().trainable().enter("loss").enter(name);
         let context = LossContext { parameters, feature_size: 16, instances: INSTANCES };
-        let loss = registry.get(Kind::Loss, name, "test", "losses.use")?.loss(&Table::of(""), context)?;
-        Ok(WeightedLoss { name: name.into(), weight: 1.0, loss })
+        let (plugin, table) = (registry.get(Kind::Loss, name, "test", "losses.use")?, Table::of(""));
+        let (needs, loss) = (plugin.needs(&table)?, plugin.loss(&table, context)?);
+        Ok(WeightedLoss { name: name.into(), weight: 1.0, needs, loss })
     };
     let losses = LOSSES.into_iter().map(build).collect::<Result<Vec<_>>>()?;
     let mut initial = networks.online().tensors();

@@ -1,6 +1,6 @@
 //! The trait of losses.
 
-use crate::features::{Features, Needs};
+use crate::features::Features;
 use crate::nn::Scope;
 use anyhow::Result;
 use candle_core::Tensor;
@@ -10,9 +10,6 @@ use candle_core::Tensor;
 /// It may own parameters (optimised, not in the EMA) and buffers (checkpointed), which it makes in its
 /// builder from [`LossContext::parameters`]; it never runs the networks.
 pub trait Loss {
-    /// What the networks must compute for it.
-    fn needs(&self) -> Needs;
-
     /// The term for one batch: the mean over the batch's images.
     fn compute(&self, features: &Features) -> Result<LossTerm>;
 

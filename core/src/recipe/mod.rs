@@ -6,12 +6,9 @@ mod resolved;
 mod sections;
 mod show;
 
-use crate::engine::build_losses;
 use crate::error::{RecipeError, suggest};
-use crate::nn::Parameters;
 use crate::registry::{Kind, Registry};
 use anyhow::Result;
-use candle_core::Device;
 use figment::Figment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -176,17 +173,18 @@ impl Recipe {
         Ok(())
     }
 
-    /// Refuses K = 0 beside a loss that looks at instances. Only the losses know what they need, so they are
-    /// built, as if K were 1 and with parameters that nobody keeps.
+    /// Refuses K = 0 beside a loss that looks at instances.
     fn check_instances(&self, registry: &Registry) -> Result<()> {
         if self.settings.views.instances > 0 {
             return Ok(());
         }
-        let mut with_one = self.clone();
-        with_one.settings.views.instances = 1;
-        let losses = build_losses(&with_one, registry, &Parameters::new(0, &Device::Cpu))?;
-        let looking = losses.iter().filter(|each| each.loss.needs().instances());
-        let looking: Vec<_> = looking.map(|each| format!("`{}`", each.name)).collect();
+        let mut looking = Vec::new();
+        for name in &self.settings.losses.names {
+            let plugin = registry.get(Kind::Loss, name, &self.origin("losses.use"), "losses.use")?;
+            if plugin.needs(&self.table(Kind::Loss, name))?.instances() {
+                looking.push(format!("`{name}`"));
+            }
+        }
         if looking.is_empty() {
             return Ok(());
         }

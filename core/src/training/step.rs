@@ -17,6 +17,8 @@ pub struct WeightedLoss {
     pub name: String,
     /// Its weight in the sum.
     pub weight: f64,
+    /// What the networks must compute for it.
+    pub needs: Needs,
     /// The loss.
     pub loss: Box<dyn Loss>,
 }
@@ -92,7 +94,7 @@ pub fn step(
 
 /// What all losses need together.
 pub fn needs(losses: &[WeightedLoss]) -> Needs {
-    losses.iter().fold(Needs::default(), |all, each| all.union(each.loss.needs()))
+    losses.iter().fold(Needs::default(), |all, each| all.union(each.needs))
 }
 
 fn compute(losses: &[WeightedLoss], features: &Features) -> Result<Vec<LossTerm>> {

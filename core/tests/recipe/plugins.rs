@@ -81,12 +81,18 @@ impl DatasetPlugin for Meadow {
 }
 impl LossPlugin for Pull {
     type Config = PullConfig;
+    fn needs(_: &PullConfig) -> Needs {
+        Needs::default()
+    }
     fn build(_: PullConfig, _: LossContext) -> Result<Self> {
         Ok(Self)
     }
 }
 impl LossPlugin for Plain {
     type Config = NoConfig;
+    fn needs(_: &NoConfig) -> Needs {
+        Needs::default()
+    }
     fn build(_: NoConfig, _: LossContext) -> Result<Self> {
         Ok(Self)
     }
@@ -127,9 +133,6 @@ impl Dataset for Meadow {
 macro_rules! idle_loss {
     ($type:ty) => {
         impl Loss for $type {
-            fn needs(&self) -> Needs {
-                Needs::default()
-            }
             fn compute(&self, _: &Features) -> Result<LossTerm> {
                 bail!("nothing to compute")
             }

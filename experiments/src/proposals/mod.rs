@@ -7,31 +7,15 @@ mod picture;
 mod stats;
 
 use crate::cli::{ProposalsCommand, StoreChoice};
-use crate::{needs_file, run};
+use crate::needs_file;
 use anyhow::{Result, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use univip_core::assemble::{Assembly, Data};
 use univip_core::dataset::{Dataset, Split};
-use univip_core::proposals::{ProposalStore, Proposals, StoreKey};
+use univip_core::proposals::{ProposalStore, Proposals};
 use univip_core::recipe::Recipe;
-use univip_core::registry::{Kind, Registry};
-
-/// The proposals that a recipe names for a dataset, and their store below `runs`.
-pub fn open(recipe: &Recipe, registry: &Registry, dataset: &dyn Dataset, runs: &Path) -> Result<Proposals> {
-    let name = &recipe.settings.proposals.name;
-    let plugin = registry.get(Kind::Proposals, name, &recipe.origin("proposals.use"), "proposals.use")?;
-    let table = recipe.table(Kind::Proposals, name);
-    let key = StoreKey {
-        source: name.clone(),
-        version: plugin.version.into(),
-        parameters: (plugin.resolve)(&table)?,
-        dataset: dataset.digest(),
-        images: dataset.len(),
-    };
-    let root = runs.join("proposals");
-    Proposals::open(plugin.proposals(&table)?, recipe.settings.proposals.limits, &root, &key)
-}
+use univip_core::registry::Registry;
 
 /// Runs `univip proposals ...`.
 pub fn command(command: ProposalsCommand, registry: &Registry, stop: &AtomicBool) -> Result<()> {
@@ -65,8 +49,9 @@ impl Opened {
         }
         let recipe = crate::library(&layers.into())?.load("base")?;
         let split = Split::from(choice.split);
-        let dataset = run::open(&recipe, registry, "data.use", &recipe.settings.data.name, split)?;
-        let proposals = open(&recipe, registry, &*dataset, &choice.runs)?;
+        let parts = Assembly::new(&recipe, registry);
+        let dataset = parts.dataset(Data::Scenes, split)?;
+        let proposals = parts.proposals(&*dataset, &choice.runs.join("proposals"))?;
         Ok(Self { recipe, dataset, proposals })
     }
 

@@ -29,16 +29,16 @@ impl univip_core::recipe::Config for Config {}
 impl LossPlugin for Byol {
     type Config = Config;
 
+    fn needs(_: &Config) -> Needs {
+        Needs::default()
+    }
+
     fn build(config: Config, _context: LossContext) -> Result<Self> {
         Ok(Self(config))
     }
 }
 
 impl Loss for Byol {
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
     fn compute(&self, features: &Features) -> Result<LossTerm> {
         Ok(self.0.form.symmetric(features)?.into())
     }

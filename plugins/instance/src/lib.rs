@@ -59,6 +59,10 @@ impl univip_core::recipe::Config for Config {
 impl LossPlugin for Instance {
     type Config = Config;
 
+    fn needs(_: &Config) -> Needs {
+        Needs { online_instances: true, target_instances: true }
+    }
+
     fn build(config: Config, context: LossContext) -> Result<Self> {
         ensure!(
             context.instances > 0,
@@ -70,10 +74,6 @@ impl LossPlugin for Instance {
 }
 
 impl Loss for Instance {
-    fn needs(&self) -> Needs {
-        Needs { online_instances: true, target_instances: true }
-    }
-
     fn compute(&self, features: &Features) -> Result<LossTerm> {
         let online = features.online_instances.as_ref().context("the loss instance needs o_k")?;
         let target = features.target_instances.as_ref().context("the loss instance needs t_k")?;

@@ -46,6 +46,10 @@ impl univip_core::recipe::Config for Config {}
 impl LossPlugin for SceneInstance {
     type Config = Config;
 
+    fn needs(_: &Config) -> Needs {
+        Needs { online_instances: true, ..Needs::default() }
+    }
+
     fn build(config: Config, context: LossContext) -> Result<Self> {
         let LossContext { parameters, feature_size, instances } = context;
         ensure!(
@@ -64,10 +68,6 @@ impl LossPlugin for SceneInstance {
 }
 
 impl Loss for SceneInstance {
-    fn needs(&self) -> Needs {
-        Needs { online_instances: true, ..Needs::default() }
-    }
-
     fn compute(&self, features: &Features) -> Result<LossTerm> {
         let online = features.online_instances.as_ref().context("the loss scene-instance needs o_k")?;
         let combined = self.combine(online)?;

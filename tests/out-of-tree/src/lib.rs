@@ -24,16 +24,16 @@ impl Config for Settings {}
 impl LossPlugin for Alignment {
     type Config = Settings;
 
+    fn needs(_: &Settings) -> Needs {
+        Needs::default()
+    }
+
     fn build(_config: Settings, _context: LossContext) -> Result<Self> {
         Ok(Self)
     }
 }
 
 impl Loss for Alignment {
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
     fn compute(&self, features: &Features) -> Result<LossTerm> {
         let normal = |x: &candle_core::Tensor| -> Result<candle_core::Tensor> {
             Ok(x.broadcast_div(&(x.sqr()?.sum_keepdim(D::Minus1)? + 1e-12)?.sqrt()?)?)

@@ -210,14 +210,14 @@ fn expand(prefix: &[String], tree: &str, public: bool, found: &mut Vec<Use>) {
     found.push(Use { path, name, public });
 }
 
-/// The paths in code that begin at the crate or above the module.
+/// The paths in code, outside of `use` statements.
 fn inline_paths(code: &str) -> impl Iterator<Item = Vec<String>> + '_ {
     let in_use = |line: &&str| use_line(line).is_none();
     let words = code.lines().filter(in_use).flat_map(|line| {
         line.split(|letter: char| !(letter.is_alphanumeric() || letter == '_' || letter == ':'))
     });
     words
-        .filter(|word| word.starts_with("crate::") || word.starts_with("super::"))
+        .filter(|word| word.contains("::"))
         .map(|word| word.split("::").filter(|part| !part.is_empty()).map(String::from).collect())
 }
 

@@ -42,16 +42,16 @@ impl Config for Settings {
 impl LossPlugin for MyPlugin {
     type Config = Settings;
 
+    fn needs(_: &Settings) -> Needs {
+        Needs::default()
+    }
+
     fn build(config: Settings, _context: LossContext) -> Result<Self> {
         Ok(Self { config })
     }
 }
 
 impl Loss for MyPlugin {
-    fn needs(&self) -> Needs {
-        Needs::default()
-    }
-
     fn compute(&self, features: &Features) -> Result<LossTerm> {
         let one = distance(&features.online_scenes[0], &features.target_scenes[1])?;
         let other = distance(&features.online_scenes[1], &features.target_scenes[0])?;
