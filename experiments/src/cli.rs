@@ -1,5 +1,6 @@
 //! The command line of `univip`.
 
+use crate::plan::{Library, data_overlay};
 use crate::{evaluate, export};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -124,6 +125,15 @@ pub struct Layers {
     /// The labelled images to measure on (image-folder=DIR)
     #[arg(long, value_name = "NAME[=ROOT]")]
     pub probe_data: Option<String>,
+}
+
+impl Layers {
+    /// The project's recipes with these layers over them.
+    pub fn library(&self) -> Library {
+        let mut overlays = data_overlay("data", "--data", self.data.as_deref());
+        overlays.extend(data_overlay("probe_data", "--probe-data", self.probe_data.as_deref()));
+        Library::new(&self.scale, &self.set, overlays)
+    }
 }
 
 /// `univip recipe`

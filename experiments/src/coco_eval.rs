@@ -1,7 +1,8 @@
 //! `univip coco-eval`: COCO's numbers of a results file, as pycocotools computes them.
 
 use crate::cli::{CocoEval, IouChoice};
-use crate::{needs_file, output};
+use crate::output;
+use crate::usage::needs_file;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;

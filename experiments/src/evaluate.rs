@@ -2,10 +2,11 @@
 
 use crate::measure::{Measured, Probe};
 use crate::observers::Bars;
-use crate::plan::{Library, flatten, usage};
+use crate::plan::{Library, data_overlay, flatten};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status};
 use crate::trained::TrainedRun;
-use crate::{data_overlay, device, library_with, needs_file, output};
+use crate::usage::{needs_file, usage};
+use crate::{device, output};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
 use std::path::PathBuf;
@@ -152,7 +153,7 @@ fn of_scale(scale: &str, names: &[String], planned: &[String]) -> Result<Vec<Ove
         return Ok(Vec::new());
     }
     let sets = [format!("evaluators.use={}", serde_json::to_string(&new)?)];
-    let recipe = library_with(scale, &sets, Vec::new()).load("base")?;
+    let recipe = Library::new(scale, &sets, Vec::new()).load("base")?;
     let mut overlays = Vec::new();
     flatten("evaluator", &recipe.resolved()["evaluator"], &mut |key, value| {
         overlays.push(Override { key, value: value.to_string(), origin: format!("scale {scale}") });
@@ -167,7 +168,7 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
     // Of a directory that has both it is not known which was meant.
     let path = if let [file] = &inside[..] { file } else { path };
     needs_file("--backbone", path)?;
-    let library: Library = library_with(
+    let library: Library = Library::new(
         &asked.scale,
         &asked.set,
         data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref()),

@@ -25,6 +25,7 @@ mod proposals;
 mod run;
 mod run_directory;
 mod trained;
+mod usage;
 
 pub use ablate::{Outcome, ablate};
 pub use observers::Bars;
@@ -34,15 +35,13 @@ pub use run::{Job, run};
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Layers, ProposalsCommand, RecipeCommand, Running};
-use plan::usage;
-use std::path::Path;
+use cli::{Cli, Command, ProposalsCommand, RecipeCommand, Running};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::assemble::{Assembly, Data};
 use univip_core::dataset::Split;
 use univip_core::error::{Interrupted, RecipeError};
-use univip_core::recipe::{Override, Recipe, diff};
+use univip_core::recipe::{Recipe, diff};
 use univip_core::registry::Registry;
 
 /// Set by Ctrl-C: the run writes a checkpoint and ends.
@@ -70,7 +69,7 @@ fn command(command: Command) -> Result<u8> {
     match command {
         Command::Ablate(ablate) => {
             let plan = Plan::new(
-                &library(&ablate.layers)?,
+                &ablate.layers.library(),
                 &ablate.table,
                 ablate.row.as_deref(),
                 &ablate.running.seeds,
@@ -83,15 +82,15 @@ fn command(command: Command) -> Result<u8> {
             execute(&plan, &ablate.table, &registry, &ablate.running)
         }
         Command::Run(asked) => {
-            let plan = Plan::of_recipe(&library(&asked.layers)?, &asked.recipe, &asked.running.seeds)?;
+            let plan = Plan::of_recipe(&asked.layers.library(), &asked.recipe, &asked.running.seeds)?;
             execute(&plan, &asked.recipe, &registry, &asked.running)
         }
         Command::Recipe(RecipeCommand::Show { recipe, layers }) => {
-            output::print(library(&layers)?.load(&recipe)?.show())?;
+            output::print(layers.library().load(&recipe)?.show())?;
             Ok(0)
         }
         Command::Recipe(RecipeCommand::Diff { a, b, layers }) => {
-            let library = library(&layers)?;
+            let library = layers.library();
             output::print(diff(&library.load(&a)?, &library.load(&b)?))?;
             Ok(0)
         }
@@ -131,16 +130,6 @@ fn execute(plan: &Plan, title: &str, registry: &Registry, running: &Running) -> 
     })
 }
 
-/// Refuses an input file that is not there.
-fn needs_file(flag: &str, path: &Path) -> Result<()> {
-    let problem = match std::fs::metadata(path) {
-        Ok(found) if !found.is_dir() => return Ok(()),
-        Ok(_) => "is a directory, expected a file".to_string(),
-        Err(error) => error.to_string(),
-    };
-    Err(usage(flag, format!("{}: {problem}", path.display())))
-}
-
 /// Has Ctrl-C set [`STOP`] and say so.
 fn stop_on_interrupt(message: &'static str) -> Result<()> {
     ctrlc::set_handler(move || {
@@ -151,30 +140,6 @@ fn stop_on_interrupt(message: &'static str) -> Result<()> {
         eprintln!("{message}");
     })?;
     Ok(())
-}
-
-/// Where the project's recipes are, and what the command line lays over them.
-fn library(layers: &Layers) -> Result<Library> {
-    let mut overlays = data_overlay("data", "--data", layers.data.as_deref());
-    overlays.extend(data_overlay("probe_data", "--probe-data", layers.probe_data.as_deref()));
-    Ok(library_with(&layers.scale, &layers.set, overlays))
-}
-
-fn library_with(scale: &str, sets: &[String], overlays: Vec<Override>) -> Library {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
-    Library { directory, scale: scale.into(), overlays, sets: sets.to_vec() }
-}
-
-/// `coco=DIR` as the settings it stands for.
-fn data_overlay(section: &str, origin: &str, given: Option<&str>) -> Vec<Override> {
-    let Some(given) = given else { return Vec::new() };
-    let overlay = |key: String, value: &str| Override { key, value: value.into(), origin: origin.into() };
-    match given.split_once('=') {
-        None => vec![overlay(format!("{section}.use"), given)],
-        Some((name, root)) => {
-            vec![overlay(format!("{section}.use"), name), overlay(format!("dataset.{name}.root"), root)]
-        }
-    }
 }
 
 /// How many images a recipe learns from.

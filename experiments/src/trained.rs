@@ -1,7 +1,7 @@
 //! Runs whose pre-training has ended, found by their names.
 
-use crate::plan::usage;
 use crate::run_directory::{RunRecord, Status, read_record};
+use crate::usage::usage;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use std::fs;

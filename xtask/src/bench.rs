@@ -4,7 +4,8 @@
 //! "version"}`. Our side is an example, which also says what cases there are (`cases`) and draws their input
 //! (`prepare DIRECTORY`); the peer's is a Python script beside it. A bench is one more entry of [`BENCHES`].
 
-use crate::{Usage, spawn};
+use crate::spawn;
+use crate::usage::Usage;
 use anyhow::{Context, Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 use serde_json::{Value, json};

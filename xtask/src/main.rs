@@ -4,13 +4,13 @@ mod bench;
 mod check_cuda;
 mod new_plugin;
 mod spawn;
+mod usage;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::error::Error;
-use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use usage::Usage;
 
 /// Chores of the univip workspace.
 #[derive(Parser)]
@@ -73,18 +73,6 @@ Takes about ten minutes of one core and 2 GB of disk the first time.")]
         workspace: PathBuf,
     },
 }
-
-/// A chore that cannot be done as it is asked for.
-#[derive(Debug)]
-struct Usage(String);
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Error for Usage {}
 
 fn main() -> ExitCode {
     match run(Cli::parse().chore) {

@@ -1,6 +1,6 @@
 //! Writes a plugin crate that compiles, passes its tests and can be named in a recipe at once.
 
-use crate::Usage;
+use crate::usage::Usage;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::Path;

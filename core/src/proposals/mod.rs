@@ -2,6 +2,7 @@
 //! stored, and the naive boxes that stand in for missing ones (A.2).
 
 mod filtered;
+mod key;
 mod limits;
 mod naive;
 mod settings;
@@ -10,10 +11,11 @@ mod store;
 mod unread;
 
 pub use filtered::Proposals;
+pub use key::StoreKey;
 pub use limits::BoxLimits;
 pub use naive::fill_with_naive_boxes;
 pub use settings::ProposalSettings;
-pub use store::{BuildOptions, ProposalStore, StoreKey};
+pub use store::{BuildOptions, ProposalStore};
 
 use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;

@@ -1,8 +1,8 @@
 //! Boxes on disk: computed once, unfiltered, and read by every run that needs the same ones.
 
-use super::ProposalSource;
 use super::shard::{self, Identity, Index};
 use super::unread;
+use super::{ProposalSource, StoreKey};
 use crate::data::BrokenImage;
 use crate::dataset::Dataset;
 use crate::digest::hexadecimal;
@@ -11,7 +11,6 @@ use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::BoundingBox;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::ops::Range;
@@ -19,21 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
-
-/// What stored boxes follow from. Another value of any field is another directory.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StoreKey {
-    /// The name of the proposal source.
-    pub source: String,
-    /// The version of its crate.
-    pub version: String,
-    /// Its resolved table of the recipe.
-    pub parameters: serde_json::Value,
-    /// [`Dataset::digest`].
-    pub dataset: String,
-    /// The number of images.
-    pub images: usize,
-}
 
 /// A directory of files of boxes, 64 images each, for one [`StoreKey`].
 ///

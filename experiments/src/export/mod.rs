@@ -6,9 +6,9 @@ mod manifest;
 mod torch_file;
 
 use crate::output;
-use crate::plan::usage;
 use crate::run_directory::read_evaluations;
 use crate::trained::TrainedRun;
+use crate::usage::usage;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use clap::{Args, ValueEnum};

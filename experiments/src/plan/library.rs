@@ -1,10 +1,10 @@
 //! Where recipes are, and how they are loaded by their names.
 
-use super::usage;
+use crate::usage::usage;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
 use univip_core::recipe::{Override, Recipe, Sources};
 
@@ -39,6 +39,12 @@ pub struct Library {
 }
 
 impl Library {
+    /// The project's recipes with a scale, `--set` and what other flags stand for.
+    pub fn new(scale: &str, sets: &[String], overlays: Vec<Override>) -> Self {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
+        Self { directory, scale: scale.into(), overlays, sets: sets.to_vec() }
+    }
+
     /// Loads a recipe: a file of the user's or, by its name (`table7/d`), one of the project's.
     pub fn load(&self, name: &str) -> Result<Recipe> {
         self.load_with(name, Sources::process_environment(), self.sets.clone())
@@ -145,5 +151,17 @@ pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &V
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
         }
         leaf => each(path.to_string(), leaf),
+    }
+}
+
+/// `coco=DIR` as the settings it stands for.
+pub fn data_overlay(section: &str, origin: &str, given: Option<&str>) -> Vec<Override> {
+    let Some(given) = given else { return Vec::new() };
+    let overlay = |key: String, value: &str| Override { key, value: value.into(), origin: origin.into() };
+    match given.split_once('=') {
+        None => vec![overlay(format!("{section}.use"), given)],
+        Some((name, root)) => {
+            vec![overlay(format!("{section}.use"), name), overlay(format!("dataset.{name}.root"), root)]
+        }
     }
 }

@@ -4,10 +4,11 @@ mod file;
 mod library;
 
 pub use library::Library;
-pub(crate) use library::flatten;
+pub(crate) use library::{data_overlay, flatten};
 
 use crate::estimate::{Estimate, human};
 use crate::run;
+use crate::usage::usage;
 use anyhow::Result;
 use library::{RANDOM, TABLES};
 use std::collections::BTreeSet;
@@ -219,11 +220,6 @@ fn distinct(seeds: impl IntoIterator<Item = u64>) -> Vec<u64> {
 /// `d` of `table7/d`.
 fn end(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
-}
-
-/// A command that cannot be used as it is given.
-pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
-    RecipeError { origin: "command line".into(), key: key.into(), problem }.into()
 }
 
 #[cfg(test)]

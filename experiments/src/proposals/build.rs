@@ -1,6 +1,6 @@
 //! `univip proposals build`.
 
-use super::{Opened, bar};
+use super::opened::{Opened, bar};
 use crate::output;
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicBool, Ordering};

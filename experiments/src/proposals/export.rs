@@ -1,6 +1,6 @@
 //! `univip proposals export`: a store as JSON.
 
-use super::{Opened, bar};
+use super::opened::{Opened, bar};
 use crate::output;
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};

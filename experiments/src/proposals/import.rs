@@ -1,6 +1,6 @@
 //! `univip proposals import`: JSON of OpenCV users and of ORL into the store.
 
-use super::{Opened, bar};
+use super::opened::{Opened, bar};
 use crate::output;
 use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::ProgressBar;

@@ -1,7 +1,7 @@
 //! `univip proposals stats`: how many boxes there are, and how well they find what is annotated.
 
+use super::opened::{Opened, bar};
 use super::picture::{Panel, picture};
-use super::{Opened, bar};
 use crate::output;
 use anyhow::{Context, Result};
 use std::fmt::Write;

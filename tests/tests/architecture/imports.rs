@@ -133,7 +133,10 @@ fn collect(src: &Path, directory: &Path, files: &mut BTreeMap<Module, Source>) -
                 module.pop();
             }
             let text = fs::read_to_string(&path)?;
-            let code = without_comments(text.split("#[cfg(test)]").next().unwrap_or_default());
+            let code = ["#[cfg(test)]", "mod tests {"]
+                .iter()
+                .fold(text.as_str(), |code, tests| code.split(tests).next().unwrap_or_default());
+            let code = without_comments(code);
             let uses = uses(&code);
             files.insert(module, Source { file, code, uses });
         }

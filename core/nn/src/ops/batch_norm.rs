@@ -2,23 +2,14 @@
 
 use super::buffer::Buffer;
 use super::map::{Map, Node, Pixels};
-use super::moments::{Cut, Deviations, Moments, Rows, gradient_sums};
+use super::moments::{Cut, Deviations, Moments, gradient_sums};
+use super::rows::Rows;
 use super::scaling::{Affine, combine, combine_in_place};
+use super::statistics::BatchStatistics;
 use super::{composed, synchronised, with_values};
 use crate::Synchroniser;
 use candle_core::{Device, Result, Tensor, bail};
 use std::sync::Arc;
-
-/// The statistics of a batch: `[groups, C]` each, without a graph.
-#[derive(Debug, Clone)]
-pub struct BatchStatistics {
-    /// The mean of each channel in each group.
-    pub mean: Tensor,
-    /// The biased variance.
-    pub variance: Tensor,
-    /// Values of a channel in a group that they are of: with a synchroniser, of the whole batch.
-    pub count: usize,
-}
 
 /// Batch norm in training (Ioffe and Szegedy 2015), then `+ residual`, then ReLU.
 ///

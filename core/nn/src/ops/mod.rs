@@ -16,15 +16,18 @@ mod moments;
 mod patches;
 mod pool;
 mod product;
+mod rows;
 mod scaling;
+mod statistics;
 mod synchronised;
 mod update;
 mod winograd;
 
-pub use batch_norm::{BatchStatistics, batch_norm, scale_shift, synchronised_batch_norm};
+pub use batch_norm::{batch_norm, scale_shift, synchronised_batch_norm};
 pub use conv::{conv2d, linear};
 pub use map::Map;
 pub use pool::{max_pool, mean_pool};
+pub use statistics::BatchStatistics;
 pub use update::{ema_step, sgd_step};
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};

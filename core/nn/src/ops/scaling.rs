@@ -1,7 +1,7 @@
 //! A scale and a shift for each channel, then ReLU: what is left of batch norm when its statistics are known.
 
 use super::buffer::Buffer;
-use super::moments::Rows;
+use super::rows::Rows;
 use super::vectorised;
 use rayon::prelude::*;
 

@@ -1,15 +1,22 @@
 //! What figment says, said so that a person finds the line and mends it.
 
-use super::{RecipeError, Table};
 use crate::refusal::suggest;
 use figment::error::{Actual, Kind};
 use figment::{Metadata, Source};
 use std::path::Path;
 
-/// The error of reading a table, with the file and the whole key.
-pub(super) fn explain(error: figment::Error, table: &Table) -> RecipeError {
-    let key = error.path.join(".");
-    let problem = match &error.kind {
+/// A value that cannot be read.
+pub(super) struct Problem {
+    /// The key inside the table, dotted.
+    pub key: String,
+    /// The layer that said it, if figment knows.
+    pub origin: Option<String>,
+    pub text: String,
+}
+
+/// The error of reading a table.
+pub(super) fn explain(error: &figment::Error) -> Problem {
+    let text = match &error.kind {
         Kind::UnknownField(name, []) => {
             format!("unknown key `{name}`; no key is known here")
         }
@@ -24,11 +31,8 @@ pub(super) fn explain(error: figment::Error, table: &Table) -> RecipeError {
         }
         other => other.to_string(),
     };
-    let origin = match &error.metadata {
-        Some(metadata) => origin(metadata, None),
-        None => table.origin(&key),
-    };
-    RecipeError { origin, key: table.key(&key), problem }
+    let origin = error.metadata.as_ref().map(|metadata| origin(metadata, None));
+    Problem { key: error.path.join("."), origin, text }
 }
 
 /// A file's path (from `root`, where it is inside), or the name of a variable or a flag.

@@ -1,6 +1,6 @@
 //! One table of a recipe, such as `[train]` or `[loss.instance]`.
 
-use super::problem::{self, explain};
+use super::problem::{self, Problem};
 use super::{Config, RecipeError};
 use anyhow::Result;
 use figment::Figment;
@@ -38,7 +38,7 @@ impl Table {
             Ok(_) => self.figment.focus(&self.path).extract(),
             Err(_) => Figment::new().extract(),
         }
-        .map_err(|error| explain(error, self))?;
+        .map_err(|error| self.explain(&error))?;
         let (given, read) = (dict.into(), serde_json::to_value(&config)?);
         self.refuse_surplus(&given, &read)?;
         config.check().map_err(|invalid| self.error(invalid.key, invalid.problem))?;
@@ -75,6 +75,12 @@ impl Table {
     /// A [`RecipeError`] about a key inside the table.
     pub fn error(&self, key: &str, problem: String) -> RecipeError {
         RecipeError { origin: self.origin(key), key: self.key(key), problem }
+    }
+
+    fn explain(&self, error: &figment::Error) -> RecipeError {
+        let Problem { key, origin, text } = problem::explain(error);
+        let origin = origin.unwrap_or_else(|| self.origin(&key));
+        RecipeError { origin, key: self.key(&key), problem: text }
     }
 
     fn dict(&self) -> Result<Dict> {

@@ -1,5 +1,6 @@
 //! COCO's annotation files (`instances_val2017.json`).
 
+pub use super::object::Object;
 use super::unreadable;
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -32,23 +33,6 @@ pub struct ListedImage {
     pub file_name: String,
     pub width: u32,
     pub height: u32,
-}
-
-/// An object of an annotation file.
-#[derive(Debug, Deserialize)]
-#[allow(missing_docs, reason = "COCO's names")]
-pub struct Object<M> {
-    pub id: u64,
-    pub image_id: u64,
-    pub category_id: u64,
-    /// Left, top, width, height, in fractions of a pixel.
-    pub bbox: [f64; 4],
-    /// Of the mask.
-    pub area: Option<f64>,
-    #[serde(default)]
-    pub iscrowd: u8,
-    #[serde(default = "Option::default")]
-    pub segmentation: Option<M>,
 }
 
 /// A class of an annotation file.

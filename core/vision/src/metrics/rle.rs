@@ -1,6 +1,6 @@
 //! Masks as run lengths, as COCO keeps them.
 
-use super::box_iou;
+use super::overlap::box_iou;
 use super::polygon::crossings;
 use super::run_text;
 use crate::geometry::{BoundingBox, Size};

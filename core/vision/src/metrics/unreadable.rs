@@ -1,6 +1,6 @@
 //! Which annotation of a file cannot be read. serde knows a line and a column, and COCO's files are one line.
 
-use super::files::Object;
+use super::object::Object;
 use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Winograd's transforms of kernels, `G w G'`, and of the sums that their gradient is made of, `G' u G`.
 
-use super::{PLACES, Places, parts, stride};
+use super::places::{PLACES, Places, parts, stride};
 use crate::ops::buffer::Buffer;
 use crate::ops::patches::Geometry;
 use crate::ops::{LANES, for_lanes, vectorised};

@@ -6,6 +6,7 @@
 //! rounding.
 
 mod kernels;
+mod places;
 mod tiles;
 
 pub(super) use kernels::{forward_weight, turned_weight};
@@ -14,23 +15,12 @@ use super::buffer::Buffer;
 use super::map::Pixels;
 use super::patches::Geometry;
 use super::product::{Matrix, Store, multiply};
-use super::{LANES, with_scratch};
+use super::with_scratch;
 use kernels::back_to_kernels;
+use places::{PLACES, parts, stride};
 use rayon::prelude::*;
 use std::ops::Range;
 use tiles::{Tiles, gradient_window, input_window, transform_gradient, transform_images};
-
-/// Places of a transformed tile.
-const PLACES: usize = 16;
-
-/// The same part of each of the 16 places.
-type Places<'a> = [&'a mut [f32]; PLACES];
-
-/// Values from one place to the next, where each has `values`. Not a multiple of a page: the same values of all places
-/// would then compete for a few lines of the first-level cache.
-fn stride(values: usize) -> usize {
-    values + LANES
-}
 
 /// Above this many weights the transformed ones leave the second-level cache, and each place is multiplied for all tiles
 /// at once.
@@ -181,14 +171,6 @@ fn transformed_gradient(g: &Geometry, tiles: Tiles, gradient: &[f32], lines: Ran
         });
     });
     result
-}
-
-/// `values`, which are 16 places with `used` values each, in parts of `part` values of each place.
-fn parts(values: &mut [f32], used: usize, part: usize) -> Vec<Places<'_>> {
-    let places = values.chunks_mut(stride(used));
-    let mut places: Vec<_> = places.map(|place| place[..used].chunks_mut(part)).collect();
-    let next = |_| std::array::from_fn(|index| places[index].next().unwrap_or_default());
-    (0..used.div_ceil(part)).map(next).collect()
 }
 
 /// Calls `body` with three pieces of this thread's scratch memory.

@@ -1,7 +1,7 @@
 //! The tiles of a map, and Winograd's transforms of them: `B' d B` of the input, `A y A'` of the output's gradient and
 //! `A' m A` of the products.
 
-use super::{PLACES, Places};
+use super::places::{PLACES, Places};
 use crate::ops::map::Pixels;
 use crate::ops::patches::Geometry;
 use crate::ops::product::Store;

@@ -1,0 +1,18 @@
+//! What stored boxes follow from.
+
+use serde::Serialize;
+
+/// What stored boxes follow from. Another value of any field is another directory.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StoreKey {
+    /// The name of the proposal source.
+    pub source: String,
+    /// The version of its crate.
+    pub version: String,
+    /// Its resolved table of the recipe.
+    pub parameters: serde_json::Value,
+    /// [`Dataset::digest`].
+    pub dataset: String,
+    /// The number of images.
+    pub images: usize,
+}
