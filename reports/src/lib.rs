@@ -9,6 +9,7 @@
 //! a table shows the kind that most of its rows have, and leaves out the others.
 
 pub mod bench;
+pub mod bench_case;
 pub mod compare;
 pub mod frame;
 pub mod lines;

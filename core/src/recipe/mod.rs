@@ -10,6 +10,7 @@ use crate::error::{RecipeError, suggest};
 use crate::registry::{Kind, Registry};
 use anyhow::Result;
 use figment::Figment;
+use resolved::PluginTable;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -100,7 +101,8 @@ impl Recipe {
         };
         recipe.check_plugin_tables(&registry)?;
         recipe.check_instances(&registry)?;
-        let resolved = resolved::values(&recipe, &registry)?;
+        let plugins = recipe.resolved_plugins(&registry)?;
+        let resolved = resolved::values(&recipe.settings, plugins.into_iter())?;
         Ok(Self { resolved, ..recipe })
     }
 
@@ -136,11 +138,6 @@ impl Recipe {
         resolved::fingerprint(&self.resolved)
     }
 
-    /// Every resolved value as TOML that loads to the same fingerprint, its origin in a comment behind it.
-    pub fn show(&self) -> String {
-        show::show(self)
-    }
-
     /// The plugins that the recipe names, with the key that names them.
     pub fn plugins(&self) -> Vec<(Kind, &str, &'static str)> {
         let Settings { data, probe_data, proposals, views, losses, evaluators, .. } = &self.settings;
@@ -160,6 +157,15 @@ impl Recipe {
 
     fn at(&self, path: &str) -> Table {
         Table::in_recipe(self.figment.clone(), path, &self.path.display().to_string())
+    }
+
+    /// The tables of the plugins in use, with their defaults.
+    fn resolved_plugins(&self, registry: &Registry) -> Result<Vec<PluginTable<'_>>> {
+        let resolve = |(kind, name, key)| {
+            let plugin = registry.get(kind, name, &self.at("").origin(key), key)?;
+            Ok(PluginTable { kind, name, values: (plugin.resolve)(&self.table(kind, name))? })
+        };
+        self.plugins().into_iter().map(resolve).collect()
     }
 
     fn check_plugin_tables(&self, registry: &Registry) -> Result<()> {

@@ -1,22 +1,30 @@
 //! Every value of a recipe, defaults filled in, and the digest that names a run.
 
-use super::Recipe;
+use super::sections::Settings;
 use crate::digest::hexadecimal;
-use crate::registry::Registry;
+use crate::registry::Kind;
 use anyhow::Result;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
+/// The resolved table of a plugin in use.
+pub(super) struct PluginTable<'a> {
+    pub kind: Kind,
+    pub name: &'a str,
+    pub values: Value,
+}
+
 /// The settings, and the tables of the plugins in use.
-pub(super) fn values(recipe: &Recipe, registry: &Registry) -> Result<Value> {
+pub(super) fn values<'a>(
+    settings: &Settings,
+    plugins: impl Iterator<Item = PluginTable<'a>>,
+) -> Result<Value> {
     let mut tables: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-    for (kind, name, key) in recipe.plugins() {
-        let plugin = registry.get(kind, name, &recipe.at("").origin(key), key)?;
-        let table = (plugin.resolve)(&recipe.table(kind, name))?;
-        tables.entry(kind.name()).or_default().insert(name.into(), table);
+    for PluginTable { kind, name, values } in plugins {
+        tables.entry(kind.name()).or_default().insert(name.into(), values);
     }
-    let mut all = match serde_json::to_value(&recipe.settings)? {
+    let mut all = match serde_json::to_value(settings)? {
         Value::Object(all) => all,
         _ => Map::new(),
     };

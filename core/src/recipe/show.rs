@@ -6,14 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use univip_stdx::config::inside;
 
-pub(super) fn show(recipe: &Recipe) -> String {
-    let mut text = format!("# {}", inside(&recipe.path, &recipe.root));
-    if let Some(scale) = &recipe.scale {
-        let _ = write!(text, " at scale {scale}");
+impl Recipe {
+    /// Every resolved value as TOML that loads to the same fingerprint, its origin in a comment behind it.
+    pub fn show(&self) -> String {
+        let mut text = format!("# {}", inside(&self.path, &self.root));
+        if let Some(scale) = &self.scale {
+            let _ = write!(text, " at scale {scale}");
+        }
+        let _ = writeln!(text, ", fingerprint {}", self.fingerprint());
+        write_table(&mut text, self, "", self.resolved());
+        text
     }
-    let _ = writeln!(text, ", fingerprint {}", recipe.fingerprint());
-    write_table(&mut text, recipe, "", recipe.resolved());
-    text
 }
 
 fn write_table(text: &mut String, recipe: &Recipe, path: &str, table: &Value) {

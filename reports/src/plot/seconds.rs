@@ -1,7 +1,7 @@
 //! A bench's times: ours and the peer's, on a logarithmic axis.
 
 use super::svg::{Anchor, GRID, INK, PALETTE, QUIET, Svg};
-use crate::bench::{Case, ratio};
+use crate::bench_case::{Case, ratio};
 
 const WIDTH: f64 = 760.0;
 const NAMES: f64 = 240.0;
