@@ -2,6 +2,7 @@
 
 use crate::plan::{Library, data_overlay};
 use crate::{evaluate, export};
+use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use univip_core::dataset::Split;
@@ -125,14 +126,20 @@ pub struct Layers {
     /// The labelled images to measure on (image-folder=DIR)
     #[arg(long, value_name = "NAME[=ROOT]")]
     pub probe_data: Option<String>,
+    /// A directory with `recipes/` and `scales/` in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub recipes: Option<PathBuf>,
 }
 
 impl Layers {
     /// The project's recipes with these layers over them.
-    pub fn library(&self) -> Library {
+    ///
+    /// # Errors
+    /// When `--recipes` is no directory of recipes.
+    pub fn library(&self) -> Result<Library> {
         let mut overlays = data_overlay("data", "--data", self.data.as_deref());
         overlays.extend(data_overlay("probe_data", "--probe-data", self.probe_data.as_deref()));
-        Library::new(&self.scale, &self.set, overlays)
+        Library::new(&self.scale, &self.set, overlays).with_recipes(self.recipes.as_deref())
     }
 }
 
@@ -275,11 +282,14 @@ pub struct StoreLayers {
     /// A value of the recipe, as a.b=c; later ones win
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,
+    /// A directory with `recipes/` and `scales/` in place of the embedded ones
+    #[arg(long, value_name = "DIR")]
+    pub recipes: Option<PathBuf>,
 }
 
 impl From<StoreLayers> for Layers {
-    fn from(StoreLayers { data, scale, set }: StoreLayers) -> Self {
-        Self { scale, set, data, probe_data: None }
+    fn from(StoreLayers { data, scale, set, recipes }: StoreLayers) -> Self {
+        Self { scale, set, data, probe_data: None, recipes }
     }
 }
 

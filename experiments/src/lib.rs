@@ -69,7 +69,7 @@ fn command(command: Command) -> Result<u8> {
     match command {
         Command::Ablate(ablate) => {
             let plan = Plan::new(
-                &ablate.layers.library(),
+                &ablate.layers.library()?,
                 &ablate.table,
                 ablate.row.as_deref(),
                 &ablate.running.seeds,
@@ -82,15 +82,15 @@ fn command(command: Command) -> Result<u8> {
             execute(&plan, &ablate.table, &registry, &ablate.running)
         }
         Command::Run(asked) => {
-            let plan = Plan::of_recipe(&asked.layers.library(), &asked.recipe, &asked.running.seeds)?;
+            let plan = Plan::of_recipe(&asked.layers.library()?, &asked.recipe, &asked.running.seeds)?;
             execute(&plan, &asked.recipe, &registry, &asked.running)
         }
         Command::Recipe(RecipeCommand::Show { recipe, layers }) => {
-            output::print(layers.library().load(&recipe)?.show())?;
+            output::print(layers.library()?.load(&recipe)?.show())?;
             Ok(0)
         }
         Command::Recipe(RecipeCommand::Diff { a, b, layers }) => {
-            let library = layers.library();
+            let library = layers.library()?;
             output::print(diff(&library.load(&a)?, &library.load(&b)?))?;
             Ok(0)
         }

@@ -1,5 +1,6 @@
 //! `inherit = ["../base.toml"]`: a recipe states its difference from others.
 
+use super::files::Embedded;
 use crate::error::{RecipeError, suggest};
 use anyhow::Result;
 use figment::value::{Dict, Value};
@@ -21,14 +22,15 @@ pub(super) struct File {
 ///
 /// No file may be reached twice: with a cycle there is no order, and with a diamond the second visit would undo
 /// what was set between the two.
-pub(super) fn files(path: &Path) -> Result<Vec<File>> {
-    let mut walk = Walk::default();
+pub(super) fn files(path: &Path, embedded: Embedded) -> Result<Vec<File>> {
+    let mut walk = Walk { embedded, ..Walk::default() };
     walk.visit(path, None)?;
     Ok(walk.files)
 }
 
 #[derive(Default)]
 struct Walk {
+    embedded: Embedded,
     files: Vec<File>,
     /// The files being read, each inherited by the one before.
     open: Vec<(PathBuf, PathBuf)>,
@@ -39,7 +41,7 @@ struct Walk {
 impl Walk {
     fn visit(&mut self, path: &Path, heir: Option<(&Path, &str)>) -> Result<()> {
         let path = tidy(path);
-        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, heir, &error))?;
+        let text = self.embedded.read(&path).map_err(|error| self.unreadable(&path, heir, &error))?;
         let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
         if let Some((heir, written)) = heir {
             self.refuse_second_visit(&path, &identity, heir, written)?;
@@ -50,7 +52,7 @@ impl Walk {
         let mut values = parse(&path, &text)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for parent in inherited(&path, values.remove("inherit"))? {
-            self.visit(&folder.join(&parent), Some((&path, &parent)))?;
+            self.visit(&Embedded::inherited(folder, &parent), Some((&path, &parent)))?;
         }
         self.open.pop();
         self.files.push(File { path, identity, text, values });
@@ -74,6 +76,23 @@ impl Walk {
             ),
         ))
     }
+
+    fn unreadable(&self, path: &Path, heir: Option<(&Path, &str)>, error: &std::io::Error) -> anyhow::Error {
+        let mut problem = match error.kind() {
+            std::io::ErrorKind::NotFound => "no such file".to_string(),
+            _ => error.to_string(),
+        };
+        let siblings = self.embedded.toml_stems(path.parent().unwrap_or(Path::new(".")));
+        let siblings: Vec<String> = siblings.into_iter().map(|stem| format!("{stem}.toml")).collect();
+        let siblings: Vec<&str> = siblings.iter().map(String::as_str).collect();
+        if let (Some(name), false) = (path.file_name(), siblings.is_empty()) {
+            problem = format!("{problem}; {}", suggest(&name.to_string_lossy(), &siblings));
+        }
+        match heir {
+            Some((heir, written)) => refused(heir, format!("`{written}` ({}): {problem}", path.display())),
+            None => RecipeError { origin: "recipe".into(), key: path.display().to_string(), problem }.into(),
+        }
+    }
 }
 
 fn inherited(path: &Path, value: Option<Value>) -> Result<Vec<String>> {
@@ -89,37 +108,6 @@ fn inherited(path: &Path, value: Option<Value>) -> Result<Vec<String>> {
 
 fn refused(origin: &Path, problem: String) -> anyhow::Error {
     RecipeError { origin: origin.display().to_string(), key: "inherit".into(), problem }.into()
-}
-
-fn unreadable(path: &Path, heir: Option<(&Path, &str)>, error: &std::io::Error) -> anyhow::Error {
-    let mut problem = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file".to_string(),
-        _ => error.to_string(),
-    };
-    let siblings = toml_stems(path.parent().unwrap_or(Path::new(".")));
-    let siblings: Vec<String> = siblings.into_iter().map(|stem| format!("{stem}.toml")).collect();
-    let siblings: Vec<&str> = siblings.iter().map(String::as_str).collect();
-    if let (Some(name), false) = (path.file_name(), siblings.is_empty()) {
-        problem = format!("{problem}; {}", suggest(&name.to_string_lossy(), &siblings));
-    }
-    match heir {
-        Some((heir, written)) => refused(heir, format!("`{written}` ({}): {problem}", path.display())),
-        None => RecipeError { origin: "recipe".into(), key: path.display().to_string(), problem }.into(),
-    }
-}
-
-/// The names of a folder's TOML files, sorted, without `.toml`.
-pub(super) fn toml_stems(folder: &Path) -> Vec<String> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let mut stems: Vec<String> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    stems.sort();
-    stems
 }
 
 /// The values of a TOML file; a syntax error names its line.

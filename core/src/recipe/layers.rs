@@ -3,7 +3,8 @@
 //!
 //! The scale is not over everything: a recipe of one's own that says `lr = 0.1` means it at every scale.
 
-use super::inherit::{File, files, toml_stems};
+use super::files::Embedded;
+use super::inherit::{File, files};
 use crate::error::{RecipeError, suggest};
 use anyhow::Result;
 use figment::util::nest;
@@ -20,6 +21,8 @@ pub struct Sources {
     pub scale: Option<String>,
     /// The folder of scales. What lies beside it (`recipes/...`) is shown by its path from its parent.
     pub scales: PathBuf,
+    /// Files in the binary that `path` and `scales` may be among.
+    pub embedded: Embedded,
     /// Settings that flags stand for, such as `--data`.
     pub overlays: Vec<Override>,
     /// Environment variables; those that start with `UNIVIP_` are settings:
@@ -64,7 +67,7 @@ pub(super) struct Layers {
 }
 
 pub(super) fn merge(sources: &Sources) -> Result<Layers> {
-    let mut recipe = files(&sources.path)?;
+    let mut recipe = files(&sources.path, sources.embedded)?;
     let mut row = None;
     for file in &mut recipe {
         row = file.values.remove("row").map(|row| {
@@ -74,7 +77,7 @@ pub(super) fn merge(sources: &Sources) -> Result<Layers> {
     }
     let description = recipe.last().map(|file| opening_comment(&file.text)).unwrap_or_default();
     if let Some(scale) = &sources.scale {
-        let scale = files(&scale_path(&sources.scales, scale)?)?;
+        let scale = files(&scale_path(sources, scale)?, sources.embedded)?;
         refuse_shared(&recipe, &scale)?;
         let differences = recipe.split_off(1);
         recipe.extend(scale);
@@ -90,7 +93,7 @@ pub(super) fn merge(sources: &Sources) -> Result<Layers> {
     for setting in overrides {
         figment = figment.merge(Layer::of(setting)?);
     }
-    let root = sources.scales.canonicalize().unwrap_or_default();
+    let root = sources.scales.canonicalize().unwrap_or_else(|_| sources.scales.clone());
     let root = root.parent().map(Path::to_path_buf).unwrap_or_default();
     Ok(Layers { figment, row, description, root })
 }
@@ -203,8 +206,8 @@ fn environment_key(rest: &str) -> Option<String> {
     Some(parts.join("."))
 }
 
-fn scale_path(scales: &Path, scale: &str) -> Result<PathBuf> {
-    let known = toml_stems(scales);
+fn scale_path(Sources { scales, embedded, .. }: &Sources, scale: &str) -> Result<PathBuf> {
+    let known = embedded.toml_stems(scales);
     if known.iter().any(|name| name == scale) {
         return Ok(scales.join(format!("{scale}.toml")));
     }

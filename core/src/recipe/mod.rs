@@ -1,5 +1,6 @@
 //! Recipes: inherited files and layers of settings, resolved to one checked [`Recipe`].
 
+mod files;
 mod inherit;
 mod layers;
 mod resolved;
@@ -25,6 +26,7 @@ pub use crate::proposals::ProposalSettings;
 pub use crate::training::TrainSettings;
 pub use crate::views::augment::{AugmentSettings, Augmentation, Interpolation};
 pub use crate::views::{InstanceAugmentation, LoaderSettings, ViewSettings};
+pub use files::{EMBEDDED_ROOT, Embedded};
 pub use layers::{Override, Sources};
 pub use sections::Settings;
 pub use show::diff;

@@ -1,12 +1,11 @@
 //! Where recipes are, and how they are loaded by their names.
 
 use crate::usage::usage;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
-use std::fs;
 use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
-use univip_core::recipe::{Override, Recipe, Sources};
+use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Sources};
 
 /// What `ablate` takes, and the directories of recipes it stands for, in the paper's order.
 pub(super) const TABLES: [(&str, &[&str]); 7] = [
@@ -26,9 +25,12 @@ pub(super) const RANDOM: &str = "random";
 const OF_BACKBONE: [&str; 8] =
     ["network", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
 
+/// The recipes and scales of this project, in the binary.
+const EMBEDDED: Embedded = Embedded { files: include!(concat!(env!("OUT_DIR"), "/embedded.rs")) };
+
 /// Where recipes are, and what is laid over each of them.
 pub struct Library {
-    /// The directory of `recipes/` and `scales/`.
+    /// The directory of `recipes/` and `scales/`: `--recipes`, or what is embedded.
     pub directory: PathBuf,
     /// The scale's name.
     pub scale: String,
@@ -39,10 +41,27 @@ pub struct Library {
 }
 
 impl Library {
-    /// The project's recipes with a scale, `--set` and what other flags stand for.
+    /// The recipes that are embedded in this binary with a scale, `--set` and what other flags stand for.
     pub fn new(scale: &str, sets: &[String], overlays: Vec<Override>) -> Self {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).to_path_buf();
-        Self { directory, scale: scale.into(), overlays, sets: sets.to_vec() }
+        Self { directory: EMBEDDED_ROOT.into(), scale: scale.into(), overlays, sets: sets.to_vec() }
+    }
+
+    /// The recipes and scales of a directory in place of the embedded ones, if one is given (`--recipes`).
+    ///
+    /// # Errors
+    /// When it has no `recipes/` or no `scales/`.
+    pub fn with_recipes(self, directory: Option<&Path>) -> Result<Self> {
+        let Some(directory) = directory else { return Ok(self) };
+        for part in ["recipes", "scales"] {
+            if !directory.join(part).is_dir() {
+                let problem = format!(
+                    "{} has no directory `{part}`; expected recipes/ and scales/",
+                    directory.display()
+                );
+                return Err(usage("--recipes", problem));
+            }
+        }
+        Ok(Self { directory: directory.to_path_buf(), ..self })
     }
 
     /// Loads a recipe: a file of the user's or, by its name (`table7/d`), one of the project's.
@@ -99,6 +118,7 @@ impl Library {
             path: self.path(name)?,
             scale: Some(self.scale.clone()),
             scales: self.directory.join("scales"),
+            embedded: EMBEDDED,
             overlays,
             environment,
             sets,
@@ -108,8 +128,11 @@ impl Library {
     /// The file of a recipe.
     fn path(&self, name: &str) -> Result<PathBuf> {
         let own = self.directory.join("recipes").join(format!("{name}.toml"));
-        if let Some(path) = [own, name.into()].into_iter().find(|path| path.exists()) {
-            return Ok(path);
+        if EMBEDDED.read(&own).is_ok() {
+            return Ok(own);
+        }
+        if Path::new(name).exists() {
+            return Ok(name.into());
         }
         let known = self.known()?;
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -119,7 +142,8 @@ impl Library {
 
     /// The names of the project's recipes.
     fn known(&self) -> Result<Vec<String>> {
-        let mut known: Vec<String> = self.names(".")?.iter().map(|name| name.replacen("./", "", 1)).collect();
+        let mut known: Vec<String> =
+            self.names("")?.iter().map(|name| name.trim_start_matches('/').to_string()).collect();
         for (table, _) in TABLES.iter().filter(|(name, tables)| *tables == [*name]) {
             known.extend(self.names(table)?);
         }
@@ -130,17 +154,11 @@ impl Library {
     /// not depend on the disk.
     pub(super) fn names(&self, table: &str) -> Result<Vec<String>> {
         let directory = self.directory.join("recipes").join(table);
-        let listing = || format!("listing the recipes of {table} in {}", directory.display());
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&directory).with_context(listing)? {
-            let path = entry.with_context(listing)?.path();
-            if let (Some(stem), true) = (path.file_stem(), path.extension().is_some_and(|end| end == "toml"))
-            {
-                names.push(format!("{table}/{}", stem.to_string_lossy()));
-            }
+        let stems = EMBEDDED.toml_stems(&directory);
+        if stems.is_empty() {
+            return Err(usage("table", format!("{} has no recipe", directory.display())));
         }
-        names.sort();
-        Ok(names)
+        Ok(stems.into_iter().map(|stem| format!("{table}/{stem}")).collect())
     }
 }
 

@@ -22,7 +22,7 @@ impl Opened {
         if let Some(mode) = &choice.mode {
             layers.set.push(format!("proposal.selective-search.mode={mode}"));
         }
-        let recipe = Layers::from(layers).library().load("base")?;
+        let recipe = Layers::from(layers).library()?.load("base")?;
         let split = Split::from(choice.split);
         let parts = Assembly::new(&recipe, registry);
         let dataset = parts.dataset(Data::Scenes, split)?;

@@ -1,0 +1,54 @@
+//! Where the files of recipes are: on disk, or embedded in the binary.
+
+use std::io::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
+
+/// Text files in the binary, below a root that no disk has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Embedded {
+    /// Paths from [`EMBEDDED_ROOT`], and what is in each file.
+    pub files: &'static [(&'static str, &'static str)],
+}
+
+/// The root of embedded files: `univip:/recipes/base.toml`. A recipe on disk inherits them by these names.
+pub const EMBEDDED_ROOT: &str = "univip:";
+
+impl Embedded {
+    /// The text of a file of the disk or of the binary.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn read(&self, path: &Path) -> Result<String> {
+        let Ok(inside) = path.strip_prefix(EMBEDDED_ROOT) else { return std::fs::read_to_string(path) };
+        let found = self.files.iter().find(|(name, _)| inside == Path::new(name));
+        found.map(|(_, text)| text.to_string()).ok_or_else(|| Error::from(ErrorKind::NotFound))
+    }
+
+    /// The path of a file that is inherited by one in `folder`.
+    pub(super) fn inherited(folder: &Path, written: &str) -> PathBuf {
+        if Path::new(written).starts_with(EMBEDDED_ROOT) { written.into() } else { folder.join(written) }
+    }
+
+    /// The names of a folder's TOML files, sorted, without `.toml`.
+    pub fn toml_stems(&self, folder: &Path) -> Vec<String> {
+        let paths: Vec<PathBuf> = match folder.strip_prefix(EMBEDDED_ROOT) {
+            Ok(inside) => {
+                let paths = self.files.iter().map(|(name, _)| PathBuf::from(name));
+                paths.filter(|path| path.parent() == Some(inside)).collect()
+            }
+            Err(_) => {
+                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                std::fs::read_dir(folder)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|entry| Some(entry.ok()?.path()))
+                    .collect()
+            }
+        };
+        let toml = paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        let mut stems: Vec<String> =
+            toml.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
+        stems.sort();
+        stems
+    }
+}
