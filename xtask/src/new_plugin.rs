@@ -99,7 +99,7 @@ fn manifest(kind: Kind, name: &str) -> String {
         kind.dependencies().iter().map(|package| format!("{package}.workspace = true\n")).collect();
     format!(
         "[package]\nname = \"univip-{name}\"\ndescription = \"A plugin of univip.\"\nversion.workspace = true\n\
-         edition.workspace = true\nrust-version.workspace = true\nlicense.workspace = true\n\n\
+         edition.workspace = true\nrust-version.workspace = true\nlicense.workspace = true\nkeywords.workspace = true\ncategories.workspace = true\n\n\
          [dependencies]\n{dependencies}\n[lints]\nworkspace = true\n"
     )
 }
