@@ -5,7 +5,7 @@
 //! - `bench_data run CASE DIRECTORY` measures one case, and prints one JSON line: `{"case", "seconds", "peak_bytes",
 //!   "version"}`, seconds an image, and the most memory that it took beyond what was there before it.
 
-#[path = "../../plugins/selective-search/examples/drawn/mod.rs"]
+#[path = "../../plugins/proposals/selective-search/examples/drawn/mod.rs"]
 mod drawn;
 
 use anyhow::{Context, Result, bail, ensure};

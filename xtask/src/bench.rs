@@ -34,7 +34,7 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "proposals",
         ours: "bench_proposals",
-        peer: "plugins/selective-search/bench/opencv.py",
+        peer: "plugins/proposals/selective-search/bench/opencv.py",
         import: "cv2.ximgproc.segmentation",
     },
     Bench {

@@ -2,12 +2,13 @@
 
 use crate::usage::Usage;
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use std::fs;
 use std::path::Path;
 use toml_edit::{DocumentMut, InlineTable, value};
 
 /// What a plugin can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// A source of images
     Dataset,
@@ -32,6 +33,17 @@ impl Kind {
         }
     }
 
+    /// Where plugins of this kind are, below `plugins/`.
+    fn folder(self) -> &'static str {
+        match self {
+            Kind::Dataset => "datasets",
+            Kind::Evaluator => "evaluators",
+            Kind::Loss => "losses",
+            Kind::Proposals => "proposals",
+            Kind::Views => "views",
+        }
+    }
+
     fn dependencies(self) -> &'static [&'static str] {
         match self {
             Kind::Dataset => &["anyhow", "image", "rand", "serde", "univip-core"],
@@ -53,20 +65,23 @@ impl Kind {
     }
 }
 
-/// Writes the crate `plugins/<name>` and links it; returns what to tell the user.
+/// Writes the crate `plugins/<kind>/<name>` and links it; returns what to tell the user.
 ///
 /// # Errors
 /// When the name is not lower-case words joined by hyphens, or is taken. Nothing is written then.
 pub fn write(workspace: &Path, kind: Kind, name: &str) -> Result<Vec<String>> {
     check_name(name)?;
     let plugins = workspace.join("plugins");
-    let directory = plugins.join(name);
+    let directory = plugins.join(kind.folder()).join(name);
     let foreign = || Usage(format!("{} is not the univip workspace", workspace.display()));
     ensure!(plugins.join("linked.rs").exists(), foreign());
-    let taken = || Usage(format!("{} exists already: choose another name", directory.display()));
-    ensure!(!directory.exists(), taken());
+    // Also by a plugin of another kind: the crate's name has no kind.
+    for kind in Kind::value_variants() {
+        let taken = plugins.join(kind.folder()).join(name);
+        ensure!(!taken.exists(), Usage(format!("{} exists already: choose another name", taken.display())));
+    }
     let manifest = manifest(kind, name);
-    let umbrella = umbrella_with(&read(&plugins.join("Cargo.toml"))?, name)?;
+    let umbrella = umbrella_with(&read(&plugins.join("Cargo.toml"))?, kind, name)?;
     let linked = linked_with(&read(&plugins.join("linked.rs"))?, name);
     let source = kind.template().replace("my-plugin", name).replace("MyPlugin", &camel_case(name));
 
@@ -75,7 +90,10 @@ pub fn write(workspace: &Path, kind: Kind, name: &str) -> Result<Vec<String>> {
     save(&plugins.join("Cargo.toml"), &umbrella)?;
     save(&plugins.join("linked.rs"), &linked)?;
     Ok(vec![
-        format!("wrote plugins/{name}/ and linked it in plugins/Cargo.toml and plugins/linked.rs"),
+        format!(
+            "wrote plugins/{}/{name}/ and linked it in plugins/Cargo.toml and plugins/linked.rs",
+            kind.folder()
+        ),
         format!("test it:  cargo test --release -p univip-{name}"),
         format!("run it:   cargo xtask ablate table7 --row b --scale smoke {}", kind.use_it(name)),
     ])
@@ -105,12 +123,12 @@ fn manifest(kind: Kind, name: &str) -> String {
 }
 
 /// The umbrella's manifest with the new dependency, sorted.
-fn umbrella_with(text: &str, name: &str) -> Result<String> {
+fn umbrella_with(text: &str, kind: Kind, name: &str) -> Result<String> {
     let mut document: DocumentMut = text.parse().context("plugins/Cargo.toml")?;
     let dependencies =
         document["dependencies"].as_table_mut().context("plugins/Cargo.toml has no [dependencies]")?;
     let mut path = InlineTable::new();
-    path.insert("path", name.into());
+    path.insert("path", format!("{}/{name}", kind.folder()).into());
     dependencies.insert(&format!("univip-{name}"), value(path));
     dependencies.sort_values();
     Ok(document.to_string())
@@ -161,8 +179,8 @@ mod tests {
     fn a_new_plugin_is_linked_in_sorted_order() -> Result<()> {
         let manifest = "[lib]\npath = \"linked.rs\"\n\n[dependencies]\nunivip-a = { path = \"a\" }\nunivip-c = { path = \"c\" }\n";
         assert_eq!(
-            umbrella_with(manifest, "b")?,
-            "[lib]\npath = \"linked.rs\"\n\n[dependencies]\nunivip-a = { path = \"a\" }\nunivip-b = { path = \"b\" }\nunivip-c = { path = \"c\" }\n"
+            umbrella_with(manifest, Kind::Loss, "b")?,
+            "[lib]\npath = \"linked.rs\"\n\n[dependencies]\nunivip-a = { path = \"a\" }\nunivip-b = { path = \"losses/b\" }\nunivip-c = { path = \"c\" }\n"
         );
         let linked = "//! Doc.\n#![deny(x)]\n\nuse univip_a as _;\nuse univip_c as _;\n";
         assert_eq!(
@@ -178,8 +196,8 @@ mod tests {
         let plugins = directory.path().join("plugins");
         save(&plugins.join("linked.rs"), "before")?;
         save(&plugins.join("Cargo.toml"), "[dependencies]\n")?;
-        save(&plugins.join("byol/Cargo.toml"), "")?;
-        let error = write(directory.path(), Kind::Loss, "byol").unwrap_err();
+        save(&plugins.join("losses/byol/Cargo.toml"), "")?;
+        let error = write(directory.path(), Kind::Dataset, "byol").unwrap_err();
         assert!(error.to_string().contains("exists already"), "{error}");
         assert_eq!(read(&plugins.join("linked.rs"))?, "before");
         Ok(())

@@ -21,13 +21,19 @@ fn dependencies(manifest: &Path) -> Result<BTreeSet<String>> {
     Ok(table.map(|table| table.keys().cloned().collect()).unwrap_or_default())
 }
 
-/// The directories of plugins.
+/// The directories of plugins: `plugins/<kind>/<name>`.
 fn plugin_directories() -> Result<Vec<PathBuf>> {
     let mut directories = Vec::new();
-    for entry in fs::read_dir(workspace().join("plugins"))? {
-        let path = entry?.path();
-        if path.join("Cargo.toml").exists() {
-            directories.push(path);
+    for kind in fs::read_dir(workspace().join("plugins"))? {
+        let kind = kind?.path();
+        if !kind.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(kind)? {
+            let path = entry?.path();
+            if path.join("Cargo.toml").exists() {
+                directories.push(path);
+            }
         }
     }
     directories.sort();
@@ -91,7 +97,7 @@ fn arrows_point_only_where_the_architecture_says() -> Result<()> {
     assert_eq!(internal("xtask")?, only(&[]));
     assert_eq!(internal("experiments")?, only(&["univip-core", "univip-plugins"]));
     for directory in plugin_directories()? {
-        let found = internal(&format!("plugins/{}", directory.file_name().unwrap().to_string_lossy()))?;
+        let found = internal(&directory.strip_prefix(workspace())?.to_string_lossy())?;
         assert_eq!(found, only(&["univip-core"]), "{}", directory.display());
     }
     Ok(())
