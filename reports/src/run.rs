@@ -150,6 +150,9 @@ impl Run {
             measurements.push(line);
         }
         let training = Training::of(items(path, "metrics.jsonl", &mut notes));
+        if let (Some(step), Some(steps)) = (training.beyond, training.steps) {
+            notes.push(format!("metrics.jsonl has a step {step} of {steps}, which is left out: that line is damaged"));
+        }
         Self { path: path.to_path_buf(), fingerprint, seed, record, measurements, training, notes }
     }
 }
