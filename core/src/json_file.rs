@@ -111,7 +111,10 @@ mod tests {
         };
         for (text, expected) in [
             (r#"{"a": NaN}"#, json!({ "a": "NaN" })),
-            ("[NaN,-Infinity, Infinity,1e-5,-2,true,null]", json!(["NaN", "-Infinity", "Infinity", 1e-5, -2, true, null])),
+            (
+                "[NaN,-Infinity, Infinity,1e-5,-2,true,null]",
+                json!(["NaN", "-Infinity", "Infinity", 1e-5, -2, true, null]),
+            ),
             (r#"[NaN, "a NaN \" NaN, \\", NaN]"#, json!(["NaN", "a NaN \" NaN, \\", "NaN"])),
             ("NaN", json!("NaN")),
             (r#"["NaN", "\ud83d\ude00 犬", NaN]"#, json!(["NaN", "😀 犬", "NaN"])),

@@ -56,7 +56,8 @@ fn refuse_other(path: &Path, first: &[u8]) -> Result<()> {
 /// to do: a download that went wrong, a file that is still packed.
 pub fn in_place_of_text(first: &[u8]) -> Option<&'static str> {
     let begins = |with: &[u8]| first.starts_with(with);
-    let utf16 = begins(b"\xff\xfe") || begins(b"\xfe\xff") || begins(b"{\0") || begins(b"\0{") || begins(b"[\0");
+    let utf16 =
+        begins(b"\xff\xfe") || begins(b"\xfe\xff") || begins(b"{\0") || begins(b"\0{") || begins(b"[\0");
     let known = [
         (utf16 || begins(b"\0\0\xfe\xff"), "UTF-16 or UTF-32 text: save it as UTF-8"),
         (begins(b"\x1f\x8b"), "compressed by gzip: unpack it with gunzip"),
@@ -64,7 +65,10 @@ pub fn in_place_of_text(first: &[u8]) -> Option<&'static str> {
         (begins(b"BZh"), "compressed by bzip2: unpack it with bunzip2"),
         (begins(b"\xfd7zXZ\0"), "compressed by xz: unpack it with unxz"),
         (begins(b"\x28\xb5\x2f\xfd"), "compressed by Zstandard: unpack it with unzstd"),
-        (begins(b"version https://git-lfs."), "a Git LFS pointer and not the file itself: run `git lfs pull`"),
+        (
+            begins(b"version https://git-lfs."),
+            "a Git LFS pointer and not the file itself: run `git lfs pull`",
+        ),
         (is_web_page(first), "an HTML page, which a server sent in its place: download it again"),
     ];
     known.into_iter().find_map(|(is, what)| is.then_some(what))
@@ -111,7 +115,9 @@ mod tests {
             assert!(said.contains("a.json") && said.contains(expected), "{bytes:?}: {said}");
         }
         assert_eq!(read(b"").unwrap(), "");
-        assert!(open(&path).unwrap_err().to_string().ends_with("is empty (0 bytes): download or copy it again"));
+        assert!(
+            open(&path).unwrap_err().to_string().ends_with("is empty (0 bytes): download or copy it again")
+        );
         let said = format!("{:#}", super::read(directory.path()).unwrap_err());
         assert!(said.ends_with("is not a regular file"), "{said}");
     }

@@ -254,8 +254,7 @@ fn half_precision_becomes_single() -> Result<()> {
 /// A file of `torch.save` whose pickle is these bytes.
 fn archive(path: &Path, pickle: &[u8]) -> Result<()> {
     use std::io::Write;
-    let options =
-        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut archive = zip::ZipWriter::new(std::fs::File::create(path)?);
     for (name, bytes) in [("x/data.pkl", pickle), ("x/data/0", &[0; 4])] {
         archive.start_file(name, options)?;

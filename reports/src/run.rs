@@ -151,7 +151,9 @@ impl Run {
         }
         let training = Training::of(items(path, "metrics.jsonl", &mut notes));
         if let (Some(step), Some(steps)) = (training.beyond, training.steps) {
-            notes.push(format!("metrics.jsonl has a step {step} of {steps}, which is left out: that line is damaged"));
+            notes.push(format!(
+                "metrics.jsonl has a step {step} of {steps}, which is left out: that line is damaged"
+            ));
         }
         Self { path: path.to_path_buf(), fingerprint, seed, record, measurements, training, notes }
     }

@@ -109,7 +109,11 @@ impl Found {
         let prefixes: Vec<String> = found.iter().take(4).map(|found| brief(&found.prefix)).collect();
         bail!(
             "it has {}: {}; save the tensors of one of them, without its prefix, to a file of their own",
-            if found.len() > prefixes.len() { format!("{}, among them", found.len()) } else { "several".into() },
+            if found.len() > prefixes.len() {
+                format!("{}, among them", found.len())
+            } else {
+                "several".into()
+            },
             prefixes.join(", ")
         )
     }

@@ -397,7 +397,10 @@ mod tests {
             (b"h\x07.", "nothing was kept as 7"),
             (b"\x80\x02I5\n.", "at its byte 2: the operation 0x49 is not known"),
             (b"NN\x93.", "a class whose name is no text"),
-            (&[&b"c"[..], &[b'a'; 300], b"\nb\n."].concat(), "a class whose name has more than 256 characters"),
+            (
+                &[&b"c"[..], &[b'a'; 300], b"\nb\n."].concat(),
+                "a class whose name has more than 256 characters",
+            ),
         ] {
             let said =
                 Pickle::read(bytes).map(|_| String::new()).unwrap_or_else(|error| format!("{error:#}"));

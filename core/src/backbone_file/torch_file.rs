@@ -99,7 +99,12 @@ fn member(archive: &mut ZipArchive<BufReader<File>>, name: &str, limit: u64) -> 
         "its {} is compressed, which torch.save never does: save it again by torch.save",
         brief(name)
     );
-    ensure!(found.size() <= limit, "its {} has {} bytes, expected at most {limit}", brief(name), found.size());
+    ensure!(
+        found.size() <= limit,
+        "its {} has {} bytes, expected at most {limit}",
+        brief(name),
+        found.size()
+    );
     let mut bytes = Vec::new();
     // Read to its end, so that the checksum is compared.
     found.take(limit.saturating_add(1)).read_to_end(&mut bytes).with_context(broken)?;

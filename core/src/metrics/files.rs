@@ -115,7 +115,9 @@ impl<M> AnnotationFile<M> {
                 (Some(width @ 1..), Some(height @ 1..)) => {
                     sizes.insert(image.id, Size { width, height });
                 }
-                (Some(width), Some(height)) => without.push(format!("image {} of {width} x {height}", image.id)),
+                (Some(width), Some(height)) => {
+                    without.push(format!("image {} of {width} x {height}", image.id))
+                }
                 _ => without.push(format!("image {} without `width` or `height`", image.id)),
             }
         }
@@ -127,7 +129,9 @@ impl<M> AnnotationFile<M> {
 /// How the entries of an annotation file are read.
 fn lists<M: DeserializeOwned>() -> [List; 3] {
     let object = |value: &Value| match readable::<Object<M>>(value) {
-        Err((_, error)) if Object::<IgnoredAny>::deserialize(value).is_ok() => Err(("the segmentation of ", error)),
+        Err((_, error)) if Object::<IgnoredAny>::deserialize(value).is_ok() => {
+            Err(("the segmentation of ", error))
+        }
         read => read,
     };
     [

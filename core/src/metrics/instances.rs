@@ -243,7 +243,9 @@ const LISTED: List = List {
     key: "",
     entry: "detection",
     check: |value| match readable::<Entry>(value) {
-        Err((_, error)) if Entry::<IgnoredAny>::deserialize(value).is_ok() => Err(("the segmentation of ", error)),
+        Err((_, error)) if Entry::<IgnoredAny>::deserialize(value).is_ok() => {
+            Err(("the segmentation of ", error))
+        }
         read => read,
     },
 };

@@ -54,7 +54,10 @@ impl Changes {
     fn add(&mut self, place: u32) -> Result<()> {
         if self.places.len() == self.room {
             self.cancel();
-            ensure!(self.places.len() <= MOST, "a polygon's outline passes more than {MOST} pixels; expected a simpler one");
+            ensure!(
+                self.places.len() <= MOST,
+                "a polygon's outline passes more than {MOST} pixels; expected a simpler one"
+            );
             self.room = self.room.max(2 * self.places.len());
         }
         self.places.push(place);
@@ -123,7 +126,8 @@ impl Line {
             let step = x - self.from[0];
             return self.across(step).min(self.across(step + 1));
         }
-        let passed = |step: i64| if self.slope > 0.0 { self.across(step) > x } else { self.across(step) <= x };
+        let passed =
+            |step: i64| if self.slope > 0.0 { self.across(step) > x } else { self.across(step) <= x };
         // The first step past it: a guess, and what rounding has made of it.
         let middle = x as f64 + 0.5 - self.from[0] as f64;
         let mut step = ((middle / self.slope) as i64).clamp(1, self.steps);

@@ -94,7 +94,8 @@ impl Index {
         let about: About = {
             let member =
                 archive.by_name(ABOUT).context("it is no file of a store: it says nothing about itself")?;
-            serde_json::from_reader(member.take(LARGEST_ABOUT)).context("what it says about itself is damaged")?
+            serde_json::from_reader(member.take(LARGEST_ABOUT))
+                .context("what it says about itself is damaged")?
         };
         ensure!(about.format == FORMAT, "its format is `{}`, expected `{FORMAT}`", about.format);
         ensure!(about.sha256 == sha256, "its boxes were computed from something else, by its {ABOUT}");

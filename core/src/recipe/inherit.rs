@@ -94,7 +94,8 @@ fn refused(origin: &Path, problem: String) -> anyhow::Error {
 }
 
 fn unreadable(path: &Path, heir: Option<(&Path, &str)>, error: &anyhow::Error) -> anyhow::Error {
-    let missing = error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::NotFound);
+    let missing =
+        error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::NotFound);
     let mut problem = if missing { "no such file".to_string() } else { format!("{error:#}") };
     let siblings = toml_stems(path.parent().unwrap_or(Path::new(".")));
     let siblings: Vec<String> = siblings.into_iter().map(|stem| format!("{stem}.toml")).collect();

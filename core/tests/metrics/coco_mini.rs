@@ -4,7 +4,6 @@ use super::{assert_close, fixture};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use univip_core::geometry::Size;
 use univip_core::metrics::coco::{Parameters, evaluate};
 use univip_core::metrics::files::AnnotationFile;
 use univip_core::metrics::instances::Instances;

@@ -201,7 +201,11 @@ fn what_contradicts_itself_is_refused_with_how_much_and_where() {
         ),
         ("/0/segmentation", Value::Null, "1 of 2 detections have no mask: one in image 9"),
         ("/0/segmentation/counts", json!("~"), "a mask found in image 9: character 1 of a compressed mask"),
-        ("/0/score", Value::Null, "is not a COCO results file: at detection 1 (of image 9): invalid type: null"),
+        (
+            "/0/score",
+            Value::Null,
+            "is not a COCO results file: at detection 1 (of image 9): invalid type: null",
+        ),
         ("/1/bbox/2", json!("wide"), "at detection 2 (of image 4): invalid type: string \"wide\""),
         ("/1/image_id", json!(4.5), "at detection 2 (of image 4.5): invalid value: floating point `4.5`"),
         ("/1/segmentation", json!("none"), "at the segmentation of detection 2 (of image 4): invalid type"),
@@ -253,11 +257,9 @@ fn numbers_and_flags_are_read_in_all_the_ways_that_python_writes_them() {
         let (read, _) = read_texts(&text, &results().to_string(), Segmentation).unwrap();
         assert_eq!(read.truth, expected.truth, "{text}");
     }
-    for (pointer, value) in [
-        ("/0/image_id", json!(9.0)),
-        ("/0/category_id", json!(90.0)),
-        ("/0/uncertainty", json!("NaN")),
-    ] {
+    for (pointer, value) in
+        [("/0/image_id", json!(9.0)), ("/0/category_id", json!(90.0)), ("/0/uncertainty", json!("NaN"))]
+    {
         let text = written(&with(results(), pointer, value));
         let (_, read) = read_texts(&annotations().to_string(), &text, Segmentation).unwrap();
         assert_eq!(read.detections, found.detections, "{text}");
@@ -273,7 +275,11 @@ fn a_bad_entry_is_named_in_every_list() {
     for (pointer, value, expected) in [
         ("/annotations/1/bbox/0", json!("NaN"), "at annotation 2: invalid type: NaN, expected f64"),
         ("/annotations/1/area", json!("NaN"), "at annotation 2: invalid type: NaN, expected f64"),
-        ("/annotations/1/iscrowd", json!("0"), "at annotation 2: invalid type: string \"0\", expected 0, 1, false or true"),
+        (
+            "/annotations/1/iscrowd",
+            json!("0"),
+            "at annotation 2: invalid type: string \"0\", expected 0, 1, false or true",
+        ),
         ("/annotations/1/iscrowd", json!(2), "at annotation 2: invalid value: integer `2`"),
         ("/annotations/1/image_id", json!(-4), "at annotation 2: invalid value: integer `-4`"),
         ("/images/1/width", json!(1.5), "at image 4: invalid value: floating point `1.5`"),
@@ -333,7 +339,11 @@ fn an_empty_polygon_is_no_mask() {
     for empty in [json!([]), json!([[]]), json!([[], []])] {
         let none = with(annotations(), "/annotations/0/segmentation", empty.clone());
         let (instances, found) = read(&none, &results(), Segmentation).unwrap();
-        assert_eq!((instances.truth.len(), found.detections.len()), (1, 1), "{empty}: image 9 is not measured on");
+        assert_eq!(
+            (instances.truth.len(), found.detections.len()),
+            (1, 1),
+            "{empty}: image 9 is not measured on"
+        );
         let [said] = instances.passed_over.lines().try_into().unwrap();
         assert!(said.ends_with("image 9"), "{said}");
     }

@@ -196,7 +196,8 @@ fn the_changes_of_a_polygon_are_no_more_than_the_pixels() {
     let around = [-1e6, -1e6, 1e6, -1e6, 1e6, 1e6, -1e6, 1e6];
     let small = Size { width: 3, height: 2 };
     assert_eq!(Rle::from_polygons(small, [&around[..]]).unwrap().counts(), [0, 6]);
-    let comb: Vec<f64> = (0..40).flat_map(|point| [1e6 * f64::from(point % 2), 100.0 * f64::from(point)]).collect();
+    let comb: Vec<f64> =
+        (0..40).flat_map(|point| [1e6 * f64::from(point % 2), 100.0 * f64::from(point)]).collect();
     let large = Size { width: 1_000_000, height: 4000 };
     let said = Rle::from_polygons(large, [&comb[..]]).unwrap_err().to_string();
     assert!(said.contains("passes more than 4194304 pixels; expected a simpler one"), "{said}");

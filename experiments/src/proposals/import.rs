@@ -183,7 +183,9 @@ fn listed(boxes: &Value) -> Result<Vec<[u32; 4]>> {
     if list.first().is_some_and(Value::is_number) {
         return Ok(vec![sides(boxes).context(expected)?]);
     }
-    list.iter().map(|one| sides(one).with_context(|| format!("{expected}, found {}", brief(&one.to_string())))).collect()
+    list.iter()
+        .map(|one| sides(one).with_context(|| format!("{expected}, found {}", brief(&one.to_string()))))
+        .collect()
 }
 
 fn sides(one: &Value) -> Option<[u32; 4]> {

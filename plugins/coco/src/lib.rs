@@ -172,7 +172,8 @@ impl Coco {
             };
             let (path, place) = (config.root.join(path), annotated.len());
             let directory = Below::new(&directory, config.follow_links).context("coco")?;
-            let mut listed = listed(&directory, &file, place).with_context(|| format!("coco: {}", path.display()))?;
+            let mut listed =
+                listed(&directory, &file, place).with_context(|| format!("coco: {}", path.display()))?;
             add_objects(&mut listed, file, &dense, &mut passed_over);
             images.extend(listed);
             annotated.push(Annotated { masks: Masks::new(path), directory });

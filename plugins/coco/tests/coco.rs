@@ -225,8 +225,14 @@ fn a_polygon_that_is_none_is_counted_and_passed_over() {
 fn a_file_name_leads_to_no_other_file_of_the_machine() {
     for (name, expected) in [
         (json!("/dev/zero"), "image 9: the file name \"/dev/zero\" is not of a file below "),
-        (json!("../../../../etc/passwd"), "image 9: the file name \"../../../../etc/passwd\" is not of a file below "),
-        (json!("\u{1b}]0;owned\u{7}\u{1b}[2J a.jpg\nerror: all is well"), r#"image 9: the file name "\u{1b}]0;owned\u{7}"#),
+        (
+            json!("../../../../etc/passwd"),
+            "image 9: the file name \"../../../../etc/passwd\" is not of a file below ",
+        ),
+        (
+            json!("\u{1b}]0;owned\u{7}\u{1b}[2J a.jpg\nerror: all is well"),
+            r#"image 9: the file name "\u{1b}]0;owned\u{7}"#,
+        ),
         (json!(""), "image 9: the file name \"\" is not of a file below "),
         (Value::Null, "1 of 2 images have no `file_name`: image 9"),
     ] {

@@ -138,7 +138,12 @@ fn what_cannot_be_used_is_refused_with_how_much_and_where() {
     assert!(open_error(&root).contains("the line `000005 -1`; expected one image a line"));
     fs::write(&list, "../../../etc/passwd\n").unwrap();
     let error = open_error(&root);
-    assert!(error.contains("trainval.txt: the file name \"JPEGImages/../../../etc/passwd.jpg\" is not of a file below"), "{error}");
+    assert!(
+        error.contains(
+            "trainval.txt: the file name \"JPEGImages/../../../etc/passwd.jpg\" is not of a file below"
+        ),
+        "{error}"
+    );
     fs::write(&list, "\n").unwrap();
     assert!(open_error(&root).contains("trainval.txt lists no image"));
     fs::remove_file(&list).unwrap();
@@ -184,9 +189,8 @@ fn a_link_out_of_its_year_is_followed_only_where_the_recipe_says_so() {
         std::os::unix::fs::symlink(elsewhere.path().join(name), root.path().join(file)).unwrap();
     };
     move_away("VOC2007/JPEGImages/000009.jpg", "000009.jpg");
-    let image = |follow_links| {
-        Voc::open(&Config { follow_links, ..config(root.path()) }, Split::Train)?.image(0)
-    };
+    let image =
+        |follow_links| Voc::open(&Config { follow_links, ..config(root.path()) }, Split::Train)?.image(0);
     assert!(image(false).unwrap_err().to_string().contains("follow_links = true"));
     assert_eq!(image(true).unwrap().dimensions(), (30, 20));
     move_away("VOC2007/Annotations/000009.xml", "000009.xml");
