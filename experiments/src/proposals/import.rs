@@ -213,7 +213,8 @@ impl<'de> Visitor<'de> for Images<'_, '_> {
             if name == "bbox" {
                 map.next_value_seed(InOrder { incoming: self.incoming })?;
             } else {
-                let behind = |error| A::Error::custom(format!("the boxes of {}: {error}", brief(&name)));
+                let behind =
+                    |error: A::Error| A::Error::custom(format!("the boxes of {}: {error}", brief(&name)));
                 let boxes: Value = map.next_value().map_err(behind)?;
                 let taken = self.incoming.take_named(&name, &boxes);
                 taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
@@ -245,7 +246,9 @@ impl<'de> Visitor<'de> for InOrder<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut image = 0;
-        let behind = |image, error| A::Error::custom(format!("the boxes of its image {image}: {error}"));
+        let behind = |image: usize, error: A::Error| {
+            A::Error::custom(format!("the boxes of its image {image}: {error}"))
+        };
         while let Some(boxes) = list.next_element::<Value>().map_err(|error| behind(image + 1, error))? {
             let taken = self.incoming.take(image, &boxes);
             taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
