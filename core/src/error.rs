@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 pub use univip_stdx::config::RecipeError;
-pub use univip_stdx::refusal::{refuse_any, suggest};
+pub use univip_stdx::refusal::{brief, refuse_any, suggest};
 
 /// An image that cannot be read or used.
 #[derive(Debug, thiserror::Error)]

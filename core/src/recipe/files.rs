@@ -1,6 +1,8 @@
 //! Where the files of recipes are: on disk, or embedded in the binary.
 
-use std::io::{Error, ErrorKind, Result};
+use crate::text_file;
+use anyhow::Result;
+use std::io::{Error, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// Text files in the binary, below a root that no disk has.
@@ -19,9 +21,9 @@ impl Embedded {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn read(&self, path: &Path) -> Result<String> {
-        let Ok(inside) = path.strip_prefix(EMBEDDED_ROOT) else { return std::fs::read_to_string(path) };
+        let Ok(inside) = path.strip_prefix(EMBEDDED_ROOT) else { return text_file::read(path) };
         let found = self.files.iter().find(|(name, _)| inside == Path::new(name));
-        found.map(|(_, text)| text.to_string()).ok_or_else(|| Error::from(ErrorKind::NotFound))
+        found.map(|(_, text)| text.to_string()).ok_or_else(|| Error::from(ErrorKind::NotFound).into())
     }
 
     /// The path of a file that is inherited by one in `folder`.

@@ -5,6 +5,7 @@ use crate::error::{RecipeError, suggest};
 use anyhow::Result;
 use figment::value::{Dict, Value};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// One file of a recipe.
@@ -77,11 +78,10 @@ impl Walk {
         ))
     }
 
-    fn unreadable(&self, path: &Path, heir: Option<(&Path, &str)>, error: &std::io::Error) -> anyhow::Error {
-        let mut problem = match error.kind() {
-            std::io::ErrorKind::NotFound => "no such file".to_string(),
-            _ => error.to_string(),
-        };
+    fn unreadable(&self, path: &Path, heir: Option<(&Path, &str)>, error: &anyhow::Error) -> anyhow::Error {
+        let missing =
+            error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::NotFound);
+        let mut problem = if missing { "no such file".to_string() } else { format!("{error:#}") };
         let siblings = self.embedded.toml_stems(path.parent().unwrap_or(Path::new(".")));
         let siblings: Vec<String> = siblings.into_iter().map(|stem| format!("{stem}.toml")).collect();
         let siblings: Vec<&str> = siblings.iter().map(String::as_str).collect();

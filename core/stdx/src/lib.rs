@@ -4,8 +4,10 @@
 pub mod config;
 pub mod digest;
 pub mod files;
+pub mod json_file;
 pub mod pool;
 pub mod refusal;
 pub mod seed;
 pub mod tally;
+pub mod text_file;
 pub mod vectorised;

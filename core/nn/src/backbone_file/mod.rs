@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tensor_file::TensorFile;
 use univip_stdx::files::write_atomic;
+use univip_stdx::refusal::brief;
 
 /// Writes the tensors of a backbone (by our names and in our layout), whole or not at all.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
@@ -106,7 +107,13 @@ fn shape(shapes: &BTreeMap<String, Vec<usize>>, found: &Found) -> Result<Backbon
     let named = |torchvision: &str| format!("{}{}", found.prefix, found.naming.of(torchvision));
     let stem = named(STEM);
     let [width @ 1..=usize::MAX, 3, 7, 7] = shapes[&stem][..] else {
-        bail!("its {stem} is {:?}, expected [width, 3, 7, 7]", shapes[&stem]);
+        let shape = &shapes[&stem];
+        bail!(
+            "its {} is {:?}{}, expected [width, 3, 7, 7]",
+            brief(&stem),
+            &shape[..shape.len().min(8)],
+            if shape.len() > 8 { " ..." } else { "" }
+        );
     };
     let bottleneck = shapes.contains_key(&named("layer1.0.conv3.weight"));
     let backbone = if bottleneck { BackboneKind::ResNet50 } else { BackboneKind::ResNet18 };

@@ -16,7 +16,7 @@ mod check;
 pub mod coco;
 pub mod files;
 pub mod instances;
-mod object;
+mod numbers;
 mod overlap;
 mod polygon;
 pub mod rle;
