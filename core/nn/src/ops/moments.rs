@@ -3,8 +3,6 @@
 use super::rows::Rows;
 use super::scaling::Affine;
 use super::{LANES, for_lanes, vectorised};
-use rayon::prelude::*;
-use std::ops::Range;
 
 /// Mean and inverse standard deviation of each channel in each group, `[groups, channels]`.
 #[derive(Debug, Clone)]
