@@ -27,6 +27,7 @@ pub mod pool;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;
+pub mod sealed_tensors;
 pub mod seed;
 pub mod similarity;
 pub mod step;

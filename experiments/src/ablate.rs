@@ -1,7 +1,7 @@
 //! Runs a plan: every run for every seed, whatever becomes of the others.
 
 use crate::observers::Bars;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedRun};
 use crate::run::{self, Job};
 use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,9 +33,17 @@ pub fn ablate(
     force: bool,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
-    check_data(plan, registry, runs, force)?;
-    plan.write(runs)?;
+    let left = left(plan, runs, force);
+    check_data(&left, registry)?;
+    let written = plan.write(runs);
     let bars = Bars::new(title, (plan.seeds.len() * plan.runs().count()) as u64);
+    match written {
+        // Where nothing can be written, finished runs can still be looked at.
+        Err(error) if left.is_empty() => {
+            bars.line(&format!("warning: reports know of the plans before this one: {error:#}"));
+        }
+        written => written?,
+    }
     let mut failed = 0;
     // Seed by seed, so that a table is whole as early as possible.
     for &seed in &plan.seeds {
@@ -70,16 +78,22 @@ pub fn ablate(
     Ok(if failed == 0 { Outcome::Finished } else { Outcome::Failed(failed) })
 }
 
-/// Opens the data of the runs that are left, the same data once: what is wrong with it is said once, and not by every run.
-fn check_data(plan: &Plan, registry: &Registry, runs: &Path, force: bool) -> Result<()> {
-    let mut seen = Vec::new();
-    for planned in plan.runs() {
-        let (recipe, fingerprint) = (&planned.recipe, planned.recipe.fingerprint());
+/// The runs that are not finished for every seed.
+fn left<'a>(plan: &'a Plan, runs: &Path, force: bool) -> Vec<&'a PlannedRun> {
+    let is_left = |planned: &&PlannedRun| {
+        let fingerprint = planned.recipe.fingerprint();
         // A record that cannot be read is its run's to tell.
-        let finished = |seed| run::finished(runs, &planned.name, &fingerprint, seed).unwrap_or(false);
-        if !force && plan.seeds.iter().all(|seed| finished(*seed)) {
-            continue;
-        }
+        let finished = |seed: &u64| run::finished(runs, &planned.name, &fingerprint, *seed).unwrap_or(false);
+        force || !plan.seeds.iter().all(finished)
+    };
+    plan.runs().filter(is_left).collect()
+}
+
+/// Opens the data of the runs that are left, the same data once: what is wrong with it is said once, and not by every run.
+fn check_data(left: &[&PlannedRun], registry: &Registry) -> Result<()> {
+    let mut seen = Vec::new();
+    for planned in left {
+        let recipe = &planned.recipe;
         let (settings, roots) = (&recipe.settings, recipe.resolved().get("dataset"));
         let data = (&settings.data.name, &settings.probe_data.name, roots);
         if !seen.contains(&data) {

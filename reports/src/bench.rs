@@ -1,5 +1,6 @@
 //! A bench's lines as Markdown, CSV and a picture: ours beside a peer, pair by pair.
 
+use crate::files::write_atomic;
 use crate::plot;
 use crate::text::{TextColumn, TextTable};
 use anyhow::{Context, Result, bail};
@@ -75,7 +76,7 @@ pub fn bench(path: &Path, width: usize) -> Result<(String, Vec<PathBuf>)> {
         (path.with_extension("svg"), plot::seconds(&head.bench, &cases)),
     ];
     for (path, content) in &files {
-        fs::write(path, content).with_context(|| format!("writing {}", path.display()))?;
+        write_atomic(path, content.as_bytes())?;
     }
     Ok((shown(&|table| table.terminal(width)), files.map(|(path, _)| path).to_vec()))
 }

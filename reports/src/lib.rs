@@ -10,6 +10,7 @@
 
 pub mod bench;
 pub mod compare;
+mod files;
 pub mod frame;
 pub mod lines;
 pub mod page;
