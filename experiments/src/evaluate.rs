@@ -104,7 +104,7 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
     };
     if names.is_empty() {
         output::print(match &recipe.settings.evaluators.names[..] {
-            [] => "its recipe names no evaluator; name one with --with\n".into(),
+            [] => "its recipe names no evaluator; name one with --with\n".to_string(),
             names => format!("measured already: {}; name one with --with to repeat it\n", names.join(", ")),
         })?;
         settle(&directory, run.record, &planned)?;
