@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
 use univip_reports::plan::UnknownTable;
 
 const USAGE: u8 = 2;
@@ -53,6 +55,10 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(error) = try_threads() {
+        eprintln!("error: starting threads: {error}; raise the limit (ulimit -u, or that of the container)");
+        return ExitCode::FAILURE;
+    }
     let done = match arguments.command {
         Some(Command::Compare { runs }) => univip_reports::compare::compare(&runs, width()),
         Some(Command::Bench { lines }) => {
@@ -68,6 +74,18 @@ fn main() -> ExitCode {
             if error.is::<UnknownTable>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Starts a thread for each core, all at once, and ends them: Polars panics where it cannot.
+fn try_threads() -> io::Result<()> {
+    let all_there = Mutex::new(());
+    thread::scope(|scope| {
+        let _waiting = all_there.lock();
+        for _ in 0..thread::available_parallelism()?.get() {
+            thread::Builder::new().spawn_scoped(scope, || drop(all_there.lock()))?;
+        }
+        Ok(())
+    })
 }
 
 /// A reader that stops reading, such as `head`, is no failure; a full disk is.
