@@ -10,6 +10,7 @@
 
 pub mod bench;
 pub mod compare;
+pub mod escape;
 pub mod frame;
 pub mod lines;
 pub mod page;
