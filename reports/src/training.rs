@@ -1,7 +1,6 @@
 //! How the training of a run went, from its events.
 
-use serde::de::Error;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// The curves of a run. A step or epoch repeated after a resume counts as it was the last time.
@@ -31,16 +30,13 @@ pub enum Event {
     /// Training begins or goes on.
     Start {
         /// The first step to come.
-        #[serde(deserialize_with = "reachable")]
         step: u64,
         /// Steps of the whole run.
-        #[serde(deserialize_with = "reachable")]
         steps: u64,
     },
     /// A step is done.
     Step {
         /// Counted from 0.
-        #[serde(deserialize_with = "reachable")]
         step: u64,
         /// The weighted sum of the losses.
         total: Option<f64>,
@@ -48,7 +44,6 @@ pub enum Event {
     /// An epoch is done.
     Epoch {
         /// Counted from 0.
-        #[serde(deserialize_with = "reachable")]
         epoch: u64,
         /// See [`EpochEnd`].
         effective_rank: Option<f64>,
@@ -56,17 +51,6 @@ pub enum Event {
     /// Anything else.
     #[serde(other)]
     Other,
-}
-
-/// A number of steps or epochs that a run can reach.
-fn reachable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    /// Steps of a millionth of a second would take nine years.
-    const MOST: u64 = 1 << 48;
-    let number = u64::deserialize(deserializer)?;
-    if number > MOST {
-        return Err(D::Error::custom(format!("no run reaches {number} steps")));
-    }
-    Ok(number)
 }
 
 impl Training {

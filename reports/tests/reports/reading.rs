@@ -116,27 +116,6 @@ fn of_the_plans_of_a_setting_the_newest_counts() {
     }
 }
 
-/// A number that no run reaches is damage, and not a curve that ends there.
-#[test]
-fn a_step_that_no_run_reaches_is_refused() {
-    for line in [
-        json!({"event": "step", "step": u64::MAX, "total": -1.0}),
-        json!({"event": "start", "step": 0, "steps": u64::MAX}),
-        json!({"event": "epoch", "epoch": u64::MAX, "effective_rank": 3.0}),
-    ] {
-        let runs = one_row();
-        let mut made = run("table9-20", "eeeeeeeeeeee", 0, 58.0);
-        made.events.push(line);
-        runs.add(made);
-        let text = runs.report(200).unwrap();
-        assert!(text.contains("metrics.jsonl line 8: not a line that univip writes"), "{text}");
-        assert!(
-            text.contains("no run reaches 18446744073709551615 steps") && text.contains("58.0"),
-            "{text}"
-        );
-    }
-}
-
 #[test]
 fn missing_files_are_said() {
     for (file, said) in [
