@@ -16,10 +16,12 @@ use crate::optim::{Optimizer, Schedule, peak_lr, target_momentum};
 use crate::proposals::Proposals;
 use crate::recipe::{Recipe, Settings};
 use crate::registry::{Kind, Registry};
+use crate::sealed_tensors::seal;
 use crate::step::{NotFinite, Rates, StepReport, WeightedLoss, needs, step};
 use crate::views::ViewContext;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -302,6 +304,7 @@ impl Engine {
         let named = parts.into_iter().flat_map(|(part, tensors)| {
             tensors.into_iter().map(move |(name, tensor)| (format!("{part}.{name}"), tensor))
         });
+        observer.sync()?;
         checkpoints.save(&Checkpoint { progress: progress.clone(), tensors: named.collect() })?;
         observer.observe(&Event::Checkpoint { step: progress.step })
     }
@@ -355,5 +358,5 @@ fn save_batch(batch: &Batch, path: &Path) -> Result<()> {
     let mut tensors = BTreeMap::from([("scenes".to_string(), batch.scenes.clone())]);
     tensors.extend(batch.online_instances.clone().map(|images| ("online_instances".to_string(), images)));
     tensors.extend(batch.target_instances.clone().map(|images| ("target_instances".to_string(), images)));
-    write_atomic(path, &safetensors::serialize(&tensors, None)?)
+    write_atomic(path, &seal(&tensors, Value::Null)?)
 }

@@ -28,6 +28,7 @@ pub mod printable;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;
+pub mod sealed_tensors;
 pub mod seed;
 pub mod similarity;
 pub mod step;

@@ -35,10 +35,18 @@ pub fn ablate(
     force: bool,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
-    check_data(plan, registry, runs, force)?;
-    plan.write(runs)?;
+    let left = left(plan, runs, force);
+    check_data(&left, registry)?;
+    let written = plan.write(runs);
     let mut counts = Counts { all: plan.seeds.len() * plan.runs().count(), ..Counts::default() };
     let (bars, begun) = (Bars::new(title, counts.all as u64), Instant::now());
+    match written {
+        // Where nothing can be written, finished runs can still be looked at.
+        Err(error) if left.is_empty() => {
+            bars.line(&format!("warning: reports know of the plans before this one: {error:#}"));
+        }
+        written => written?,
+    }
     // Seed by seed, so that a table is whole as early as possible.
     let planned = plan.seeds.iter().flat_map(|seed| plan.runs().map(move |planned| (*seed, planned)));
     for (seed, planned) in planned {
@@ -109,16 +117,22 @@ impl Counts {
     }
 }
 
-/// Opens the data of the runs that are left, the same data once: what is wrong with it is said once, and not by every run.
-fn check_data(plan: &Plan, registry: &Registry, runs: &Path, force: bool) -> Result<()> {
-    let mut seen = Vec::new();
-    for planned in plan.runs() {
-        let (recipe, fingerprint) = (&planned.recipe, planned.recipe.fingerprint());
+/// The runs that are not finished for every seed.
+fn left<'a>(plan: &'a Plan, runs: &Path, force: bool) -> Vec<&'a PlannedRun> {
+    let is_left = |planned: &&PlannedRun| {
+        let fingerprint = planned.recipe.fingerprint();
         // A record that cannot be read is its run's to tell.
-        let finished = |seed| run::finished(runs, &planned.name, &fingerprint, seed).unwrap_or(false);
-        if !force && plan.seeds.iter().all(|seed| finished(*seed)) {
-            continue;
-        }
+        let finished = |seed: &u64| run::finished(runs, &planned.name, &fingerprint, *seed).unwrap_or(false);
+        force || !plan.seeds.iter().all(finished)
+    };
+    plan.runs().filter(is_left).collect()
+}
+
+/// Opens the data of the runs that are left, the same data once: what is wrong with it is said once, and not by every run.
+fn check_data(left: &[&PlannedRun], registry: &Registry) -> Result<()> {
+    let mut seen = Vec::new();
+    for planned in left {
+        let recipe = &planned.recipe;
         let (settings, roots) = (&recipe.settings, recipe.resolved().get("dataset"));
         let data = (&settings.data.name, &settings.probe_data.name, roots);
         if !seen.contains(&data) {

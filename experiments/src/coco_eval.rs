@@ -6,7 +6,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::time::Duration;
-use univip_core::files::write_atomic;
+use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::metrics::IouType;
 use univip_core::metrics::coco::{Evaluation, Parameters, Summary, evaluate};
 use univip_core::metrics::instances::{Instances, Results};
@@ -46,6 +46,7 @@ pub fn coco_eval(asked: &CocoEval) -> Result<()> {
     }
     if let Some(path) = &asked.json {
         let value = as_json(kind, &instances, &results, &evaluation);
+        remove_abandoned_of(path)?;
         write_atomic(path, format!("{value:#}\n").as_bytes())?;
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! `univip evaluate`: evaluators on a run that is there, or on a backbone from elsewhere.
 
+use crate::export::manifest;
 use crate::measure::{Measured, Probe};
 use crate::observers::Bars;
 use crate::plan::{Library, flatten, usage};
@@ -103,8 +104,10 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
         with => with.to_vec(),
     };
     if names.is_empty() {
-        let names = recipe.settings.evaluators.names.join(", ");
-        output::print(format_args!("measured already: {names}; name one with --with to repeat it\n"))?;
+        output::print(match &recipe.settings.evaluators.names[..] {
+            [] => "its recipe names no evaluator; name one with --with\n".into(),
+            names => format!("measured already: {}; name one with --with to repeat it\n", names.join(", ")),
+        })?;
         settle(&directory, run.record, &planned)?;
         return Ok(false);
     }
@@ -167,6 +170,7 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
     // Of a directory that has both it is not known which was meant.
     let path = if let [file] = &inside[..] { file } else { path };
     needs_file("--backbone", path)?;
+    manifest::check(path)?;
     let library: Library = library_with(
         &asked.scale,
         &asked.set,

@@ -10,6 +10,7 @@
 
 mod ablate;
 mod cli;
+mod clock;
 mod coco_eval;
 mod device;
 mod estimate;
@@ -32,6 +33,7 @@ pub use ablate::{Outcome, ablate};
 pub use observers::Bars;
 pub use plan::{Library, Plan};
 pub use process::prepare_process;
+use process::start_threads;
 pub use run::{Job, run};
 
 use anyhow::Result;
@@ -65,6 +67,9 @@ pub fn main() -> ExitCode {
 
 fn command(command: Command) -> Result<u8> {
     let registry = Registry::linked()?;
+    if !matches!(command, Command::Recipe(_) | Command::Plugins) {
+        start_threads()?;
+    }
     match command {
         Command::Ablate(ablate) => {
             let plan = Plan::new(

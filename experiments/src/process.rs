@@ -1,12 +1,50 @@
 //! What a process that trains asks of the libraries below it.
 
 use crate::output;
+use anyhow::{Context, Result};
 use std::panic::{self, PanicHookInfo};
+use std::sync::Mutex;
+use std::thread;
+use univip_core::pool;
 
 /// Lets idle threads rest and freed memory stay. To be called first in `main`, before any thread is started.
 pub fn prepare_process() {
     rest_idle_threads();
     keep_freed_memory();
+}
+
+/// Starts the threads that kernels run on, and makes sure of those that libraries start later: they panic where they
+/// cannot.
+///
+/// # Errors
+/// When the system allows too few threads.
+pub fn start_threads() -> Result<()> {
+    /// Those that watch: signals, progress, tensorboard, drawing batches.
+    const WATCHING: usize = 8;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    // candle's pool and the makers of batches or proposals have one a core.
+    let needed = 2 * cores + WATCHING;
+    pool::start().and_then(|()| try_threads(needed)).with_context(|| {
+        format!(
+            "this process may not start the {} threads that it needs: raise the limit (ulimit -u, or that of the container)",
+            needed + cores
+        )
+    })
+}
+
+/// Starts so many threads, which end at once.
+fn try_threads(count: usize) -> Result<()> {
+    let all_there = Mutex::new(());
+    thread::scope(|scope| {
+        // They stay until the last one is there.
+        let _waiting = all_there.lock();
+        for started in 0..count {
+            let wait = || drop(all_there.lock());
+            let thread = thread::Builder::new().spawn_scoped(scope, wait);
+            thread.with_context(|| format!("starting thread {} of {count}", started + 1))?;
+        }
+        Ok(())
+    })
 }
 
 /// candle keeps a pool of its own whose idle threads spin, and would take the cores from the kernels.

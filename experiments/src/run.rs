@@ -2,13 +2,13 @@
 
 use crate::measure::{Measured, Probe};
 use crate::observers::{Observers, Progress};
-use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
+use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, lock_runs, read_record};
 use crate::{device, machine, proposals};
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Limited, Split};
@@ -48,26 +48,16 @@ pub fn finished(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result
 ///
 /// # Errors
 /// Whatever stops it; `run.json` then says why. [`Interrupted`] when `stop` was set.
-pub fn run(job: &Job<'_>, registry: &Registry, progress: Progress, stop: &AtomicBool) -> Result<PathBuf> {
+pub fn run(job: &Job<'_>, registry: &Registry, mut progress: Progress, stop: &AtomicBool) -> Result<PathBuf> {
     let fingerprint = job.recipe.fingerprint();
-    let directory = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
-    let directory = RunDirectory::open(&directory)?;
-    if job.force {
-        directory.clear()?;
+    // Found out before anything is written: finished runs may be where nothing can be.
+    if !job.force && finished(job.runs, job.name, &fingerprint, job.seed)? {
+        return RunDirectory::find(job.runs, job.name, &fingerprint, job.seed);
     }
-    let settings = &job.recipe.settings;
-    let mut record = match read_record(directory.path())? {
-        Some(record) => record,
-        None => {
-            let (data, probe_data) = (&settings.data.name, &settings.probe_data.name);
-            RunRecord::begin(job.name, job.seed, &fingerprint, job.scale, data, probe_data)?
-        }
-    };
+    let Claimed { directory, mut record } = claim(job, &mut progress, stop)?;
     if record.status == Status::Finished {
         return Ok(directory.path().to_path_buf());
     }
-    (record.status, record.error) = (Status::Running, None);
-    directory.write_record(&record)?;
     write_atomic(&directory.file("recipe.toml"), job.recipe.show().as_bytes())?;
     machine::reset_peak_memory();
     let mut observers = Observers::new(directory.path(), progress);
@@ -81,6 +71,55 @@ pub fn run(job: &Job<'_>, registry: &Registry, progress: Progress, stop: &Atomic
     record.error = outcome.as_ref().err().map(|error| format!("{error:#}"));
     directory.write_record(&record)?;
     outcome.map(|()| directory.path().to_path_buf())
+}
+
+/// A run that no other process works on.
+struct Claimed {
+    directory: RunDirectory,
+    record: RunRecord,
+}
+
+/// How often it is looked whether another process is done.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Opens the run's directory; while another process works on the run, waits for it.
+fn claim(job: &Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Claimed> {
+    let (settings, fingerprint) = (&job.recipe.settings, job.recipe.fingerprint());
+    let mut waited = false;
+    loop {
+        // Until the record is there, another process would begin the same recipe under another row's name.
+        let lock = lock_runs(job.runs)?;
+        let path = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
+        if let Some(directory) = RunDirectory::try_open(&path)? {
+            let done = |record: &RunRecord| record.status == Status::Finished;
+            // What another process has finished meanwhile is new already.
+            if job.force && !(waited && read_record(&path)?.as_ref().is_some_and(done)) {
+                directory.clear()?;
+            }
+            let mut record = match read_record(&path)? {
+                Some(record) => record,
+                None => {
+                    let (data, probe_data) = (&settings.data.name, &settings.probe_data.name);
+                    RunRecord::begin(job.name, job.seed, &fingerprint, job.scale, data, probe_data)?
+                }
+            };
+            if !done(&record) {
+                (record.status, record.error) = (Status::Running, None);
+                directory.write_record(&record)?;
+            }
+            return Ok(Claimed { directory, record });
+        }
+        drop(lock);
+        if !waited {
+            let message = format!("another process works in {}: waiting for it", path.display());
+            observer.observe(&Event::Warning { message })?;
+        }
+        waited = true;
+        if stop.load(Ordering::Relaxed) {
+            return Err(Interrupted::Elsewhere.into());
+        }
+        std::thread::sleep(PAUSE);
+    }
 }
 
 fn phases(

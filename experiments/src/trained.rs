@@ -82,8 +82,14 @@ fn directory(name: &str, runs: &Path) -> Result<PathBuf> {
         }
     }
     known.sort();
-    let begins = |run: &&String| *run == name || run.starts_with(&format!("{name}-"));
-    let found: Vec<&String> = known.iter().filter(begins).collect();
+    let beginning = |beginning: &str| -> Vec<&String> {
+        known.iter().filter(|run| *run == name || run.starts_with(beginning)).collect()
+    };
+    // `table9-1` is that row, and not the beginning of `table9-10`.
+    let mut found = beginning(&format!("{name}-"));
+    if found.is_empty() {
+        found = beginning(name);
+    }
     match found[..] {
         [run] => Ok(runs.join(run)),
         [] if known.is_empty() => {

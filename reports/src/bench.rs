@@ -1,5 +1,6 @@
 //! A bench's lines as Markdown, CSV and a picture: ours beside a peer, pair by pair.
 
+use crate::files::write_atomic;
 use crate::text::{TextColumn, TextTable, Width, wrap};
 use crate::{escape, plot};
 use anyhow::{Context, Result, bail};
@@ -77,7 +78,7 @@ pub fn bench(path: &Path, width: Width) -> Result<(String, Vec<PathBuf>)> {
         (path.with_extension("svg"), plot::seconds(&head.bench, &cases)),
     ];
     for (path, content) in &files {
-        fs::write(path, content).with_context(|| format!("writing {}", path.display()))?;
+        write_atomic(path, content.as_bytes())?;
     }
     Ok((
         shown(&|text| wrap(text, width.words), &|table| table.terminal(width.table)),

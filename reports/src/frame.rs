@@ -1,13 +1,13 @@
 //! The tables as Polars data frames, and as CSV.
 
 use crate::escape::cell;
+use crate::files::write_atomic;
 use crate::plan::Plan;
 use crate::run::Run;
 use crate::section::{Protocol, RowResult, Section, Setting};
 use crate::statistics::Summary;
 use anyhow::{Context, Result};
 use polars::prelude::{Column, CsvWriter, DataFrame, IntoColumn, NamedFrom, SerWriter, Series};
-use std::fs::File;
 use std::path::Path;
 
 /// One row a table row, with the setting of its section. Means and sample deviations are over seeds;
@@ -103,9 +103,9 @@ pub fn write_csv(path: &Path, frames: &[DataFrame]) -> Result<()> {
         let cells: Vec<Option<String>> = texts.iter().map(|text| text.map(cell)).collect();
         whole.with_column(Series::new(name, cells).into_column()).context("escaping the cells of a table")?;
     }
-    let writing = || format!("writing {}", path.display());
-    let file = File::create(path).with_context(writing)?;
-    CsvWriter::new(file).finish(&mut whole).with_context(writing)
+    let mut bytes = Vec::new();
+    CsvWriter::new(&mut bytes).finish(&mut whole).with_context(|| format!("writing {}", path.display()))?;
+    write_atomic(path, &bytes)
 }
 
 fn shared(section: &Section<'_>, height: usize) -> Vec<Column> {

@@ -11,6 +11,7 @@
 pub mod bench;
 pub mod compare;
 pub mod escape;
+mod files;
 pub mod frame;
 pub mod lines;
 pub mod page;

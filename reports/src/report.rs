@@ -1,5 +1,6 @@
 //! From run directories to tables and pages.
 
+use crate::files::write_atomic;
 use crate::plan::{Plan, read_plans};
 use crate::run::{Run, read_runs};
 use crate::section::{Section, sections};
@@ -69,7 +70,7 @@ impl Report {
     }
 
     fn write(&mut self, path: PathBuf, text: &str) -> Result<()> {
-        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        write_atomic(&path, text.as_bytes())?;
         self.paths.push(path);
         Ok(())
     }

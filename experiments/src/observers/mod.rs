@@ -2,6 +2,7 @@
 
 mod bars;
 mod json_lines;
+mod lines_backward;
 mod log;
 mod pace;
 mod progress;
@@ -39,9 +40,11 @@ impl Observers {
 impl Observer for Observers {
     fn observe(&mut self, event: &Event) -> Result<()> {
         self.pass_on(event)?;
-        match self.tensorboard.mirror(event) {
-            Some(message) => self.pass_on(&Event::Warning { message }),
-            None => Ok(()),
-        }
+        let warnings = [self.lines.take_warning(), self.tensorboard.mirror(event)];
+        warnings.into_iter().flatten().try_for_each(|message| self.pass_on(&Event::Warning { message }))
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.lines.sync()
     }
 }

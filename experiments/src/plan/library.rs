@@ -181,6 +181,8 @@ pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &V
         Value::Object(table) => {
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
         }
+        // A section that the recipe does not have, as `evaluator` where nothing is measured.
+        Value::Null => {}
         leaf => each(path.to_string(), leaf),
     }
 }

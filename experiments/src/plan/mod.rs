@@ -286,7 +286,10 @@ mod tests {
         let scene = r#"losses.use=["scene"]"#;
         assert_eq!(of(&[scene], "table7/e"), titled(r#"changed: losses.use=["scene"]"#, None));
         assert_eq!(of(&[scene], "table7/b"), titled("scene", Some(57.7)));
-        assert_eq!(of(&["losses.weights.scene=2"], "table7/b"), titled("changed: losses.weights.scene=2.0", None));
+        assert_eq!(
+            of(&["losses.weights.scene=2"], "table7/b"),
+            titled("changed: losses.weights.scene=2.0", None)
+        );
         let own = "scene + scene-instance + instance: UniVIP";
         assert_eq!(of(&["views.instances=2"], "table7/e"), titled("changed: views.instances=2", None));
         for set in ["optimizer.lr=0.1", "train.epochs=3", "loss.instance.epsilon=0.1", "evaluator.knn.k=7"] {

@@ -6,7 +6,7 @@ use crate::output;
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use univip_core::files::{write_atomic_with, writing};
+use univip_core::files::{remove_abandoned_of, write_atomic_with, writing};
 
 /// Writes all boxes of a whole store, unfiltered and in order, as `[x, y, width, height]`: an object from the
 /// images' names to their boxes or, for ORL, `{"bbox": [...]}` in the order of the dataset. The file is whole or
@@ -16,6 +16,7 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
     opened.whole(store)?;
     let mut task = Task::alone("export");
     let (open, close) = if orl { ("{\"bbox\": [\n", "\n]}\n") } else { ("{\n", "\n}\n") };
+    remove_abandoned_of(path)?;
     write_atomic_with(path, |file| {
         let full = || writing(path);
         let mut file = BufWriter::new(file);

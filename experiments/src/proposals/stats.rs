@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::geometry::BoundingBox;
 
 /// Images of COCO's train2017, for the size to expect there.
@@ -92,7 +93,8 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     }
     let title = format!("{name} on {images} images of {}", settings.data.name);
-    univip_core::files::write_atomic(svg, picture(&title, &panels).as_bytes())?;
+    remove_abandoned_of(svg)?;
+    write_atomic(svg, picture(&title, &panels).as_bytes())?;
     writeln!(text, "\n{}", svg.display())?;
     output::print(text)
 }

@@ -44,7 +44,7 @@ impl<'a> Batches<'a> {
         thread::scope(|scope| {
             let (send, drawn) = sync_channel(1);
             // It ends when nobody takes any more.
-            scope.spawn(move || {
+            let draw = move || {
                 for _ in 0..count {
                     let batch = self.next();
                     let last = batch.is_err();
@@ -52,7 +52,9 @@ impl<'a> Batches<'a> {
                         break;
                     }
                 }
-            });
+            };
+            let drawing = thread::Builder::new().name("batches".into()).spawn_scoped(scope, draw);
+            drawing.context("starting the thread that draws images")?;
             for place in 0..count {
                 let mut drawn = drawn.recv().context("the thread that draws images has ended")??;
                 let images = batch(&drawn, device)?;
