@@ -24,6 +24,7 @@ pub mod nn;
 pub mod online_probe;
 pub mod optim;
 pub mod pool;
+pub mod printable;
 pub mod proposals;
 pub mod recipe;
 pub mod registry;

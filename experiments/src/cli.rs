@@ -21,7 +21,7 @@ use univip_core::dataset::Split;
   univip plugins                              what can be named in a recipe
 
 Exit codes: 0 done, 1 a run, a measurement or a file failed (the message says which), 2 a command or recipe that
-cannot be used, or its data or input files, 130 interrupted.")]
+cannot be used, or its data or input files, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.")]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]

@@ -63,7 +63,8 @@ pub const EXAMPLES: &str = "Examples:
 
 Numbers of a run are appended to its evaluations.jsonl, those of a file are only printed.
 An evaluator that fails costs the others nothing.
-Exit codes: 0 done, 1 an evaluator or a file failed (the message says which), 2 a command that cannot be used, 130 interrupted.";
+Exit codes: 0 done, 1 an evaluator or a file failed (the message says which), 2 a command that cannot be used, 130 stopped
+by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.";
 
 /// What can be set of a run that is trained.
 const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "dataset."];

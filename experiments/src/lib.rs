@@ -5,8 +5,8 @@
 //! fn main() -> std::process::ExitCode { univip_experiments::main() }
 //! ```
 
-// A closed pipe would make it panic.
-#![deny(clippy::print_stdout)]
+// A closed pipe would make them panic, and names within could steer a terminal: `output` has what to call.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod ablate;
 mod cli;
@@ -16,6 +16,8 @@ mod device;
 mod estimate;
 mod evaluate;
 mod export;
+mod figures;
+mod interrupts;
 mod machine;
 mod measure;
 mod observers;
@@ -37,30 +39,27 @@ pub use run::{Job, run};
 use anyhow::Result;
 use clap::Parser;
 use cli::{Cli, Command, Layers, ProposalsCommand, RecipeCommand, Running};
+use interrupts::STOP;
 use plan::usage;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::dataset::Split;
 use univip_core::error::{Interrupted, RecipeError};
 use univip_core::recipe::{Override, Recipe, diff};
 use univip_core::registry::Registry;
 
-/// Set by Ctrl-C: the run writes a checkpoint and ends.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-const INTERRUPTED: u8 = 130;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
     prepare_process();
+    process::say_panics_in_one_line();
     let cli = Cli::parse();
     match command(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::say(format_args!("error: {error:#}"));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -102,14 +101,14 @@ fn command(command: Command) -> Result<u8> {
         Command::Proposals(command) => {
             // The others have nothing to finish first: Ctrl-C ends them.
             if let ProposalsCommand::Build { .. } = command {
-                stop_on_interrupt("stopping after these images; again to leave at once")?;
+                interrupts::listen("these images")?;
             }
             proposals::command(command, &registry, &STOP)?;
             Ok(0)
         }
         Command::Evaluate(asked) => {
-            stop_on_interrupt("stopping after this evaluator; again to leave at once")?;
-            Ok(if evaluate::evaluate(&asked, &registry, &STOP)? { INTERRUPTED } else { 0 })
+            interrupts::listen("this evaluator")?;
+            Ok(if evaluate::evaluate(&asked, &registry, &STOP)? { interrupts::exit_code() } else { 0 })
         }
         Command::Export(asked) => {
             export::export(&asked)?;
@@ -127,11 +126,11 @@ fn command(command: Command) -> Result<u8> {
 }
 
 fn execute(plan: &Plan, title: &str, registry: &Registry, running: &Running) -> Result<u8> {
-    stop_on_interrupt("stopping after this step; again to leave at once")?;
+    interrupts::listen("this step")?;
     Ok(match ablate(plan, title, registry, &running.runs, running.force, &STOP)? {
         Outcome::Finished => 0,
         Outcome::Failed(_) => FAILED,
-        Outcome::Interrupted => INTERRUPTED,
+        Outcome::Interrupted => interrupts::exit_code(),
     })
 }
 
@@ -143,18 +142,6 @@ fn needs_file(flag: &str, path: &Path) -> Result<()> {
         Err(error) => error.to_string(),
     };
     Err(usage(flag, format!("{}: {problem}", path.display())))
-}
-
-/// Has Ctrl-C set [`STOP`] and say so.
-fn stop_on_interrupt(message: &'static str) -> Result<()> {
-    ctrlc::set_handler(move || {
-        if STOP.swap(true, Ordering::Relaxed) {
-            // Asked twice: leave now. Whatever is on disk is whole, as after any kill.
-            std::process::exit(INTERRUPTED.into());
-        }
-        eprintln!("{message}");
-    })?;
-    Ok(())
 }
 
 /// Where the project's recipes are, and what the command line lays over them.
@@ -207,7 +194,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<RecipeError>() {
         USAGE
     } else if error.is::<Interrupted>() {
-        INTERRUPTED
+        interrupts::exit_code()
     } else {
         FAILED
     }

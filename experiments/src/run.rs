@@ -1,7 +1,7 @@
 //! One run, from a recipe and a seed to measured numbers in a directory.
 
 use crate::measure::{Measured, Probe};
-use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
+use crate::observers::{Observers, Progress};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, lock_runs, read_record};
 use crate::{device, machine, proposals};
 use anyhow::{Result, ensure};
@@ -60,10 +60,7 @@ pub fn run(job: &Job<'_>, registry: &Registry, mut progress: Progress, stop: &At
     }
     write_atomic(&directory.file("recipe.toml"), job.recipe.show().as_bytes())?;
     machine::reset_peak_memory();
-    let mut observers = Observers {
-        lines: JsonLines::new(&directory.file("metrics.jsonl")),
-        others: vec![Box::new(Tensorboard::new(directory.path())), Box::new(progress)],
-    };
+    let mut observers = Observers::new(directory.path(), progress);
     let outcome = phases(job, registry, &directory, &mut record, &mut observers, stop);
     record.peak_memory_bytes = machine::peak_memory().max(record.peak_memory_bytes);
     record.status = match &outcome {

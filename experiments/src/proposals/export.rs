@@ -1,6 +1,7 @@
 //! `univip proposals export`: a store as JSON.
 
-use super::{Opened, bar};
+use super::Opened;
+use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};
@@ -13,7 +14,7 @@ use univip_core::files::{remove_abandoned_of, write_atomic_with, writing};
 pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
     let (store, images) = (opened.store()?, opened.dataset.len());
     opened.whole(store)?;
-    let bar = bar(images, "export");
+    let mut task = Task::alone("export");
     let (open, close) = if orl { ("{\"bbox\": [\n", "\n]}\n") } else { ("{\n", "\n}\n") };
     remove_abandoned_of(path)?;
     write_atomic_with(path, |file| {
@@ -27,10 +28,10 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
                 if orl { String::new() } else { serde_json::to_string(&opened.dataset.id(image))? + ": " };
             let end = if image + 1 == images { "" } else { ",\n" };
             write!(file, "{name}{}{end}", serde_json::to_string(&boxes)?).with_context(full)?;
-            bar.inc(1);
+            task.show(image as u64 + 1, images as u64);
         }
         file.write_all(close.as_bytes()).and_then(|()| file.flush()).with_context(full)
     })?;
-    bar.finish_and_clear();
+    drop(task);
     output::print(format_args!("{}: the boxes of {images} images\n", path.display()))
 }

@@ -1,9 +1,9 @@
 //! `univip proposals import`: JSON of OpenCV users and of ORL into the store.
 
-use super::{Opened, bar};
+use super::Opened;
+use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result, anyhow, ensure};
-use indicatif::ProgressBar;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -35,10 +35,10 @@ pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     output::print(format_args!("{}: {found} images, {new} new shards\n", store.directory().display()))?;
     let all = opened.dataset.len();
     if found < all {
-        eprintln!("warning: {} images have no boxes in {}", all - found, path.display());
+        output::say(format_args!("warning: {} images have no boxes in {}", all - found, path.display()));
     }
     if foreign > 0 {
-        eprintln!("warning: {foreign} images of {} are not in the dataset", path.display());
+        output::say(format_args!("warning: {foreign} images of {} are not in the dataset", path.display()));
     }
     output::print(format_args!(
         "use it with --set proposals.use=imported --set proposal.imported.name={name}\n"
@@ -84,7 +84,7 @@ struct Incoming<'a> {
     found: usize,
     foreign: usize,
     new: usize,
-    bar: ProgressBar,
+    task: Task,
 }
 
 impl<'a> Incoming<'a> {
@@ -98,7 +98,7 @@ impl<'a> Incoming<'a> {
             found: 0,
             foreign: 0,
             new: 0,
-            bar: bar(dataset.len(), "import"),
+            task: Task::alone("import"),
         }
     }
 
@@ -141,7 +141,7 @@ impl<'a> Incoming<'a> {
         ensure!(!twice, "{} stands in it twice", id());
         self.found += 1;
         self.missing[shard] -= 1;
-        self.bar.inc(1);
+        self.task.show(self.found as u64, self.dataset.len() as u64);
         if self.missing[shard] == 0 { self.keep(shard) } else { Ok(()) }
     }
 
@@ -161,7 +161,6 @@ impl<'a> Incoming<'a> {
                 self.keep(shard)?;
             }
         }
-        self.bar.finish_and_clear();
         Ok(self.new)
     }
 }

@@ -9,7 +9,6 @@ mod stats;
 use crate::cli::{ProposalsCommand, StoreChoice};
 use crate::{needs_file, run};
 use anyhow::{Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use univip_core::dataset::{Dataset, Split};
@@ -89,12 +88,4 @@ impl Opened {
         );
         Ok(())
     }
-}
-
-/// A bar over images, with the rate and the time left; nothing when standard error is not a terminal.
-fn bar(images: usize, what: &str) -> ProgressBar {
-    let template = "{prefix:<22} {bar:24.yellow/dim} {pos}/{len} images {per_sec} {eta} left";
-    // The template is a constant; a bad one would still draw a plain bar.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(images as u64).with_style(style).with_prefix(what.to_string())
 }

@@ -1,7 +1,8 @@
 //! `univip proposals stats`: how many boxes there are, and how well they find what is annotated.
 
+use super::Opened;
 use super::picture::{Panel, picture};
-use super::{Opened, bar};
+use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result};
 use std::fmt::Write;
@@ -26,7 +27,7 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
     }
     let (mut all, mut kept) = (Vec::with_capacity(images), Vec::with_capacity(images));
     let mut recalls = ["first 100", "first 500", "all", "after the filter"].map(Recall::new);
-    let bar = bar(images, "statistics");
+    let mut task = Task::alone("statistics");
     for image in 0..images {
         let boxes = opened.proposals.unfiltered(&*opened.dataset, image)?;
         let filtered = limits.filter(&boxes);
@@ -39,9 +40,9 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
         for (recall, seen) in recalls.iter_mut().zip([first(100), first(500), &boxes, &filtered]) {
             recall.add(seen, &objects);
         }
-        bar.inc(1);
+        task.show(image as u64 + 1, images as u64);
     }
-    bar.finish_and_clear();
+    drop(task);
 
     let mut text = String::new();
     writeln!(text, "{images} images of {}, boxes of {name}", settings.data.name)?;
