@@ -3,6 +3,7 @@
 use crate::observers::Bars;
 use crate::plan::Plan;
 use crate::run::{self, Job};
+use crate::used_data::Data;
 use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -33,7 +34,9 @@ pub fn ablate(
     force: bool,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
-    check_data(plan, registry, runs, force)?;
+    let data = Data::new(registry, runs);
+    // What is wrong with it is said once, and not by every run.
+    plan.runs().try_for_each(|planned| data.open_all(&planned.recipe))?;
     plan.write(runs)?;
     let bars = Bars::new(title, (plan.seeds.len() * plan.runs().count()) as u64);
     let mut failed = 0;
@@ -43,7 +46,7 @@ pub fn ablate(
             let name = format!("{} seed {seed}", planned.name);
             let job =
                 Job { recipe: &planned.recipe, name: &planned.name, scale: &plan.scale, seed, runs, force };
-            let attempt = || run::run(&job, registry, bars.run(&name), stop);
+            let attempt = || run::run(&job, &data, bars.run(&name), stop);
             // A plugin that panics costs its own run, not the table.
             let outcome = catch_unwind(AssertUnwindSafe(attempt))
                 .unwrap_or_else(|_| Err(anyhow!("a plugin panicked (its message is above)")));
@@ -68,24 +71,4 @@ pub fn ablate(
     }
     bars.clear();
     Ok(if failed == 0 { Outcome::Finished } else { Outcome::Failed(failed) })
-}
-
-/// Opens the data of the runs that are left, the same data once: what is wrong with it is said once, and not by every run.
-fn check_data(plan: &Plan, registry: &Registry, runs: &Path, force: bool) -> Result<()> {
-    let mut seen = Vec::new();
-    for planned in plan.runs() {
-        let (recipe, fingerprint) = (&planned.recipe, planned.recipe.fingerprint());
-        // A record that cannot be read is its run's to tell.
-        let finished = |seed| run::finished(runs, &planned.name, &fingerprint, seed).unwrap_or(false);
-        if !force && plan.seeds.iter().all(|seed| finished(*seed)) {
-            continue;
-        }
-        let (settings, roots) = (&recipe.settings, recipe.resolved().get("dataset"));
-        let data = (&settings.data.name, &settings.probe_data.name, roots);
-        if !seen.contains(&data) {
-            run::open_all(recipe, registry)?;
-            seen.push(data);
-        }
-    }
-    Ok(())
 }

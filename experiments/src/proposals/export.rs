@@ -1,5 +1,6 @@
 //! `univip proposals export`: a store as JSON.
 
+use super::names::Names;
 use super::{Opened, bar};
 use crate::output;
 use anyhow::{Context, Result};
@@ -8,11 +9,18 @@ use std::path::Path;
 use univip_core::files::{write_atomic_with, writing};
 
 /// Writes all boxes of a whole store, unfiltered and in order, as `[x, y, width, height]`: an object from the
-/// images' names to their boxes or, for ORL, `{"bbox": [...]}` in the order of the dataset. The file is whole or
-/// not there.
+/// images' names, by which an import finds them, to their boxes or, for ORL, `{"bbox": [...]}` in the order of the dataset.
+/// The file is whole or not there.
 pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
     let (store, images) = (opened.store()?, opened.dataset.len());
     opened.whole(store)?;
+    let names = Names::of(&*opened.dataset);
+    let name = |image| {
+        names.name(image).with_context(|| {
+        let id = opened.dataset.id(image);
+        format!("image {id} has no name of its own, by which an import would find it; write them in order, with --orl")
+    })
+    };
     let bar = bar(images, "export");
     let (open, close) = if orl { ("{\"bbox\": [\n", "\n]}\n") } else { ("{\n", "\n}\n") };
     write_atomic_with(path, |file| {
@@ -22,8 +30,7 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
         for image in 0..images {
             let boxes: Vec<[u32; 4]> =
                 store.boxes(image)?.iter().map(|one| [one.x, one.y, one.width, one.height]).collect();
-            let name =
-                if orl { String::new() } else { serde_json::to_string(&opened.dataset.id(image))? + ": " };
+            let name = if orl { String::new() } else { serde_json::to_string(&name(image)?)? + ": " };
             let end = if image + 1 == images { "" } else { ",\n" };
             write!(file, "{name}{}{end}", serde_json::to_string(&boxes)?).with_context(full)?;
             bar.inc(1);

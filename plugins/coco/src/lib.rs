@@ -73,6 +73,8 @@ impl Default for Config {
 }
 
 impl univip_core::recipe::Config for Config {
+    const PLACES: &'static [&'static str] = &["root"];
+
     fn check(&self) -> Result<(), Invalid> {
         if self.root.as_os_str().is_empty() {
             let problem = "is not set; give the directory that holds train2017, val2017 and annotations";
@@ -203,6 +205,10 @@ impl Dataset for Coco {
         image.size.map_or_else(|| image_file::size(&image.path), Ok)
     }
 
+    fn annotated_size(&self, index: usize) -> Option<Size> {
+        self.images[index].size
+    }
+
     fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
         Ok(self.images[index].usable().map(|(_, annotation)| annotation).collect())
     }
@@ -230,6 +236,10 @@ impl Dataset for Coco {
         let mut all = self.passed_over.clone();
         self.masks.iter().for_each(|masks| all.merge(masks.passed_over()));
         all
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.images[index].path.clone())
     }
 
     fn digest(&self) -> String {
