@@ -41,7 +41,7 @@ use plan::usage;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use univip_core::dataset::Split;
+use univip_core::dataset::{Dataset, Split};
 use univip_core::error::{Interrupted, RecipeError};
 use univip_core::recipe::{Override, Recipe, diff};
 use univip_core::registry::Registry;

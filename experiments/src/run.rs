@@ -157,6 +157,7 @@ fn phases(
     backbone_file::write(&directory.file("backbone.safetensors"), &engine.networks().backbone_tensors())?;
 
     let evaluated = evaluate(job, &mut probe, directory, &engine, observers, stop);
+    probe.ledger().record(record);
     lap(record, "evaluate");
     evaluated
 }

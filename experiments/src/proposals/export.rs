@@ -6,6 +6,7 @@ use crate::output;
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use univip_core::dataset::Dataset;
 use univip_core::files::{write_atomic_with, writing};
 
 /// Writes all boxes of a whole store, unfiltered and in order, as `[x, y, width, height]`: an object from the
@@ -16,10 +17,13 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
     opened.whole(store)?;
     let names = Names::of(&*opened.dataset);
     let name = |image| {
-        names.name(image).with_context(|| {
-        let id = opened.dataset.id(image);
-        format!("image {id} has no name of its own, by which an import would find it; write them in order, with --orl")
-    })
+        let nameless = || {
+            let id = opened.dataset.id(image);
+            format!(
+                "image {id} has no name of its own for an import to find it by: write boxes in order, with --orl"
+            )
+        };
+        names.name(image).with_context(nameless)
     };
     let bar = bar(images, "export");
     let (open, close) = if orl { ("{\"bbox\": [\n", "\n]}\n") } else { ("{\n", "\n}\n") };

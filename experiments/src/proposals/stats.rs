@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use univip_core::dataset::Dataset;
 use univip_core::geometry::BoundingBox;
 
 /// Images of COCO's train2017, for the size to expect there.
