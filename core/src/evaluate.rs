@@ -36,7 +36,7 @@ pub struct EvaluationContext<'a> {
     /// What is measured.
     pub val: &'a dyn Dataset,
     /// Opens a split of what the backbone learned from, for measurements that need its annotations.
-    pub scenes: &'a dyn Fn(Split) -> Result<Arc<dyn Dataset>>,
+    pub scenes: &'a Scenes<'a>,
     /// Draws images as the backbone is used to see them.
     pub renderer: &'a Renderer,
     /// The run's seed.
@@ -46,6 +46,9 @@ pub struct EvaluationContext<'a> {
     /// Reports progress: done, total, and what is being done.
     pub progress: &'a mut dyn FnMut(u64, u64, &str),
 }
+
+/// Opens a split of what the backbone learned from, with annotations of the images as they are.
+pub type Scenes<'a> = dyn Fn(Split) -> Result<Arc<dyn Dataset>> + 'a;
 
 /// How an evaluator draws image `index` of a split to `[S, S, 3]` floats.
 pub type Draw<'a> = dyn Fn(&RgbImage, usize, &mut [f32]) -> Result<()> + Sync + 'a;
@@ -102,7 +105,7 @@ impl EvaluationContext<'_> {
 
     /// [`Metric::split`] of numbers measured here.
     pub fn split(&self) -> String {
-        format!("{}-{}", self.train.digest(), self.val.digest())
+        format!("{}-{}", self.train.identity(), self.val.identity())
     }
 }
 
@@ -201,6 +204,15 @@ impl Accuracy {
 pub trait Evaluator {
     /// The numbers it measures on `context.val`.
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>>;
+
+    /// Looks at the data that it will measure on, if it opens any: called before the training, since what is wrong with it
+    /// would else be found out at its end. Returns what a person should know, a sentence each.
+    ///
+    /// # Errors
+    /// When it cannot be measured on; [`NotApplicable`](crate::error::NotApplicable) when there is nothing to measure.
+    fn check(&self, _scenes: &Scenes<'_>) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 }
 
 /// A backbone in evaluation mode whose parameters nobody can reach: running statistics, no graph.

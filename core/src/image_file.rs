@@ -28,6 +28,11 @@ pub fn size(path: &Path) -> Result<Size> {
     upright_size(&bytes(path)?).map_err(|problem| broken(path, problem).into())
 }
 
+/// As [`size`], of a file's bytes; none where they are no such image.
+pub fn size_of(bytes: &[u8]) -> Option<Size> {
+    upright_size(bytes).ok()
+}
+
 fn bytes(path: &Path) -> Result<Vec<u8>, ImageError> {
     let bytes = std::fs::read(path).map_err(|error| {
         let problem = match error.kind() {

@@ -16,6 +16,7 @@ pub mod event;
 pub mod features;
 pub mod files;
 pub mod geometry;
+pub mod identity;
 pub mod image_file;
 pub mod json_file;
 pub mod loader;

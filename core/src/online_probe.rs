@@ -112,7 +112,7 @@ impl OnlineProbe {
     /// `top1` (and `top5`) over the images since the last epoch, each as it was classified before it was learnt from.
     pub fn end_epoch(&mut self) -> Vec<Metric> {
         let protocol = format!("online, {} train images a step", self.batch);
-        let metrics = self.accuracy.metrics(&protocol, &self.dataset.digest());
+        let metrics = self.accuracy.metrics(&protocol, &self.dataset.identity());
         self.accuracy = Accuracy::new(self.dataset.classes().len());
         metrics
     }

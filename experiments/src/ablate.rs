@@ -3,6 +3,7 @@
 use crate::observers::Bars;
 use crate::plan::{Plan, PlannedRun};
 use crate::run::{self, Job};
+use crate::used_data::Data;
 use crate::{figures, output};
 use anyhow::{Result, anyhow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,8 +36,9 @@ pub fn ablate(
     force: bool,
     stop: &AtomicBool,
 ) -> Result<Outcome> {
-    let left = left(plan, runs, force);
-    check_data(&left, registry)?;
+    let (left, data) = (left(plan, runs, force), Data::new(registry, runs));
+    // What is wrong with it is said once, and not by every run.
+    left.iter().try_for_each(|planned| data.open_all(&planned.recipe))?;
     let written = plan.write(runs);
     let mut counts = Counts { all: plan.seeds.len() * plan.runs().count(), ..Counts::default() };
     let (bars, begun) = (Bars::new(title, counts.all as u64), Instant::now());
@@ -53,7 +55,7 @@ pub fn ablate(
         let PlannedRun { name, recipe } = planned;
         let title = format!("{name} seed {seed}");
         let job = Job { recipe, name, scale: &plan.scale, seed, runs, force };
-        let attempt = || run::run(&job, registry, bars.run(&title), stop);
+        let attempt = || run::run(&job, &data, bars.run(&title), stop);
         // A plugin that panics costs its own run, not the table.
         let outcome = catch_unwind(AssertUnwindSafe(attempt))
             .unwrap_or_else(|_| Err(anyhow!("a plugin panicked (its message is above)")));
@@ -126,19 +128,4 @@ fn left<'a>(plan: &'a Plan, runs: &Path, force: bool) -> Vec<&'a PlannedRun> {
         force || !plan.seeds.iter().all(finished)
     };
     plan.runs().filter(is_left).collect()
-}
-
-/// Opens the data of the runs that are left, the same data once: what is wrong with it is said once, and not by every run.
-fn check_data(left: &[&PlannedRun], registry: &Registry) -> Result<()> {
-    let mut seen = Vec::new();
-    for planned in left {
-        let recipe = &planned.recipe;
-        let (settings, roots) = (&recipe.settings, recipe.resolved().get("dataset"));
-        let data = (&settings.data.name, &settings.probe_data.name, roots);
-        if !seen.contains(&data) {
-            run::open_all(recipe, registry)?;
-            seen.push(data);
-        }
-    }
-    Ok(())
 }

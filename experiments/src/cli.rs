@@ -170,8 +170,9 @@ same --runs, data and parameters finds the boxes; without them it makes the same
   univip proposals import train2017.json --name orl --data coco=photos/coco
   univip ablate table7 --data coco=photos/coco --set proposals.use=imported --set proposal.imported.name=orl
 
-Reads {\"139\": [[x, y, width, height], ...], ...}, by image id or file name, and ORL's
-{\"bbox\": [[[x, y, width, height], ...], ...]}, in the order of the dataset.")]
+Reads {\"139\": [[x, y, width, height], ...], ...} and ORL's {\"bbox\": [[[x, y, width, height], ...], ...]}, in the order of the
+dataset. A name is an image's id, or the end of its file's path, with or without its ending: 000005.jpg, a/0.jpg, 000005.
+One that several images have is refused.")]
     Import {
         /// The JSON file
         file: PathBuf,

@@ -28,6 +28,7 @@ mod proposals;
 mod run;
 mod run_directory;
 mod trained;
+mod used_data;
 
 pub use ablate::{Outcome, ablate};
 pub use observers::Bars;
@@ -35,6 +36,7 @@ pub use plan::{Library, Plan};
 pub use process::prepare_process;
 use process::start_threads;
 pub use run::{Job, run};
+pub use used_data::Data;
 
 use anyhow::Result;
 use clap::Parser;
@@ -43,7 +45,7 @@ use interrupts::STOP;
 use plan::usage;
 use std::path::Path;
 use std::process::ExitCode;
-use univip_core::dataset::Split;
+use univip_core::dataset::{Dataset, Split};
 use univip_core::error::{Interrupted, RecipeError};
 use univip_core::recipe::{Override, Recipe, diff};
 use univip_core::registry::Registry;
@@ -79,7 +81,10 @@ fn command(command: Command) -> Result<u8> {
                 &ablate.running.seeds,
             )?;
             if ablate.dry_run {
-                let images = |recipe: &Recipe| images(recipe, &registry);
+                let data = Data::new(&registry, &ablate.running.runs);
+                let images = |recipe: &Recipe| {
+                    Ok(data.part(recipe, used_data::Use::Learning, Split::Train)?.images.len())
+                };
                 output::print(plan.describe(&ablate.running.runs, ablate.running.force, &images)?)?;
                 return Ok(0);
             }
@@ -166,13 +171,6 @@ fn data_overlay(section: &str, origin: &str, given: Option<&str>) -> Vec<Overrid
             vec![overlay(format!("{section}.use"), name), overlay(format!("dataset.{name}.root"), root)]
         }
     }
-}
-
-/// How many images a recipe learns from.
-fn images(recipe: &Recipe, registry: &Registry) -> Result<usize> {
-    let data = &recipe.settings.data;
-    let images = run::open(recipe, registry, "data.use", &data.name, Split::Train)?.len();
-    Ok(if data.limit == 0 { images } else { images.min(data.limit) })
 }
 
 /// One line a plugin.

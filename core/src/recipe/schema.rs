@@ -328,3 +328,10 @@ pub struct EvaluatorSettings {
     /// changes no bit either; 0 is no such classifier.
     pub online: usize,
 }
+
+impl EvaluatorSettings {
+    /// Whether anything is measured, so that the probe data are needed.
+    pub fn any(&self) -> bool {
+        !self.names.is_empty() || !self.during.is_empty() || self.online > 0
+    }
+}

@@ -149,7 +149,7 @@ impl TrainingBars {
 
 impl Drop for TrainingBars {
     fn drop(&mut self) {
-        [&self.run, &self.epoch].map(|bar| self.canvas.remove(bar));
+        [&self.run, &self.epoch].into_iter().for_each(|bar| self.canvas.remove(bar));
     }
 }
 

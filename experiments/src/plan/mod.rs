@@ -316,6 +316,21 @@ mod tests {
     }
 
     #[test]
+    fn where_data_lies_is_no_part_of_a_run() {
+        for data in ["coco", "voc", "image-folder"] {
+            let fingerprint = |root: &str, more: &str| {
+                let root = format!("dataset.{data}.root={root}");
+                let library = library(&[&format!("data.use={data}"), &root, more]);
+                let recipe = library.load("table7/d").unwrap();
+                assert!(recipe.show().contains("\nroot = "), "it is shown");
+                recipe.fingerprint()
+            };
+            assert_eq!(fingerprint("here", "data.limit=9"), fingerprint("/else/where", "data.limit=9"));
+            assert_ne!(fingerprint("here", "data.limit=9"), fingerprint("here", "data.limit=8"));
+        }
+    }
+
+    #[test]
     fn a_plan_says_what_is_finished_and_what_is_damaged() {
         let runs = tempfile::tempdir().unwrap();
         let plan = Plan::new(&library(&[]), "table7", Some("d"), &[0, 1]).unwrap();

@@ -6,6 +6,7 @@ use crate::{figures, output};
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use univip_core::dataset::Dataset;
 use univip_core::error::Interrupted;
 use univip_core::proposals::BuildOptions;
 

@@ -1,6 +1,7 @@
 //! `univip proposals import`: JSON of OpenCV users and of ORL into the store.
 
 use super::Opened;
+use super::names::{IN_ORDER, Names};
 use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result, anyhow, ensure};
@@ -16,10 +17,11 @@ use univip_core::error::brief;
 use univip_core::geometry::BoundingBox;
 use univip_core::json_file;
 use univip_core::proposals::ProposalStore;
+use univip_core::tally::Tally;
 
 /// Reads a file of `[x, y, width, height]` boxes, of either form, into the store of the imports called `name`:
 ///
-/// - `{"139": [[x, y, width, height], ...], ...}`, from image ids or file names to their boxes;
+/// - `{"139": [[x, y, width, height], ...], ...}`, from image ids or file names to their boxes ([`Names::find`]);
 /// - `{"bbox": [[[x, y, width, height], ...], ...]}`, ORL's, in the order of the dataset's images.
 ///
 /// The file is read as a stream; boxes wait in memory only until their shard is complete, which in a file that is
@@ -38,8 +40,8 @@ pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     if found < all {
         output::say(format_args!("warning: {} images have no boxes in {}", all - found, path.display()));
     }
-    if foreign > 0 {
-        output::say(format_args!("warning: {foreign} images of {} are not in the dataset", path.display()));
+    for line in foreign.lines() {
+        output::say(format_args!("warning: {}: {line}", path.display()));
     }
     output::print(format_args!(
         "use it with --set proposals.use=imported --set proposal.imported.name={name}\n"
@@ -51,7 +53,7 @@ struct Filled {
     /// Images of the dataset.
     found: usize,
     /// Images that are not in it.
-    foreign: usize,
+    foreign: Tally,
     /// Shards that were not there.
     new: usize,
 }
@@ -63,11 +65,12 @@ fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
     let read = json.deserialize_map(Images { incoming: &mut incoming }).and_then(|()| json.end());
     // A message of ours reaches us through serde, and says what it wants to say.
     read.map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    let Incoming { found, foreign, .. } = incoming;
+    let (found, foreign) = (incoming.found, std::mem::take(&mut incoming.foreign));
     ensure!(
         found > 0,
-        "{}: none of its {foreign} images is in the dataset; check --data and --split",
-        path.display()
+        "{}: none of its images is in the dataset ({}); check --data and --split",
+        path.display(),
+        foreign.lines().join(", ")
     );
     Ok(Filled { found, foreign, new: incoming.finish()? })
 }
@@ -76,14 +79,13 @@ fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
 struct Incoming<'a> {
     dataset: &'a dyn Dataset,
     store: &'a ProposalStore,
-    /// The images by id, and by id without leading zeros and the ending of a file name.
-    names: HashMap<String, usize>,
+    names: Names<'a>,
     /// The boxes of the images of unfinished shards.
     waiting: HashMap<usize, Vec<BoundingBox>>,
     /// Images of each shard that are still to come.
     missing: Vec<usize>,
     found: usize,
-    foreign: usize,
+    foreign: Tally,
     new: usize,
     task: Task,
 }
@@ -93,21 +95,21 @@ impl<'a> Incoming<'a> {
         Self {
             dataset,
             store,
-            names: (0..dataset.len()).map(|image| (plain(&dataset.id(image)).to_string(), image)).collect(),
+            names: Names::of(dataset),
             waiting: HashMap::new(),
             missing: (0..store.shards()).map(|shard| store.range(shard).len()).collect(),
             found: 0,
-            foreign: 0,
+            foreign: Tally::default(),
             new: 0,
             task: Task::alone("import"),
         }
     }
 
     fn take_named(&mut self, name: &str, boxes: &Value) -> Result<()> {
-        match self.names.get(plain(name)) {
-            Some(&image) => self.take(image, boxes),
+        match self.names.find(name)? {
+            Some(image) => self.take(image, boxes),
             None => {
-                self.foreign += 1;
+                self.foreign.add("images are not in the dataset", || name.into());
                 Ok(())
             }
         }
@@ -166,15 +168,6 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// `000000000139.jpg` as `139`.
-fn plain(name: &str) -> &str {
-    let stem =
-        [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"].iter().find_map(|end| name.strip_suffix(end));
-    let stem = stem.unwrap_or(name);
-    let number = stem.trim_start_matches('0');
-    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) { number } else { stem }
-}
-
 /// A list of boxes, or the only box, which ORL's tool writes without its list.
 fn listed(boxes: &Value) -> Result<Vec<[u32; 4]>> {
     let expected = "expected a list of boxes [x, y, width, height] of whole numbers";
@@ -209,7 +202,7 @@ impl<'de> Visitor<'de> for Images<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            if name == "bbox" {
+            if name == IN_ORDER {
                 map.next_value_seed(InOrder { incoming: self.incoming })?;
             } else {
                 let behind =
@@ -260,20 +253,6 @@ impl<'de> Visitor<'de> for InOrder<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn file_names_and_numbers_name_the_same_image() {
-        let cases = [
-            ("000000000139.jpg", "139"),
-            ("139", "139"),
-            ("0", "0"),
-            ("dress/01.png", "dress/01"),
-            ("a", "a"),
-        ];
-        for (name, expected) in cases {
-            assert_eq!(plain(name), expected);
-        }
-    }
 
     #[test]
     fn boxes_are_lists_of_four_whole_numbers() -> Result<()> {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
+use univip_core::dataset::Dataset;
 use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::geometry::BoundingBox;
 
@@ -20,6 +21,8 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
     let (limits, instances) = (settings.proposals.limits, settings.views.instances);
     let name = &settings.proposals.name;
     let images = opened.dataset.len();
+    // The recall is of the annotated boxes.
+    opened.dataset.check_sizes(&(0..images).collect::<Vec<_>>())?;
     let mut on_disk = None;
     if let Some(store) = opened.proposals.store() {
         opened.whole(store)?;

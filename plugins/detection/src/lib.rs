@@ -36,6 +36,7 @@ pub mod retinanet;
 pub mod roi_align;
 pub mod sampling;
 pub mod settings;
+pub mod splits;
 pub mod training;
 pub mod trials;
 
@@ -47,10 +48,10 @@ use mask_rcnn::MaskRcnn;
 use measuring::Number;
 use retinanet::RetinaNet;
 use settings::{Architecture, Config};
+use splits::Splits;
 use trials::{mean_of_trials, seed_of_trial};
-use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::error::NotApplicable;
-use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
+use univip_core::dataset::{Dataset, Limited};
+use univip_core::evaluate::{EvaluationContext, Evaluator, Metric, Scenes};
 use univip_core::nn::{Backbone, Scope};
 use univip_core::registry::EvaluatorPlugin;
 
@@ -94,18 +95,9 @@ impl Evaluator for DetectionEvaluator {
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         let protocol = self.config.protocol();
         let masks = self.config.architecture.masks();
-        let train = (context.scenes)(Split::Train)?;
-        let val = Limited::drawn((context.scenes)(Split::Val)?, protocol.val_limit);
+        let Splits { train, val, .. } = Splits::open(context.scenes)?;
+        let val = Limited::drawn(val, protocol.val_limit);
         let classes = train.classes();
-        if classes.is_empty() || classes != val.classes() {
-            let problem = format!(
-                "detection needs train and val splits of the same classes, found {} and {}: set data.use to a dataset \
-                 with annotations, or leave `detection` out of evaluators.use",
-                classes.len(),
-                val.classes().len()
-            );
-            return Err(NotApplicable(problem).into());
-        }
         let inputs =
             |dataset| Inputs { dataset, renderer: context.renderer, longest: protocol.longest, masks };
         training::applicable(&inputs(&*train))?;
@@ -124,7 +116,7 @@ impl Evaluator for DetectionEvaluator {
             measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)
         };
         let measured = mean_of_trials(protocol.trials, trial)?;
-        let split = format!("{}-{}", train.digest(), val.digest());
+        let split = format!("{}-{}", train.identity(), val.identity());
         let metric = |(name, value): Number| Metric {
             name,
             value,
@@ -133,5 +125,9 @@ impl Evaluator for DetectionEvaluator {
             images: val.len(),
         };
         Ok(measured.into_iter().map(metric).collect())
+    }
+
+    fn check(&self, scenes: &Scenes<'_>) -> Result<Vec<String>> {
+        Ok(Splits::open(scenes)?.note.into_iter().collect())
     }
 }

@@ -25,6 +25,8 @@ pub struct Config {
 }
 
 impl univip_core::recipe::Config for Config {
+    const PLACES: &'static [&'static str] = &["root"];
+
     fn check(&self) -> Result<(), Invalid> {
         if self.root.as_os_str().is_empty() {
             let problem = "is not set; give the directory that holds train/<class> and val/<class>";
@@ -112,6 +114,10 @@ impl Dataset for ImageFolder {
 
     fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.path(index))
     }
 
     fn digest(&self) -> String {

@@ -44,7 +44,7 @@ pub fn evaluate(context: &mut EvaluationContext<'_>, protocol: Protocol) -> Resu
     let (cell, network, held_out) = best.context("the loss became infinite at every learning rate")?;
     let every: Vec<usize> = (0..context.val.len()).collect();
     let measured = accuracy(context, &network, context.val, &every, &val_labels, classes)?;
-    let split = format!("{}-{}", subset.digest(context.train), context.val.digest());
+    let split = format!("{}-{}", subset.digest(context.train), context.val.identity());
     let mut metrics = measured.metrics(protocol.name(), &split);
     let chosen =
         [("lr", cell.lr), ("head-multiplier", cell.head_multiplier), ("held-out-top1", held_out.top1())];
