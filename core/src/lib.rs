@@ -4,6 +4,7 @@
 
 pub mod augment;
 pub mod backbone_file;
+pub mod canvas;
 pub mod checkpoint;
 pub mod dataset;
 pub mod diagnostics;
@@ -33,6 +34,7 @@ pub mod step;
 pub mod tally;
 pub mod target;
 pub mod transport;
+pub mod unread;
 pub mod vectorised;
 pub mod views;
 pub mod whole_pixels;

@@ -11,6 +11,7 @@
 mod ablate;
 mod cli;
 mod coco_eval;
+mod data;
 mod device;
 mod estimate;
 mod evaluate;
@@ -34,7 +35,7 @@ pub use run::{Job, run};
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Layers, ProposalsCommand, RecipeCommand, Running};
+use cli::{Cli, Command, DataCommand, Layers, ProposalsCommand, RecipeCommand, Running};
 use plan::usage;
 use std::path::Path;
 use std::process::ExitCode;
@@ -109,6 +110,10 @@ fn command(command: Command) -> Result<u8> {
         Command::Export(asked) => {
             export::export(&asked)?;
             Ok(0)
+        }
+        Command::Data(DataCommand::Check(asked)) => {
+            stop_on_interrupt("stopping after these images; again to leave at once")?;
+            Ok(if data::check(&asked, &registry, &STOP)? { 0 } else { FAILED })
         }
         Command::CocoEval(asked) => {
             coco_eval::coco_eval(&asked)?;

@@ -12,11 +12,12 @@ use std::time::Instant;
 use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::engine::Engine;
-use univip_core::error::{Interrupted, RecipeError};
+use univip_core::engine::{Engine, steps_per_epoch};
+use univip_core::error::{Interrupted, NotApplicable, RecipeError};
 use univip_core::evaluate::Metric;
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
+use univip_core::image_file;
 use univip_core::networks::Networks;
 use univip_core::proposals::{BuildOptions, Proposals};
 use univip_core::recipe::{EvaluatorSettings, Recipe};
@@ -117,7 +118,13 @@ fn phases(
     let checkpoints = Checkpoints::open(&directory.file("checkpoints"), settings.train.keep)?;
     let mut probe = Probe::new(job.recipe, registry, job.seed);
     if settings.evaluators.online > 0 {
-        engine = engine.with_online_probe(probe.labelled(observers)?)?;
+        match probe.labelled(observers) {
+            Ok(labelled) => engine = engine.with_online_probe(labelled)?,
+            Err(error) if error.is::<NotApplicable>() => {
+                observers.observe(&Event::Warning { message: format!("no online probe: {error:#}") })?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     let trained = engine.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
         evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)
@@ -232,10 +239,15 @@ pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -
 /// As [`open`].
 pub fn open_all(recipe: &Recipe, registry: &Registry) -> Result<()> {
     let settings = &recipe.settings;
-    open(recipe, registry, "data.use", &settings.data.name, Split::Train)?;
+    let dataset = open(recipe, registry, "data.use", &settings.data.name, Split::Train)?;
+    steps_per_epoch(recipe, Limited::first(dataset, settings.data.limit).len())?;
     if !settings.evaluators.names.is_empty() {
         for split in [Split::Train, Split::Val] {
-            open(recipe, registry, "probe_data.use", &settings.probe_data.name, split)?;
+            match open(recipe, registry, "probe_data.use", &settings.probe_data.name, split) {
+                // The evaluators that need it say so.
+                Err(error) if error.is::<NotApplicable>() => {}
+                opened => drop(opened?),
+            }
         }
     }
     Ok(())
@@ -244,7 +256,7 @@ pub fn open_all(recipe: &Recipe, registry: &Registry) -> Result<()> {
 /// Opens a split of the dataset that the recipe names at `key`.
 ///
 /// # Errors
-/// A [`RecipeError`]: what is named cannot be used.
+/// [`NotApplicable`] where the dataset has no such split; otherwise a [`RecipeError`]: what is named cannot be used.
 pub fn open(
     recipe: &Recipe,
     registry: &Registry,
@@ -253,9 +265,11 @@ pub fn open(
     split: Split,
 ) -> Result<Box<dyn Dataset>> {
     let plugin = registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
+    image_file::limit_pixels(recipe.settings.loader.max_pixels);
     let dataset = plugin.dataset(&recipe.table(Kind::Dataset, name), split);
     dataset.map_err(|error| {
         let error = error.context(format!("dataset `{name}`, split {}", split.name()));
-        if error.is::<RecipeError>() { error } else { recipe.error(key, format!("{error:#}")).into() }
+        let told = error.is::<RecipeError>() || error.is::<NotApplicable>();
+        if told { error } else { recipe.error(key, format!("{error:#}")).into() }
     })
 }

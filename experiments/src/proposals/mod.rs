@@ -92,7 +92,7 @@ impl Opened {
 }
 
 /// A bar over images, with the rate and the time left; nothing when standard error is not a terminal.
-fn bar(images: usize, what: &str) -> ProgressBar {
+pub fn bar(images: usize, what: &str) -> ProgressBar {
     let template = "{prefix:<22} {bar:24.yellow/dim} {pos}/{len} images {per_sec} {eta} left";
     // The template is a constant; a bad one would still draw a plain bar.
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
