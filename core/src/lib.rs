@@ -5,6 +5,7 @@
 pub mod augment;
 pub mod backbone_file;
 pub mod below;
+pub mod canvas;
 pub mod checkpoint;
 pub mod dataset;
 pub mod diagnostics;
@@ -39,6 +40,7 @@ pub mod tally;
 pub mod target;
 pub mod text_file;
 pub mod transport;
+pub mod unread;
 pub mod vectorised;
 pub mod views;
 pub mod whole_pixels;

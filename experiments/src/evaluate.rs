@@ -260,9 +260,13 @@ fn told(measured: Measured) -> Result<bool> {
 
 fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
     let width = metrics.iter().map(|metric| metric.name.len()).fold(12, usize::max);
-    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images }| {
+    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images, passed_over }| {
+        let without = match passed_over {
+            0 => String::new(),
+            count => format!(" ({count} of train and val passed over)"),
+        };
         output::print(format_args!(
-            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images, split {split}\n"
+            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images{without}, split {split}\n"
         ))
     })
 }

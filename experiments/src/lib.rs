@@ -12,6 +12,7 @@ mod ablate;
 mod cli;
 mod clock;
 mod coco_eval;
+mod data;
 mod device;
 mod estimate;
 mod evaluate;
@@ -40,7 +41,7 @@ pub use used_data::Data;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Layers, ProposalsCommand, RecipeCommand, Running};
+use cli::{Cli, Command, DataCommand, Layers, ProposalsCommand, RecipeCommand, Running};
 use interrupts::STOP;
 use plan::usage;
 use std::path::Path;
@@ -118,6 +119,10 @@ fn command(command: Command) -> Result<u8> {
         Command::Export(asked) => {
             export::export(&asked)?;
             Ok(0)
+        }
+        Command::Data(DataCommand::Check(asked)) => {
+            interrupts::listen("these images")?;
+            Ok(if data::check(&asked, &registry, &STOP)? { 0 } else { FAILED })
         }
         Command::CocoEval(asked) => {
             coco_eval::coco_eval(&asked)?;

@@ -14,7 +14,7 @@ use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::engine::Engine;
-use univip_core::error::Interrupted;
+use univip_core::error::{Interrupted, NotApplicable};
 use univip_core::evaluate::Metric;
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
@@ -185,7 +185,13 @@ fn phases(
     record.parameters = backbone.values().map(|tensor| tensor.elem_count()).sum();
     let checkpoints = Checkpoints::open(&directory.file("checkpoints"), settings.train.keep)?;
     if settings.evaluators.online > 0 {
-        engine = engine.with_online_probe(probe.labelled(observers, stop)?)?;
+        match probe.labelled(observers, stop) {
+            Ok(labelled) => engine = engine.with_online_probe(labelled)?,
+            Err(error) if error.is::<NotApplicable>() => {
+                observers.observe(&Event::Warning { message: format!("no online probe: {error:#}") })?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     let trained = engine.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
         evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)

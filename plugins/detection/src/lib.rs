@@ -98,12 +98,13 @@ impl Evaluator for DetectionEvaluator {
         let Splits { train, val, .. } = Splits::open(context.scenes)?;
         let val = Limited::drawn(val, protocol.val_limit);
         let classes = train.classes();
-        let inputs =
-            |dataset| Inputs { dataset, renderer: context.renderer, longest: protocol.longest, masks };
+        let (renderer, unread, longest) = (context.renderer, context.unread, protocol.longest);
+        let inputs = |dataset| Inputs { dataset, renderer, longest, masks, unread };
         training::applicable(&inputs(&*train))?;
         measuring::applicable(&inputs(&val))?;
         let device = context.backbone.device();
         let progress = context.progress;
+        let mut images = 0;
         let trial = |trial: u64, named: &str| -> Result<Vec<Number>> {
             let seed = seed_of_trial(context.seed, trial);
             let (parameters, body) = context.backbone.copy(seed)?;
@@ -113,7 +114,9 @@ impl Evaluator for DetectionEvaluator {
             training::train(&*detector, &parameters, &protocol, &learnt, seed, device, &mut report)?;
             let total = val.len() as u64;
             let mut report = |done| progress(done, total, &format!("detection{named}: val"));
-            measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)
+            let measured = measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)?;
+            images = measured.images;
+            Ok(measured.numbers)
         };
         let measured = mean_of_trials(protocol.trials, trial)?;
         let split = format!("{}-{}", train.identity(), val.identity());
@@ -122,12 +125,17 @@ impl Evaluator for DetectionEvaluator {
             value,
             protocol: self.config.name(),
             split: split.clone(),
-            images: val.len(),
+            images,
+            passed_over: 0,
         };
         Ok(measured.into_iter().map(metric).collect())
     }
 
     fn check(&self, scenes: &Scenes<'_>) -> Result<Vec<String>> {
         Ok(Splits::open(scenes)?.note.into_iter().collect())
+    }
+
+    fn uses_probe_data(&self) -> bool {
+        false
     }
 }
