@@ -30,6 +30,7 @@ pub use ablate::{Outcome, ablate};
 pub use observers::Bars;
 pub use plan::{Library, Plan};
 pub use process::prepare_process;
+pub use proposals::{Imported, import_boxes};
 pub use run::{Job, run};
 
 use anyhow::Result;

@@ -22,6 +22,7 @@ use std::process::ExitCode;
   cargo xtask report --table table7                  the table again, from what is in runs/
   cargo xtask bench proposals                        selective search beside OpenCV's
   cargo xtask bench step                             training steps beside PyTorch's
+  cargo xtask fuzz                                   mutated inputs for every reader, a minute
   cargo xtask check-cuda                             whether it compiles for a GPU; needs Python, no GPU
   cargo xtask new-plugin loss my-loss                a plugin crate that runs at once
 
@@ -62,6 +63,13 @@ Without the peer ours runs alone, and the text says what is missing.")]
 
 Takes about ten minutes of one core and 2 GB of disk the first time.")]
     CheckCuda(check_cuda::Options),
+    /// Read mutated inputs with every reader (`cargo xtask fuzz --help` lists the options)
+    #[command(disable_help_flag = true)]
+    Fuzz {
+        /// Everything that `univip-fuzz` takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Write a plugin crate into plugins/ and link it
     NewPlugin {
         /// What it is
@@ -105,6 +113,10 @@ fn run(chore: Chore) -> Result<ExitCode> {
         }
         Chore::Bench(options) => Ok(bench::bench(&options)?.into()),
         Chore::CheckCuda(options) => Ok(check_cuda::check(&options)?.into()),
+        Chore::Fuzz { arguments } => {
+            spawn::build()?;
+            Ok(spawn::run("univip-fuzz", &arguments)?.into())
+        }
         Chore::NewPlugin { kind, name, workspace } => {
             for line in new_plugin::write(&workspace, kind, &name)? {
                 println!("{line}");

@@ -6,6 +6,8 @@ mod import;
 mod picture;
 mod stats;
 
+pub use import::{Imported, import_boxes};
+
 use crate::cli::{ProposalsCommand, StoreChoice};
 use crate::{needs_file, run};
 use anyhow::{Result, ensure};
