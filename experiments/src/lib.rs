@@ -36,6 +36,7 @@ pub use observers::Bars;
 pub use plan::{Library, Plan};
 pub use process::prepare_process;
 use process::start_threads;
+pub use proposals::{Imported, import_boxes};
 pub use run::{Job, run};
 pub use used_data::Data;
 

@@ -29,12 +29,12 @@ use univip_core::tally::Tally;
 pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     let store = opened.store()?;
     let empty = store.stored() == 0;
-    let filled = fill(opened, store, path);
-    if filled.is_err() && empty {
+    let read = import_boxes(&*opened.dataset, store, path);
+    if read.is_err() && empty {
         // A part of a file would be in the way of the whole one. What failed first is the error to tell.
         let _ = fs::remove_dir_all(store.directory());
     }
-    let Filled { found, foreign, new } = filled?;
+    let Imported { found, foreign, new } = read?;
     output::print(format_args!("{}: {found} images, {new} new shards\n", store.directory().display()))?;
     let all = opened.dataset.len();
     if found < all {
@@ -49,18 +49,22 @@ pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
 }
 
 /// What an import read.
-struct Filled {
+pub struct Imported {
     /// Images of the dataset.
-    found: usize,
+    pub found: usize,
     /// Images that are not in it.
-    foreign: Tally,
+    pub foreign: Tally,
     /// Shards that were not there.
-    new: usize,
+    pub new: usize,
 }
 
-fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
+/// Reads boxes of a dataset into a store, as `univip proposals import` does.
+///
+/// # Errors
+/// Naming the file: when it cannot be read, has boxes outside of an image, an image twice or none of the dataset.
+pub fn import_boxes(dataset: &dyn Dataset, store: &ProposalStore, path: &Path) -> Result<Imported> {
     let text = json_file::tolerant(path)?;
-    let mut incoming = Incoming::new(&*opened.dataset, store);
+    let mut incoming = Incoming::new(dataset, store);
     let mut json = serde_json::Deserializer::from_reader(text);
     let read = json.deserialize_map(Images { incoming: &mut incoming }).and_then(|()| json.end());
     // A message of ours reaches us through serde, and says what it wants to say.
@@ -72,7 +76,7 @@ fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
         path.display(),
         foreign.lines().join(", ")
     );
-    Ok(Filled { found, foreign, new: incoming.finish()? })
+    Ok(Imported { found, foreign, new: incoming.finish()? })
 }
 
 /// Boxes on their way into the store.
@@ -85,7 +89,7 @@ struct Incoming<'a> {
     /// Images of each shard that are still to come.
     missing: Vec<usize>,
     found: usize,
-    foreign: Tally,
+    pub foreign: Tally,
     new: usize,
     task: Task,
 }

@@ -7,6 +7,8 @@ mod names;
 mod picture;
 mod stats;
 
+pub use import::{Imported, import_boxes};
+
 use crate::cli::{ProposalsCommand, StoreChoice};
 use crate::needs_file;
 use crate::observers::Task;
