@@ -138,12 +138,13 @@ impl Library {
     }
 }
 
-/// Calls `each` with every value that is no table, and its dotted key.
+/// Calls `each` with every value that is no table, and its dotted key. A section that a recipe has not is null, and has none.
 pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
     match value {
         Value::Object(table) => {
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
         }
+        Value::Null => {}
         leaf => each(path.to_string(), leaf),
     }
 }

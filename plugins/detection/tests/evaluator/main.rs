@@ -1,5 +1,6 @@
 //! The evaluator as a whole, on drawn rectangles.
 
+mod learning;
 mod precise_norm;
 mod rectangles;
 
@@ -107,6 +108,14 @@ fn numbers_say_how_and_on_what_they_were_measured() -> Result<()> {
     );
     assert_eq!(tasks[..2], ["detection: train 1/2", "detection: train 2/2"]);
     assert_eq!(tasks.last().map(String::as_str), Some("detection: val 10/10"));
+    Ok(())
+}
+
+#[test]
+fn fewer_labelled_images_are_another_split_and_protocol() -> Result<()> {
+    let (metrics, _) = evaluate(&format!("train_limit = 3\nfrozen = true\n{QUICK}"), |_| {})?;
+    let named = "mask-rcnn small, batch = 2, frozen = true, sides = [64], steps = 2, train_limit = 3";
+    assert!(metrics.iter().all(|metric| metric.protocol == named && metric.split != "train-val"));
     Ok(())
 }
 
