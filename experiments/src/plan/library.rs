@@ -176,6 +176,7 @@ fn variable_key(name: &str) -> String {
 }
 
 /// Calls `each` with every value that is no table, and its dotted key.
+/// Calls `each` with every value that is no table, and its dotted key. A section that a recipe has not is null, and has none.
 pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
     match value {
         Value::Object(table) => {

@@ -1,5 +1,6 @@
 //! The evaluator as a whole, on drawn rectangles.
 
+mod learning;
 mod precise_norm;
 mod rectangles;
 
@@ -125,6 +126,14 @@ fn images_that_cannot_be_read_are_passed_over_and_no_number_is_of_them() -> Resu
     };
     let error = evaluate(QUICK, only_val).unwrap_err().to_string();
     assert!(error.contains("not one of 10 images to measure detection on can be read"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn fewer_labelled_images_are_another_split_and_protocol() -> Result<()> {
+    let (metrics, _) = evaluate(&format!("train_limit = 3\nfrozen = true\n{QUICK}"), |_| {})?;
+    let named = "mask-rcnn small, batch = 2, frozen = true, sides = [64], steps = 2, train_limit = 3";
+    assert!(metrics.iter().all(|metric| metric.protocol == named && metric.split != "train-val"));
     Ok(())
 }
 

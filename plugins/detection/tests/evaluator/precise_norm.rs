@@ -42,7 +42,7 @@ fn statistics_are_the_means_over_batches() -> Result<()> {
     // Of the first `count` batches from the batch `first` on; weights never change, so that it does not matter what was
     // there before.
     let over = |batches: &mut Batches<'_>, first, count| -> Result<_> {
-        precise_norm(&detector, &parameters, batches, (7, first), count, &Device::Cpu, &mut |_| {})?;
+        precise_norm(&detector, &[&parameters], batches, (7, first), count, &Device::Cpu, &mut |_| {})?;
         statistics(&parameters)
     };
     let start = || Batches::new(&inputs, &SIDES, 4, 7);
