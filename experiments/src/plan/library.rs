@@ -175,14 +175,13 @@ fn variable_key(name: &str) -> String {
     name.trim_start_matches("UNIVIP_").to_lowercase().replace("__", ".")
 }
 
-/// Calls `each` with every value that is no table, and its dotted key.
-/// Calls `each` with every value that is no table, and its dotted key. A section that a recipe has not is null, and has none.
+/// Calls `each` with every value that is no table, and its dotted key. A section that the recipe lacks, as
+/// `evaluator` where nothing is measured, is null and has none.
 pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
     match value {
         Value::Object(table) => {
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
         }
-        // A section that the recipe does not have, as `evaluator` where nothing is measured.
         Value::Null => {}
         leaf => each(path.to_string(), leaf),
     }

@@ -3,9 +3,11 @@
 use super::{Bound, Opened, Target, workspace};
 use crate::mutate::Dialect;
 use anyhow::Result;
+use image::RgbImage;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use univip_coco::{Coco, Config};
 use univip_core::dataset::{Dataset, Split};
 use univip_core::geometry::BoundingBox;
@@ -37,7 +39,8 @@ pub const IMPORTED: Target = Target {
 
 fn stored(directory: &Path) -> Result<Opened> {
     let (root, key) = (directory.join("store"), key(IMAGES));
-    let store = ProposalStore::open(&root, &key)?;
+    let dataset: Arc<dyn Dataset> = Arc::new(Blank);
+    let store = ProposalStore::open(&root, &key, dataset.clone())?;
     let boxes = |image: u32| (0..image * 5).map(|at| BoundingBox::new(at, 3, 20 + 300 * image, 7)).collect();
     let images: Vec<_> = (0..IMAGES as u32).map(|image| (format!("{image}.jpg"), boxes(image))).collect();
     store.keep(0, &images)?;
@@ -46,7 +49,7 @@ fn stored(directory: &Path) -> Result<Opened> {
     let mut opened = Opened::new(move |_, input| {
         fs::write(&shard, input)?;
         // Another one each time: a store remembers where its arrays are.
-        let store = ProposalStore::open(&root, &key)?;
+        let store = ProposalStore::open(&root, &key, dataset.clone())?;
         (0..IMAGES).try_for_each(|image| store.boxes(image).map(drop))
     });
     opened.made.push(made);
@@ -63,16 +66,38 @@ fn imported(directory: &Path) -> Result<Opened> {
     }
     let listed = workspace("tests/fuzz/corpus/coco-annotations/two-images.json");
     fs::copy(listed, annotations.join("instances_train2017.json"))?;
-    let dataset = Coco::open(&Config { root: directory.into(), ..Config::default() }, Split::Train)?;
+    let dataset: Arc<dyn Dataset> =
+        Arc::new(Coco::open(&Config { root: directory.into(), ..Config::default() }, Split::Train)?);
     let root = directory.join("store");
     Ok(Opened::new(move |path, _| {
         let _ = fs::remove_dir_all(&root);
-        let store = ProposalStore::open(&root, &key(dataset.len()))?;
-        univip_experiments::import_boxes(&dataset, &store, path).map(drop)
+        let store = ProposalStore::open(&root, &key(dataset.len()), dataset.clone())?;
+        univip_experiments::import_boxes(&*dataset, &store, path).map(drop)
     }))
 }
 
 const IMAGES: usize = 3;
+
+/// Images that nothing looks at.
+struct Blank;
+
+impl Dataset for Blank {
+    fn len(&self) -> usize {
+        IMAGES
+    }
+
+    fn id(&self, index: usize) -> String {
+        format!("{index}.jpg")
+    }
+
+    fn image(&self, _index: usize) -> Result<RgbImage> {
+        Ok(RgbImage::new(1000, 100))
+    }
+
+    fn digest(&self) -> String {
+        "blank".into()
+    }
+}
 
 fn key(images: usize) -> StoreKey {
     StoreKey {

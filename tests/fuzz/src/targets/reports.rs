@@ -5,6 +5,7 @@ use crate::mutate::Dialect;
 use anyhow::Result;
 use std::fs;
 use std::path::Path;
+use univip_reports::text::Width;
 
 /// `run.json`.
 pub const RECORD: Target =
@@ -52,6 +53,6 @@ fn prepare(directory: &Path) -> Result<Opened> {
     }
     let out = directory.join("out");
     Ok(Opened::new(move |_, _| {
-        univip_reports::report(std::slice::from_ref(&runs), None, &out, 100).map(drop)
+        univip_reports::report(std::slice::from_ref(&runs), None, &out, Width::PIPED).map(drop)
     }))
 }
