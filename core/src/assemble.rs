@@ -1,15 +1,16 @@
 //! From a recipe and the plugins of this binary to components: the one place where names become objects.
 
 use crate::dataset::{Dataset, Split};
-use crate::error::RecipeError;
+use crate::error::{NotApplicable, RecipeError};
 use crate::evaluate::Evaluator;
 use crate::loader::BatchMaker;
 use crate::loss::LossContext;
 use crate::networks::Networks;
 use crate::nn::Parameters;
+use crate::online_probe::{OnlineProbe, Shown};
 use crate::optim::{Optimizer, Schedule, peak_lr};
 use crate::proposals::{Proposals, StoreKey};
-use crate::recipe::{Recipe, Settings};
+use crate::recipe::{Recipe, Settings, TrainSettings};
 use crate::registry::{Kind, Registration, Registry};
 use crate::step::{WeightedLoss, needs};
 use crate::training::trainer::{Components, Trainer};
@@ -29,40 +30,22 @@ pub struct Assembly<'a> {
     pub registry: &'a Registry,
 }
 
-/// A dataset of a recipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Data {
-    /// `[data]`: the images to learn from.
-    Scenes,
-    /// `[probe_data]`: the labelled images to measure on.
-    Probe,
-}
-
 impl<'a> Assembly<'a> {
     /// A recipe with the plugins of this binary.
     pub fn new(recipe: &'a Recipe, registry: &'a Registry) -> Self {
         Self { recipe, registry }
     }
 
-    /// Opens a split of a dataset.
+    /// Opens a split of the dataset that the recipe names at `key`.
     ///
     /// # Errors
-    /// A [`RecipeError`]: what is named cannot be used.
-    pub fn dataset(&self, data: Data, split: Split) -> Result<Box<dyn Dataset>> {
-        let Settings { data: scenes, probe_data, .. } = &self.recipe.settings;
-        let (key, name) = match data {
-            Data::Scenes => ("data.use", &scenes.name),
-            Data::Probe => ("probe_data.use", &probe_data.name),
-        };
+    /// [`NotApplicable`] where the dataset has no such split; otherwise a [`RecipeError`]: what is named cannot be used.
+    pub fn dataset(&self, key: &str, name: &str, split: Split) -> Result<Box<dyn Dataset>> {
         let plugin = self.plugin(Kind::Dataset, name, key)?;
-        let dataset = plugin.dataset(&self.recipe.table(Kind::Dataset, name), split);
-        dataset.map_err(|error| {
+        plugin.dataset(&self.recipe.table(Kind::Dataset, name), split).map_err(|error| {
             let error = error.context(format!("dataset `{name}`, split {}", split.name()));
-            if error.is::<RecipeError>() {
-                error
-            } else {
-                self.recipe.error(key, format!("{error:#}")).into()
-            }
+            let told = error.is::<RecipeError>() || error.is::<NotApplicable>();
+            if told { error } else { self.recipe.error(key, format!("{error:#}")).into() }
         })
     }
 
@@ -70,7 +53,7 @@ impl<'a> Assembly<'a> {
     ///
     /// # Errors
     /// When the source refuses its table, or the store cannot be opened.
-    pub fn proposals(&self, dataset: &dyn Dataset, root: &Path) -> Result<Proposals> {
+    pub fn proposals(&self, dataset: Arc<dyn Dataset>, root: &Path) -> Result<Proposals> {
         let settings = &self.recipe.settings.proposals;
         let name = &settings.name;
         let plugin = self.plugin(Kind::Proposals, name, "proposals.use")?;
@@ -82,7 +65,7 @@ impl<'a> Assembly<'a> {
             dataset: dataset.digest(),
             images: dataset.len(),
         };
-        Proposals::open(plugin.proposals(&table)?, settings.limits, root, &key)
+        Proposals::open(plugin.proposals(&table)?, settings.limits, root, &key, dataset)
     }
 
     /// The view sampler.
@@ -126,6 +109,26 @@ impl<'a> Assembly<'a> {
         plugin.evaluator(&self.recipe.table(Kind::Evaluator, name))
     }
 
+    /// A linear classifier of `labelled` images that learns beside the training of `networks` (`evaluators.online`).
+    ///
+    /// # Errors
+    /// When an image has no class.
+    pub fn online_probe(
+        &self,
+        labelled: Arc<dyn Dataset>,
+        networks: &Networks,
+        seed: u64,
+    ) -> Result<OnlineProbe> {
+        let settings = &self.recipe.settings;
+        let shown = Shown {
+            renderer: Renderer::new(&settings.augment),
+            image_size: settings.probe_data.image_size,
+            batch: settings.evaluators.online,
+            broken: settings.loader.broken,
+        };
+        OnlineProbe::new(labelled, shown, networks.frozen_backbone()?, seed)
+    }
+
     /// The trainer of a run with `seed`.
     ///
     /// # Errors
@@ -144,7 +147,7 @@ impl<'a> Assembly<'a> {
             0 => dataset.len(),
             limit => limit.min(dataset.len()),
         };
-        let steps_per_epoch = self.steps_per_epoch(images)?;
+        let steps_per_epoch = steps_per_epoch(self.recipe, images)?;
         let per_step = settings.train.batch * settings.train.accumulate;
         let batches = BatchMaker {
             images,
@@ -174,21 +177,30 @@ impl<'a> Assembly<'a> {
         }))
     }
 
-    /// Whole optimiser steps over `images`.
-    fn steps_per_epoch(&self, images: usize) -> Result<u64> {
-        let train = &self.recipe.settings.train;
-        let per_step = train.batch.saturating_mul(train.accumulate);
-        if train.epochs > 0 && images < per_step {
-            let problem = format!(
-                "a step takes {per_step} images (batch {} x accumulate {}), but there are only {images}",
-                train.batch, train.accumulate
-            );
-            return Err(self.recipe.error("train.batch", problem).into());
-        }
-        Ok((images / per_step) as u64)
-    }
-
     fn plugin(&self, kind: Kind, name: &str, key: &str) -> Result<&'static Registration> {
         self.registry.get(kind, name, &self.recipe.origin(key), key)
     }
+}
+
+/// The optimiser steps of an epoch of so many images.
+///
+/// # Errors
+/// [`RecipeError`] when they do not fill one: it says with what batch they do.
+pub fn steps_per_epoch(recipe: &Recipe, images: usize) -> Result<u64> {
+    let TrainSettings { epochs, batch, accumulate, .. } = recipe.settings.train;
+    let per_step = batch.saturating_mul(accumulate);
+    if epochs == 0 || images >= per_step {
+        return Ok((images / per_step) as u64);
+    }
+    let remedy = match images {
+        0 | 1 => "one step needs at least 2: add images".to_string(),
+        _ if accumulate > 1 => {
+            format!("--set train.batch={images} --set train.accumulate=1 takes all of them")
+        }
+        _ => format!("--set train.batch={images} takes all of them"),
+    };
+    let problem = format!(
+        "a step takes {per_step} images (batch {batch} x accumulate {accumulate}), but there are only {images}; {remedy}"
+    );
+    Err(recipe.error("train.batch", problem).into())
 }

@@ -19,14 +19,16 @@ pub mod registry;
 pub mod training;
 pub mod views;
 
-pub use data::{below, dataset, image_file};
-pub use evaluation::{diagnostics, evaluate, online_probe};
+pub use data::{below, dataset, identity, image_file, unread};
+pub use evaluation::{canvas, diagnostics, evaluate, online_probe};
 pub use losses::{loss, similarity, transport};
 pub use networks::{features, target};
 pub use training::{checkpoint, event, step, trainer};
 pub use univip_nn as nn;
-pub use univip_nn::{backbone_file, optim};
-pub use univip_stdx::{digest, files, json_file, pool, seed, tally, text_file, vectorised};
+pub use univip_nn::{backbone_file, optim, sealed_tensors};
+pub use univip_stdx::{
+    config, digest, files, json_file, pool, printable, seed, tally, text_file, vectorised,
+};
 pub use univip_vision::{corners, geometry, metrics, whole_pixels};
 pub use views::{augment, loader};
 

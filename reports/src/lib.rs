@@ -11,6 +11,8 @@
 pub mod bench;
 pub mod bench_case;
 pub mod compare;
+pub mod escape;
+mod files;
 pub mod frame;
 pub mod lines;
 pub mod page;

@@ -15,6 +15,7 @@ pub mod participant;
 pub mod pyramid;
 pub mod resnet;
 pub mod roi_align;
+pub mod sealed_tensors;
 pub mod store;
 pub mod synchronise;
 

@@ -2,7 +2,9 @@
 
 pub mod below;
 pub mod dataset;
+pub mod identity;
 pub mod image_file;
 mod settings;
+pub mod unread;
 
 pub use settings::{BrokenImage, DataChoice};

@@ -1,5 +1,6 @@
 //! Measurements of a backbone: the trait of evaluators, a classifier beside the training, the effective rank.
 
+pub mod canvas;
 pub mod diagnostics;
 pub mod evaluate;
 pub mod online_probe;

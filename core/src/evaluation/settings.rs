@@ -63,3 +63,10 @@ impl Config for EvaluatorSettings {
         })
     }
 }
+
+impl EvaluatorSettings {
+    /// Whether anything is measured, so that the probe data are needed.
+    pub fn any(&self) -> bool {
+        !self.names.is_empty() || !self.during.is_empty() || self.online > 0
+    }
+}

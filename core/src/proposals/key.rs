@@ -11,7 +11,7 @@ pub struct StoreKey {
     pub version: String,
     /// Its resolved table of the recipe.
     pub parameters: serde_json::Value,
-    /// [`Dataset::digest`](crate::dataset::Dataset::digest).
+    /// [`Dataset::digest`](crate::dataset::Dataset::digest). What the images hold is no part of it, but of the files' names.
     pub dataset: String,
     /// The number of images.
     pub images: usize,

@@ -24,7 +24,7 @@ pub use crate::nn::BackboneKind;
 pub use crate::nn::optim::{OptimizerKind, OptimizerSettings, ScheduleSemantics, ScheduleSettings};
 pub use crate::proposals::ProposalSettings;
 pub use crate::training::TrainSettings;
-pub use crate::views::augment::{AugmentSettings, Augmentation, Interpolation};
+pub use crate::views::augment::{AugmentSettings, Augmentation, BlurScale, Interpolation};
 pub use crate::views::{InstanceAugmentation, LoaderSettings, ViewSettings};
 pub use files::{EMBEDDED_ROOT, Embedded};
 pub use layers::{Override, Sources};
@@ -48,6 +48,7 @@ pub struct Recipe {
     figment: Figment,
     root: PathBuf,
     resolved: serde_json::Value,
+    fingerprint: String,
 }
 
 /// `[row]`: a row of the paper's tables. It belongs to its own file: it is neither inherited nor part of the
@@ -81,7 +82,7 @@ impl Recipe {
     /// contradicts another. Every plugin table is checked, in use or not.
     pub fn load(sources: &Sources) -> Result<Self> {
         let registry = Registry::linked()?;
-        let layers::Layers { mut figment, row, description, root } = layers::merge(sources)?;
+        let layers::Layers { mut figment, row, description, root } = layers::merge(sources, &registry)?;
         let fallback = sources.path.display().to_string();
         let table = |figment: &Figment, key: &str| Table::in_recipe(figment.clone(), key, &fallback);
 
@@ -100,12 +101,13 @@ impl Recipe {
             scale: sources.scale.clone(),
             figment,
             root,
+            fingerprint: String::new(),
         };
         recipe.check_plugin_tables(&registry)?;
         recipe.check_instances(&registry)?;
         let plugins = recipe.resolved_plugins(&registry)?;
         let resolved = resolved::values(&recipe.settings, plugins.into_iter())?;
-        Ok(Self { resolved, ..recipe })
+        Ok(Self { fingerprint: resolved::fingerprint(&resolved, &registry), resolved, ..recipe })
     }
 
     /// The table of a plugin, for [`crate::registry::Registration`]'s builders.
@@ -135,9 +137,9 @@ impl Recipe {
 
     /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
     /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
-    /// `train.checkpoint_every`, `train.keep`, what is measured during training).
+    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without [`Config::PLACES`].
     pub fn fingerprint(&self) -> String {
-        resolved::fingerprint(&self.resolved)
+        self.fingerprint.clone()
     }
 
     /// The plugins that the recipe names, with the key that names them.

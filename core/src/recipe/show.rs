@@ -1,6 +1,7 @@
 //! A recipe for people: every value with where it came from, and what tells two recipes apart.
 
 use super::Recipe;
+use crate::printable::printable;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -9,7 +10,7 @@ use univip_stdx::config::inside;
 impl Recipe {
     /// Every resolved value as TOML that loads to the same fingerprint, its origin in a comment behind it.
     pub fn show(&self) -> String {
-        let mut text = format!("# {}", inside(&self.path, &self.root));
+        let mut text = format!("# {}", printable(&inside(&self.path, &self.root)));
         if let Some(scale) = &self.scale {
             let _ = write!(text, " at scale {scale}");
         }
@@ -26,7 +27,7 @@ fn write_table(text: &mut String, recipe: &Recipe, path: &str, table: &Value) {
         let _ = writeln!(text, "\n[{path}]");
     }
     for (key, value) in values {
-        let origin = recipe.origin(&join(path, key));
+        let origin = printable(&recipe.origin(&join(path, key)));
         let _ = writeln!(text, "{} = {}  # {origin}", quoted(key), toml_text(value));
     }
     for (key, table) in tables {
@@ -39,7 +40,7 @@ pub fn diff(one: &Recipe, other: &Recipe) -> String {
     let (ours, theirs) = (flat(one), flat(other));
     let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     let side = |recipe: &Recipe, values: &BTreeMap<String, String>, key: &str| match values.get(key) {
-        Some(value) => format!("{value} ({})", recipe.origin(key)),
+        Some(value) => format!("{value} ({})", printable(&recipe.origin(key))),
         None => "absent".into(),
     };
     let differs = |key: &&&String| ours.get(**key) != theirs.get(**key);

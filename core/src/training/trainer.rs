@@ -10,10 +10,12 @@ use crate::evaluation::online_probe::{self, OnlineProbe};
 use crate::files::write_atomic;
 use crate::loader::{Batch, BatchMaker, Loader};
 use crate::networks::{Networks, TargetSettings};
+use crate::nn::sealed_tensors::seal;
 use crate::optim::{Optimizer, Schedule, target_momentum};
 use crate::views::LoaderSettings;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -182,6 +184,9 @@ impl Trainer {
             skipped: progress.epoch_skipped,
         })?;
         (progress.epoch_total, progress.epoch_skipped) = (0.0, 0);
+        if let Some(line) = self.probe.as_ref().and_then(OnlineProbe::passed_over) {
+            observer.observe(&Event::Warning { message: format!("online probe: {line}") })?;
+        }
         for metric in self.probe.iter_mut().flat_map(OnlineProbe::end_epoch) {
             let (epoch, evaluator) = (Some(epoch), online_probe::NAME.into());
             observer.observe(&Event::Evaluation { epoch, evaluator, metric })?;
@@ -264,6 +269,7 @@ impl Trainer {
         let named = parts.into_iter().flat_map(|(part, tensors)| {
             tensors.into_iter().map(move |(name, tensor)| (format!("{part}.{name}"), tensor))
         });
+        observer.sync()?;
         checkpoints.save(&Checkpoint { progress: progress.clone(), tensors: named.collect() })?;
         observer.observe(&Event::Checkpoint { step: progress.step })
     }
@@ -290,5 +296,5 @@ fn save_batch(batch: &Batch, path: &Path) -> Result<()> {
     let mut tensors = BTreeMap::from([("scenes".to_string(), batch.scenes.clone())]);
     tensors.extend(batch.online_instances.clone().map(|images| ("online_instances".to_string(), images)));
     tensors.extend(batch.target_instances.clone().map(|images| ("target_instances".to_string(), images)));
-    write_atomic(path, &safetensors::serialize(&tensors, None)?)
+    write_atomic(path, &seal(&tensors, Value::Null)?)
 }

@@ -1,10 +1,11 @@
 //! `[loader]` of a recipe.
 
 use crate::data::BrokenImage;
+use crate::image_file::DEFAULT_MOST_PIXELS;
 use serde::{Deserialize, Serialize};
 use univip_stdx::config::{Config, Invalid, at_least, at_most};
 
-/// `[loader]`. None of it changes a result.
+/// `[loader]`. Threads and batches ahead change no result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoaderSettings {
@@ -14,11 +15,13 @@ pub struct LoaderSettings {
     pub ahead: usize,
     /// What to do with an image that cannot be read.
     pub broken: BrokenImage,
+    /// The pixels of the largest image that is read; one with more is broken.
+    pub max_pixels: u64,
 }
 
 impl Default for LoaderSettings {
     fn default() -> Self {
-        Self { workers: 0, ahead: 4, broken: BrokenImage::Skip }
+        Self { workers: 0, ahead: 4, broken: BrokenImage::Skip, max_pixels: DEFAULT_MOST_PIXELS }
     }
 }
 
@@ -26,6 +29,7 @@ impl Config for LoaderSettings {
     fn check(&self) -> Result<(), Invalid> {
         at_most("workers", self.workers as u64, 1024)?;
         at_least("ahead", self.ahead as u64, 1)?;
-        at_most("ahead", self.ahead as u64, 1024)
+        at_most("ahead", self.ahead as u64, 1024)?;
+        at_least("max_pixels", self.max_pixels, 1)
     }
 }

@@ -6,6 +6,7 @@ pub mod digest;
 pub mod files;
 pub mod json_file;
 pub mod pool;
+pub mod printable;
 pub mod refusal;
 pub mod seed;
 pub mod tally;

@@ -1,11 +1,12 @@
 //! Where recipes are, and how they are loaded by their names.
 
-use crate::usage::usage;
+use super::changed::{changed, changed_row, is_of_method};
+use super::usage;
 use anyhow::Result;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
-use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Sources};
+use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Sources};
 
 /// What `ablate` takes, and the directories of recipes it stands for, in the paper's order.
 pub(super) const TABLES: [(&str, &[&str]); 7] = [
@@ -95,6 +96,32 @@ impl Library {
         self.load_over(RANDOM, overlays, Vec::new(), Vec::new())
     }
 
+    /// The row of a recipe, if it is one: one that what is laid over it makes another says so.
+    pub(super) fn row(&self, name: &str, recipe: &Recipe) -> Option<Row> {
+        let row = recipe.row.clone()?;
+        let mut laid = Vec::new();
+        let mut other = |key: &str, text: String| {
+            let other = !is_of_method(key);
+            laid.extend((!other).then_some(text));
+            other
+        };
+        let mut overlays = self.overlays.clone();
+        overlays.retain(|each| other(&each.key, format!("{}={}", each.key, each.value)));
+        let mut environment = Sources::process_environment();
+        environment.retain(|(name, value)| other(&variable_key(name), format!("{name}={value}")));
+        let mut sets = self.sets.clone();
+        sets.retain(|set| other(key_of(set), set.clone()));
+        if laid.is_empty() {
+            return Some(row);
+        }
+        // A recipe that cannot be used without what is laid over it was never the paper's row.
+        let changes = match self.load_over(name, overlays, environment, sets) {
+            Ok(stated) => changed(stated.resolved(), recipe.resolved()),
+            Err(_) => laid,
+        };
+        Some(changed_row(row, &changes))
+    }
+
     /// What is laid over each recipe, as `key=value`.
     pub(super) fn overrides(&self) -> Vec<String> {
         let flags = self.overlays.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value));
@@ -162,24 +189,24 @@ impl Library {
     }
 }
 
-/// Calls `each` with every value that is no table, and its dotted key.
+/// `a.b` of `a.b=c`.
+fn key_of(set: &str) -> &str {
+    set.split_once('=').map_or(set, |(key, _)| key)
+}
+
+/// `losses.use` of `UNIVIP_LOSSES__USE`.
+fn variable_key(name: &str) -> String {
+    name.trim_start_matches("UNIVIP_").to_lowercase().replace("__", ".")
+}
+
+/// Calls `each` with every value that is no table, and its dotted key. A section that the recipe lacks, as
+/// `evaluator` where nothing is measured, is null and has none.
 pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
     match value {
         Value::Object(table) => {
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
         }
+        Value::Null => {}
         leaf => each(path.to_string(), leaf),
-    }
-}
-
-/// `coco=DIR` as the settings it stands for.
-pub fn data_overlay(section: &str, origin: &str, given: Option<&str>) -> Vec<Override> {
-    let Some(given) = given else { return Vec::new() };
-    let overlay = |key: String, value: &str| Override { key, value: value.into(), origin: origin.into() };
-    match given.split_once('=') {
-        None => vec![overlay(format!("{section}.use"), given)],
-        Some((name, root)) => {
-            vec![overlay(format!("{section}.use"), name), overlay(format!("dataset.{name}.root"), root)]
-        }
     }
 }

@@ -44,6 +44,11 @@ impl Crate {
         &self.files[module].file
     }
 
+    /// Whether modules inside of this one are files.
+    pub fn has_inner(&self, module: &Module) -> bool {
+        self.files.keys().any(|other| other.len() > module.len() && other.starts_with(module))
+    }
+
     /// The files that each file uses. What a file only passes on (`pub use`) is no use of it: whoever names it there uses
     /// the file that defines it.
     pub fn edges(&self) -> BTreeMap<Module, BTreeSet<Module>> {

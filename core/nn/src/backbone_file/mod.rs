@@ -6,20 +6,22 @@ mod tensor_file;
 mod torch_file;
 
 use crate::layout::{from_torchvision, to_torchvision};
+use crate::sealed_tensors::seal;
 use crate::store::fit;
 use crate::{Backbone, BackboneKind, BackboneShape, FrozenBackbone, Parameters};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use names::Found;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tensor_file::TensorFile;
 use univip_stdx::files::write_atomic;
 use univip_stdx::refusal::brief;
 
-/// Writes the tensors of a backbone (by our names and in our layout), whole or not at all.
+/// Writes the tensors of a backbone (by our names and in our layout), whole or not at all, with their checksum.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-    write_atomic(path, &safetensors::serialize(&to_torchvision(tensors)?, None)?)
+    write_atomic(path, &seal(&to_torchvision(tensors)?, Value::Null)?)
 }
 
 /// A backbone from a file.

@@ -16,14 +16,15 @@ mod settings;
 mod solarize;
 
 pub use parameters::{Adjustment, Jitter, ViewParameters};
-pub use settings::{AugmentSettings, Augmentation, Interpolation};
+pub use settings::{AugmentSettings, Augmentation, BlurScale, Interpolation};
 
 use crate::geometry::{BoundingBox, Size};
 use crate::seed::Stream;
 use crate::views::CropLimits;
 use anyhow::{Result, ensure};
+use blur::Blur;
 use crop_resize::CropResize;
-use finish::{Buffers, finish};
+use finish::{Buffers, Finish, finish};
 use image::RgbImage;
 use normalise::Normalisation;
 use rand::Rng;
@@ -97,7 +98,15 @@ impl Renderer {
                 self.normalisation.pixels(pixels, out);
                 return Ok(());
             }
-            finish(pixels, size as usize, parameters, &self.normalisation, buffers, out);
+            let (side, scale) = (size as usize, self.settings.blur_scale);
+            let blur = parameters.blur.and_then(|sigma| Blur::of_view(sigma, scale, side));
+            finish(
+                pixels,
+                side,
+                Finish { parameters, blur, normalisation: &self.normalisation },
+                buffers,
+                out,
+            );
             Ok(())
         })
     }

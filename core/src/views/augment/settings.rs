@@ -13,6 +13,8 @@ pub struct AugmentSettings {
     pub mean: [f32; 3],
     /// What each channel is then divided by.
     pub std: [f32; 3],
+    /// What view the `blur_sigma` of both views are pixels of.
+    pub blur_scale: BlurScale,
     /// View 1 (and o_k).
     pub view1: Augmentation,
     /// View 2 (and t_k).
@@ -25,6 +27,7 @@ impl Default for AugmentSettings {
             interpolation: Interpolation::Bilinear,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
+            blur_scale: BlurScale::View,
             view1: Augmentation::default(),
             view2: Augmentation { blur: 0.1, solarize: 0.2, ..Augmentation::default() },
         }
@@ -90,8 +93,7 @@ pub struct Augmentation {
     pub grey: f64,
     /// Probability of a Gaussian blur.
     pub blur: f64,
-    /// The blur's standard deviation in pixels of a 224-pixel view, from and to; smaller views are blurred
-    /// in proportion to their side.
+    /// The blur's standard deviation, from and to, in pixels of what `augment.blur_scale` says.
     pub blur_sigma: [f64; 2],
     /// Probability of solarisation.
     pub solarize: f64,
@@ -122,4 +124,14 @@ pub enum Interpolation {
     Bilinear,
     /// BYOL's own code.
     Bicubic,
+}
+
+/// What the standard deviation of a blur is stated in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BlurScale {
+    /// Pixels of a view of 224: smaller views are blurred in proportion to their side.
+    View,
+    /// Pixels of the view itself, whatever its side, as ORL's: smaller views are blurred more.
+    Absolute,
 }
