@@ -1,5 +1,6 @@
 //! A bench's lines as Markdown, CSV and a picture: ours beside a peer, pair by pair.
 
+use crate::bench_case::{Case, ratio};
 use crate::files::write_atomic;
 use crate::text::{TextColumn, TextTable, Width, wrap};
 use crate::{escape, plot};
@@ -31,25 +32,6 @@ struct Line {
     /// The seconds of each part, where a case has some.
     #[serde(default)]
     parts: BTreeMap<String, f64>,
-}
-
-/// What a case came to: medians over the pairs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Case {
-    /// Its name.
-    pub name: String,
-    /// Our seconds and bytes.
-    pub ours: (f64, f64),
-    /// The peer's, where it was measured.
-    pub peer: Option<(f64, f64)>,
-    /// Our seconds over the peer's in the same pair.
-    pub ratio: Option<f64>,
-    /// Our bytes over the peer's in the same pair.
-    pub memory_ratio: Option<f64>,
-    /// The number of pairs.
-    pub pairs: usize,
-    /// Our seconds of each part, in the order of their names.
-    pub parts: Vec<(String, f64)>,
 }
 
 /// Writes `NAME.md`, `NAME.csv` and `NAME.svg` beside a file of lines; the text for a terminal, and the files.
@@ -174,12 +156,6 @@ fn table(cases: &[Case]) -> TextTable {
             column("pairs", true, &|case| case.pairs.to_string()),
         ],
     }
-}
-
-/// Two decimals, or two digits of what is smaller than a tenth.
-pub fn ratio(ratio: f64) -> String {
-    let decimals = if ratio > 0.0 { (1.0 - ratio.log10().floor()).clamp(2.0, 6.0) as usize } else { 2 };
-    format!("{ratio:.decimals$}")
 }
 
 /// Milliseconds, with more digits where they would all be zeros.
