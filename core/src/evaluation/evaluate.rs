@@ -7,10 +7,9 @@ use crate::dataset::{Dataset, Split};
 use crate::error::NotApplicable;
 pub use crate::nn::FrozenBackbone;
 use anyhow::{Result, bail, ensure};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One measured number, with what one must know to compare it.
