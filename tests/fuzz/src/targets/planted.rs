@@ -40,5 +40,5 @@ fn read(input: &[u8]) -> Result<()> {
 
 #[allow(unconditional_recursion, reason = "the fault that it plants")]
 fn deeper(depth: u64) -> u64 {
-    std::hint::black_box(deeper(depth + 1)) + 1
+    std::hint::black_box(deeper(depth + 1)) + std::hint::black_box(depth)
 }
