@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use univip_core::assemble::{Assembly, steps_per_epoch};
 use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::error::{Interrupted, NotApplicable, RecipeError};
+use univip_core::error::{Interrupted, NotApplicable};
 use univip_core::event::{Event, Observer};
 use univip_core::identity::{Checked, Manifest};
 use univip_core::image_file;
@@ -83,7 +83,7 @@ impl<'a> Data<'a> {
     /// A split of a recipe's data, and the images of it that the recipe asks for.
     ///
     /// # Errors
-    /// [`NotApplicable`] where the dataset has no such split; otherwise a [`RecipeError`]: what is named cannot be used.
+    /// [`NotApplicable`] where the dataset has no such split; otherwise a [`RecipeError`](univip_core::error::RecipeError): what is named cannot be used.
     pub fn part(&self, recipe: &Recipe, usage: Use, split: Split) -> Result<Part> {
         let Named { name, key } = usage.dataset(recipe);
         let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;

@@ -145,7 +145,7 @@ fn a_file_of_something_else_is_named_with_what_was_expected() -> Result<()> {
         assert!(said.contains("x.safetensors") && said.contains(expected), "{said}\nlacks {expected:?}");
     }
     let wide = BackboneShape { backbone: BackboneKind::ResNet18, width: 4, ..BackboneShape::default() };
-    let said = read(&fixture("resnet18"), &wide, &Device::Cpu).err().context("it was read")?;
+    let said = read(&fixture("resnet18"), wide, &Device::Cpu).err().context("it was read")?;
     let said = format!("{said:#}");
     assert!(
         said.contains("of a resnet18 of width 4")

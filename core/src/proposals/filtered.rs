@@ -1,7 +1,7 @@
 //! The boxes that a run sees: stored or computed, and filtered.
 
-use super::store::{BuildOptions, ProposalStore, StoreKey};
-use super::{BoxLimits, ProposalSource};
+use super::store::{BuildOptions, ProposalStore};
+use super::{BoxLimits, ProposalSource, StoreKey};
 use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;
 use anyhow::{Context, Result};

@@ -13,7 +13,7 @@ fn settings(backbone: BackboneKind, width: usize) -> BackboneShape {
 
 fn check_resnet(name: &str, backbone: BackboneKind, width: usize) {
     let parameters = Parameters::new(0, &Device::Cpu);
-    let network = Backbone::new(&settings(backbone, width), &parameters.trainable()).unwrap();
+    let network = Backbone::new(settings(backbone, width), &parameters.trainable()).unwrap();
     parameters.load(&fixture(&format!("{name}_initial")).into_iter().collect()).unwrap();
     let expected = fixture(name);
 
@@ -85,7 +85,7 @@ fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
         (BackboneKind::ResNet18, Mode::Eval),
     ] {
         let parameters = Parameters::new(3, &Device::Cpu);
-        let network = Backbone::new(&settings(backbone, 4), &parameters.trainable()).unwrap();
+        let network = Backbone::new(settings(backbone, 4), &parameters.trainable()).unwrap();
         let y = network.forward(&noise(&[4, 64, 64, 3], 0), mode).unwrap();
         let loss = (&y * noise(y.dims(), 1)).unwrap().sum_all().unwrap();
         let gradients = loss.backward().unwrap();
@@ -102,8 +102,8 @@ fn every_parameter_gets_a_finite_gradient_that_is_not_zero() {
 fn a_frozen_network_shares_values_and_has_no_graph() {
     let parameters = Parameters::new(0, &Device::Cpu);
     let settings = settings(BackboneKind::ResNet18, 4);
-    let network = Backbone::new(&settings, &parameters.trainable()).unwrap();
-    let frozen = Backbone::new(&settings, &parameters.frozen()).unwrap();
+    let network = Backbone::new(settings, &parameters.trainable()).unwrap();
+    let frozen = Backbone::new(settings, &parameters.frozen()).unwrap();
     let images = noise(&[2, 33, 40, 3], 0);
     let y = frozen.forward(&images, Mode::Eval).unwrap();
     assert!(!y.track_op());
@@ -115,7 +115,7 @@ fn a_frozen_network_shares_values_and_has_no_graph() {
 #[test]
 fn the_last_map_has_the_stated_stride() {
     let parameters = Parameters::new(0, &Device::Cpu);
-    let network = Backbone::new(&settings(BackboneKind::ResNet50, 2), &parameters.frozen()).unwrap();
+    let network = Backbone::new(settings(BackboneKind::ResNet50, 2), &parameters.frozen()).unwrap();
     let maps = network.stages(&noise(&[1, 96, 64, 3], 0), Mode::Eval).unwrap();
     assert_eq!(maps[3].dims(), [1, 96 / resnet::STRIDE, 64 / resnet::STRIDE, network.feature_size()]);
 }
@@ -128,7 +128,7 @@ fn initial_values_follow_the_paper() {
     };
     let parameters = Parameters::new(0, &Device::Cpu);
     let settings = BackboneShape { zero_init_residual: true, ..settings(BackboneKind::ResNet50, 32) };
-    Backbone::new(&settings, &parameters.trainable()).unwrap();
+    Backbone::new(settings, &parameters.trainable()).unwrap();
     let values = parameters.tensors();
     for (name, fan_out) in [("conv1.weight", 32 * 49), ("layer1.0.conv2.weight", 32 * 9)] {
         let expected = (2.0 / fan_out as f32).sqrt();
@@ -142,7 +142,7 @@ fn initial_values_follow_the_paper() {
 #[test]
 fn torchvision_layout_and_back_is_the_identity() {
     let parameters = Parameters::new(0, &Device::Cpu);
-    Backbone::new(&settings(BackboneKind::ResNet18, 2), &parameters.trainable()).unwrap();
+    Backbone::new(settings(BackboneKind::ResNet18, 2), &parameters.trainable()).unwrap();
     let own = parameters.tensors();
     let theirs = layout::to_torchvision(&own).unwrap();
     assert_eq!(theirs["conv1.weight"].dims(), [2, 3, 7, 7]);

@@ -187,7 +187,7 @@ struct Trained {
 }
 
 fn train_backbone(images: &Tensor, g: &Tensor, groups: usize, parameters: Parameters) -> Trained {
-    let network = Backbone::new(&resnet18(), &parameters.trainable()).unwrap();
+    let network = Backbone::new(resnet18(), &parameters.trainable()).unwrap();
     let images = Var::from_tensor(images).unwrap();
     let features = network.forward(&images, Mode::Train { groups }).unwrap();
     let all = parameters.parameters();

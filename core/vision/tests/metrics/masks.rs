@@ -222,7 +222,7 @@ fn the_columns_that_a_side_passes_are_those_of_the_whole_walk() {
 /// More changes than there are pixels, which cancel each other at most places.
 #[test]
 fn an_outline_with_thousands_of_sides_is_that_of_the_whole_walk() {
-    let mut random = univip_core::seed::stream(0, "many sides", &[]);
+    let mut random = univip_stdx::seed::stream(0, "many sides", &[]);
     for (width, height) in [(64, 48), (31, 1), (1, 33), (700, 500)] {
         use rand::Rng;
         let size = Size { width, height };

@@ -149,6 +149,6 @@ fn body(backbone: &FrozenBackbone, frozen: bool, seed: u64) -> Result<(Parameter
     if !frozen {
         return Ok((parameters, network));
     }
-    let network = Backbone::new(backbone.settings(), &parameters.frozen().enter("backbone"))?;
+    let network = Backbone::new(*backbone.settings(), &parameters.frozen().enter("backbone"))?;
     Ok((parameters, network))
 }
