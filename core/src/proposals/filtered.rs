@@ -1,6 +1,7 @@
 //! The boxes that a run sees: stored or computed, and filtered.
 
-use super::store::{BuildOptions, ProposalStore, StoreKey};
+use super::StoreKey;
+use super::store::{BuildOptions, ProposalStore};
 use super::{BoxLimits, ProposalSource};
 use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;
