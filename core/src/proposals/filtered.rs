@@ -1,7 +1,8 @@
 //! The boxes that a run sees: stored or computed, and filtered.
 
+use super::StoreKey;
 use super::store::{BuildOptions, ProposalStore};
-use super::{BoxLimits, ProposalSource, StoreKey};
+use super::{BoxLimits, ProposalSource};
 use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;
 use anyhow::{Context, Result};
