@@ -9,11 +9,12 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::path::Path;
 use univip_core::dataset::Dataset;
+use univip_core::error::brief;
 use univip_core::geometry::BoundingBox;
+use univip_core::json_file;
 use univip_core::proposals::ProposalStore;
 
 /// Reads a file of `[x, y, width, height]` boxes, of either form, into the store of the imports called `name`:
@@ -56,9 +57,9 @@ struct Filled {
 }
 
 fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let text = json_file::tolerant(path)?;
     let mut incoming = Incoming::new(&*opened.dataset, store);
-    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
+    let mut json = serde_json::Deserializer::from_reader(text);
     let read = json.deserialize_map(Images { incoming: &mut incoming }).and_then(|()| json.end());
     // A message of ours reaches us through serde, and says what it wants to say.
     read.map_err(|error| anyhow!("{}: {error}", path.display()))?;
@@ -182,7 +183,9 @@ fn listed(boxes: &Value) -> Result<Vec<[u32; 4]>> {
     if list.first().is_some_and(Value::is_number) {
         return Ok(vec![sides(boxes).context(expected)?]);
     }
-    list.iter().map(|one| sides(one).with_context(|| format!("{expected}, found {one}"))).collect()
+    list.iter()
+        .map(|one| sides(one).with_context(|| format!("{expected}, found {}", brief(&one.to_string()))))
+        .collect()
 }
 
 fn sides(one: &Value) -> Option<[u32; 4]> {
@@ -210,7 +213,9 @@ impl<'de> Visitor<'de> for Images<'_, '_> {
             if name == "bbox" {
                 map.next_value_seed(InOrder { incoming: self.incoming })?;
             } else {
-                let boxes: Value = map.next_value()?;
+                let behind =
+                    |error: A::Error| A::Error::custom(format!("the boxes of {}: {error}", brief(&name)));
+                let boxes: Value = map.next_value().map_err(behind)?;
                 let taken = self.incoming.take_named(&name, &boxes);
                 taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
             }
@@ -241,7 +246,10 @@ impl<'de> Visitor<'de> for InOrder<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut image = 0;
-        while let Some(boxes) = list.next_element::<Value>()? {
+        let behind = |image: usize, error: A::Error| {
+            A::Error::custom(format!("the boxes of its image {image}: {error}"))
+        };
+        while let Some(boxes) = list.next_element::<Value>().map_err(|error| behind(image + 1, error))? {
             let taken = self.incoming.take(image, &boxes);
             taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
             image += 1;
