@@ -2,14 +2,17 @@
 
 use crate::digest::hexadecimal;
 use crate::geometry::{BoundingBox, Size};
+use crate::identity::{Content, identity};
 use crate::metrics::GroundTruth;
 use crate::metrics::rle::Rle;
 use crate::seed::stream;
 use crate::tally::Tally;
 use anyhow::Result;
 use image::RgbImage;
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Which part of a dataset.
@@ -92,6 +95,11 @@ pub trait Dataset: Send + Sync {
         Ok(objects.map(exact).collect())
     }
 
+    /// The size that the annotations of an image were made for, where they say; it should be [`Dataset::size`].
+    fn annotated_size(&self, _index: usize) -> Option<Size> {
+        None
+    }
+
     /// The class of an image of one object: an index into [`Dataset::classes`].
     fn label(&self, _index: usize) -> Option<usize> {
         None
@@ -107,9 +115,26 @@ pub trait Dataset: Send + Sync {
         Tally::default()
     }
 
-    /// A digest of what is in the split (names, sizes, labels), to tell one split from another.
-    /// 16 hexadecimal digits.
+    /// The file that an image is read from; none where the dataset makes its images itself.
+    fn file(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
+
+    /// What [`Dataset::file`] holds.
+    fn content(&self, index: usize) -> Option<Content> {
+        self.file(index).map(|file| Content::of(&file))
+    }
+
+    /// A digest of all that the split is but the contents of its image files (names, classes, annotations; the pixels of
+    /// images without a file), to tell one split from another. Where it lies on disk is no part of it. 16 hexadecimal
+    /// digits.
     fn digest(&self) -> String;
+
+    /// A digest of [`Dataset::digest`] and of each [`Dataset::content`]: of all that a result can follow from. 16
+    /// hexadecimal digits.
+    fn identity(&self) -> String {
+        identity(self)
+    }
 }
 
 /// Some of a dataset's images.
@@ -142,9 +167,30 @@ impl Limited {
         Self { dataset, chosen }
     }
 
+    /// The first `limit` images of a random order of the whole dataset, so that fewer are always among more: what a few labels
+    /// are worth is then measured with the same ones at each number. 0 is all of them; the same ones for every run.
+    pub fn nested(dataset: impl Into<Arc<dyn Dataset>>, limit: usize) -> Self {
+        let dataset = dataset.into();
+        let len = dataset.len();
+        let draw = || {
+            let mut order: Vec<usize> = (0..len).collect();
+            order.shuffle(&mut stream(0, "nested limit", &[len as u64]));
+            order.truncate(limit);
+            order.sort_unstable();
+            order
+        };
+        let chosen = (limit > 0 && limit < len).then(draw);
+        Self { dataset, chosen }
+    }
+
     /// The dataset that these images are of. The images of [`Limited::first`] have the same index in it.
     pub fn whole(&self) -> &dyn Dataset {
         &*self.dataset
+    }
+
+    /// Their indices in the whole dataset.
+    pub fn places(&self) -> Vec<usize> {
+        (0..self.len()).map(|index| self.place(index)).collect()
     }
 
     fn place(&self, index: usize) -> usize {
@@ -183,8 +229,20 @@ impl Dataset for Limited {
         Ok(objects)
     }
 
+    fn annotated_size(&self, index: usize) -> Option<Size> {
+        self.dataset.annotated_size(self.place(index))
+    }
+
     fn label(&self, index: usize) -> Option<usize> {
         self.dataset.label(self.place(index))
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.dataset.file(self.place(index))
+    }
+
+    fn content(&self, index: usize) -> Option<Content> {
+        self.dataset.content(self.place(index))
     }
 
     fn classes(&self) -> &[String] {
@@ -201,5 +259,73 @@ impl Dataset for Limited {
         hash.update(self.dataset.digest());
         chosen.iter().for_each(|place| hash.update((*place as u64).to_le_bytes()));
         hexadecimal(&hash.finalize()[..8])
+    }
+}
+
+/// What of `val`'s classes is not as `train` has it: unknown ones or else other numbers, with the first by name. None where
+/// val's classes are train's first ones.
+pub fn class_difference(train: &[String], val: &[String]) -> Option<String> {
+    let place = |classes: &[String], name: &String| classes.iter().position(|class| class == name);
+    let unknown: Vec<&String> = val.iter().filter(|name| place(train, name).is_none()).collect();
+    if let Some(first) = unknown.first() {
+        let all = val.len();
+        return Some(format!(
+            "{} of val's {all} classes are not in train, the first is `{first}`",
+            unknown.len()
+        ));
+    }
+    let (of_val, name) = val.iter().enumerate().find(|(number, name)| train.get(*number) != Some(*name))?;
+    let of_train = place(train, name)?;
+    Some(format!(
+        "`{name}` is class {of_val} of val's {} and class {of_train} of train's {}",
+        val.len(),
+        train.len()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Images that nobody looks at.
+    struct Named(usize);
+
+    impl Dataset for Named {
+        fn len(&self) -> usize {
+            self.0
+        }
+
+        fn id(&self, index: usize) -> String {
+            format!("{index}")
+        }
+
+        fn image(&self, _index: usize) -> Result<RgbImage> {
+            Ok(RgbImage::new(1, 1))
+        }
+
+        fn digest(&self) -> String {
+            "named".into()
+        }
+    }
+
+    fn whole() -> Arc<dyn Dataset> {
+        Arc::new(Named(1000))
+    }
+
+    #[test]
+    fn fewer_nested_images_are_among_more() {
+        let names = |limit| -> BTreeSet<String> {
+            let some = Limited::nested(whole(), limit);
+            (0..some.len()).map(|index| some.id(index)).collect()
+        };
+        let subsets = [1, 10, 200, 999, 1000].map(names);
+        assert_eq!(subsets.each_ref().map(BTreeSet::len), [1, 10, 200, 999, 1000]);
+        assert!(subsets.windows(2).all(|pair| pair[0].is_subset(&pair[1])));
+        assert_eq!((names(0).len(), names(5000).len()), (1000, 1000), "all of them");
+        // From the whole of it: the chance that none of the last half is among 200 is below 1e-66.
+        assert!(subsets[2].iter().any(|name| name.parse::<usize>().is_ok_and(|index| index >= 500)));
+        assert_ne!(Limited::nested(whole(), 10).digest(), Limited::nested(whole(), 200).digest());
+        assert_eq!(Limited::nested(whole(), 1000).digest(), "named");
     }
 }

@@ -25,6 +25,17 @@ pub struct ImageError {
     pub problem: String,
 }
 
+/// An image file that has changed since a command looked at it: results would be of neither version.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "image {} has changed while it was in use: restore it and run again to go on, or begin anew with --force",
+    path.display()
+)]
+pub struct ImageChanged {
+    /// The file on disk.
+    pub path: PathBuf,
+}
+
 /// An evaluator found nothing that it could measure in the data of a run: no annotations, no masks. A recipe that names it is
 /// no mistake for that.
 #[derive(Debug, thiserror::Error)]

@@ -56,7 +56,7 @@ fn without_a_whole_checkpoint_nothing_is_done_again_unasked() {
 fn a_changed_bit_is_named_and_the_checkpoint_before_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::open(directory.path(), 2).unwrap();
-    [1, 2].map(|step| save(&checkpoints, step));
+    [1, 2].into_iter().for_each(|step| save(&checkpoints, step));
     let newest = directory.path().join("step-00000002.safetensors");
     let whole = fs::read(&newest).unwrap();
     for bit in 0..whole.len() * 8 {

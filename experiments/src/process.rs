@@ -1,6 +1,8 @@
 //! What a process that trains asks of the libraries below it.
 
+use crate::output;
 use anyhow::{Context, Result};
+use std::panic::{self, PanicHookInfo};
 use std::sync::Mutex;
 use std::thread;
 use univip_core::pool;
@@ -67,4 +69,20 @@ fn keep_freed_memory() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
         }
     }
+}
+
+/// Has a panic said in one line, as any other message. With `RUST_BACKTRACE` it is said as Rust says it.
+pub fn say_panics_in_one_line() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| match std::env::var_os("RUST_BACKTRACE") {
+        Some(_) => usual(panic),
+        None => output::say(panic_line(panic)),
+    }));
+}
+
+fn panic_line(panic: &PanicHookInfo<'_>) -> String {
+    let place =
+        panic.location().map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
+    let message = panic.payload_as_str().unwrap_or("it says nothing");
+    format!("panic{place}: {message} (a mistake of the program; RUST_BACKTRACE=1 shows the way to it)")
 }

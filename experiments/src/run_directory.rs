@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::machine::Machine;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -43,8 +43,11 @@ pub struct RunRecord {
     pub scale: String,
     /// The dataset learned from.
     pub data: String,
-    /// What is in its train split.
+    /// What its images that are learned from hold: [`Dataset::identity`](univip_core::dataset::Dataset::identity).
     pub data_digest: String,
+    /// The same of all else that the run has measured on: `probe_data val`, `scenes train`, ...
+    #[serde(default)]
+    pub digests: BTreeMap<String, String>,
     /// The dataset measured on.
     pub probe_data: String,
     /// The version of univip.
@@ -289,6 +292,7 @@ impl RunRecord {
             scale: scale.into(),
             data: data.into(),
             data_digest: String::new(),
+            digests: BTreeMap::new(),
             probe_data: probe_data.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             machine: serde_json::to_value(Machine::here())?,
@@ -298,18 +302,5 @@ impl RunRecord {
             steps: 0,
             parameters: 0,
         })
-    }
-
-    /// Refuses to go on with other images than it began with.
-    pub fn check_data(&mut self, digest: &str) -> Result<()> {
-        ensure!(
-            self.data_digest.is_empty() || self.data_digest == digest,
-            "the images of `{}` have changed since this run began (digest {} then, {digest} now): \
-             restore them, or start anew with --force",
-            self.data,
-            self.data_digest
-        );
-        self.data_digest = digest.to_string();
-        Ok(())
     }
 }

@@ -23,6 +23,7 @@ use std::process::ExitCode;
   cargo xtask report --table table7                  the table again, from what is in runs/
   cargo xtask bench proposals                        selective search beside OpenCV's
   cargo xtask bench step                             training steps beside PyTorch's
+  cargo xtask fuzz                                   mutated inputs for every reader, a minute
   cargo xtask check-cuda                             whether it compiles for a GPU; needs Python, no GPU
   cargo xtask torture --minutes 10                   kills and disk faults in a run, which must end in the same bits
   cargo xtask new-plugin loss my-loss                a plugin crate that runs at once
@@ -73,6 +74,13 @@ Takes about ten minutes of one core and 2 GB of disk the first time.")]
 Faults in file operations need Linux and a C compiler (cc); without them there are kills alone.
 Exit codes: 0 nothing was found, 1 something was found or the chore failed.")]
     Torture(torture::Options),
+    /// Read mutated inputs with every reader (`cargo xtask fuzz --help` lists the options)
+    #[command(disable_help_flag = true)]
+    Fuzz {
+        /// Everything that `univip-fuzz` takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Write a plugin crate into plugins/ and link it
     NewPlugin {
         /// What it is
@@ -117,6 +125,10 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Bench(options) => Ok(bench::bench(&options)?.into()),
         Chore::CheckCuda(options) => Ok(check_cuda::check(&options)?.into()),
         Chore::Torture(options) => Ok(torture::torture(&options)?.into()),
+        Chore::Fuzz { arguments } => {
+            spawn::build()?;
+            Ok(spawn::run("univip-fuzz", &arguments)?.into())
+        }
         Chore::NewPlugin { kind, name, workspace } => {
             for line in new_plugin::write(&workspace, kind, &name)? {
                 println!("{line}");

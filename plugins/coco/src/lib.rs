@@ -79,6 +79,8 @@ impl Default for Config {
 }
 
 impl univip_core::recipe::Config for Config {
+    const PLACES: &'static [&'static str] = &["root"];
+
     fn check(&self) -> Result<(), Invalid> {
         if self.root.as_os_str().is_empty() {
             let problem = "is not set; give the directory that holds train2017, val2017 and annotations";
@@ -222,6 +224,10 @@ impl Dataset for Coco {
         image.size.map_or_else(|| image_file::size(&image.path), Ok)
     }
 
+    fn annotated_size(&self, index: usize) -> Option<Size> {
+        self.images[index].size
+    }
+
     fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
         Ok(self.images[index].usable().map(|(_, annotation)| annotation).collect())
     }
@@ -249,6 +255,10 @@ impl Dataset for Coco {
         let mut all = self.passed_over.clone();
         self.files.iter().for_each(|file| all.merge(file.masks.passed_over()));
         all
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.images[index].path.clone())
     }
 
     fn digest(&self) -> String {

@@ -97,6 +97,8 @@ impl Default for Config {
 }
 
 impl univip_core::recipe::Config for Config {
+    const PLACES: &'static [&'static str] = &["root"];
+
     fn check(&self) -> Result<(), Invalid> {
         if self.root.as_os_str().is_empty() {
             let problem = "is not set; give the directory that holds VOC2007 and VOC2012 (VOCdevkit)";
@@ -275,6 +277,10 @@ impl Dataset for Voc {
         Ok(self.images[index].size)
     }
 
+    fn annotated_size(&self, index: usize) -> Option<Size> {
+        Some(self.images[index].size)
+    }
+
     fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
         let usable = |object: &Object| {
             let Object { bounding_box, class, .. } = *object;
@@ -297,6 +303,10 @@ impl Dataset for Voc {
 
     fn passed_over(&self) -> Tally {
         self.passed_over.clone()
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.images[index].path.clone())
     }
 
     fn digest(&self) -> String {
