@@ -43,10 +43,8 @@ pub fn beside(name: impl AsRef<Path>) -> Result<PathBuf> {
 pub fn run(name: &str, arguments: &[String]) -> Result<u8> {
     // Binaries of one workspace lie side by side.
     let program = beside(name)?;
-    Ok(exit_code(
-        signals::outlived(Command::new(&program).args(arguments))
-            .with_context(|| format!("starting {}", program.display()))?,
-    ))
+    let status = signals::outlived(Command::new(&program).args(arguments));
+    Ok(exit_code(status.with_context(|| format!("starting {}", program.display()))?))
 }
 
 /// The code of a process; of one that a signal ended, what a shell says.
@@ -61,9 +59,22 @@ fn exit_code(status: ExitStatus) -> u8 {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+    use std::sync::Once;
+
+    /// Takes back what tests that run in the background, or under `nohup`, were started to ignore: `sh` cannot.
+    fn mind_signals() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+                // SAFETY: the default action is no function of ours.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
+        });
+    }
 
     #[test]
     fn a_command_that_a_signal_ended_has_the_code_that_a_shell_gives_it() {
+        mind_signals();
         for (script, expected) in
             [("exit 0", 0), ("exit 2", 2), ("kill -INT $$", 130), ("kill -KILL $$", 137)]
         {
@@ -74,6 +85,7 @@ mod tests {
 
     #[test]
     fn a_signal_ends_the_command_and_not_this_process() {
+        mind_signals();
         // Ctrl-C reaches both. Others are sent to this process alone, which hands them on.
         for (script, expected) in [
             ("kill -INT $PPID; kill -INT $$; exit 0", 130),
