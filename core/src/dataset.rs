@@ -2,6 +2,7 @@
 
 use crate::digest::hexadecimal;
 use crate::geometry::{BoundingBox, Size};
+use crate::identity::{Content, identity};
 use crate::metrics::GroundTruth;
 use crate::metrics::rle::Rle;
 use crate::seed::stream;
@@ -11,6 +12,7 @@ use image::RgbImage;
 use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Which part of a dataset.
@@ -93,6 +95,11 @@ pub trait Dataset: Send + Sync {
         Ok(objects.map(exact).collect())
     }
 
+    /// The size that the annotations of an image were made for, where they say; it should be [`Dataset::size`].
+    fn annotated_size(&self, _index: usize) -> Option<Size> {
+        None
+    }
+
     /// The class of an image of one object: an index into [`Dataset::classes`].
     fn label(&self, _index: usize) -> Option<usize> {
         None
@@ -108,9 +115,26 @@ pub trait Dataset: Send + Sync {
         Tally::default()
     }
 
-    /// A digest of what is in the split (names, sizes, labels), to tell one split from another.
-    /// 16 hexadecimal digits.
+    /// The file that an image is read from; none where the dataset makes its images itself.
+    fn file(&self, _index: usize) -> Option<PathBuf> {
+        None
+    }
+
+    /// What [`Dataset::file`] holds.
+    fn content(&self, index: usize) -> Option<Content> {
+        self.file(index).map(|file| Content::of(&file))
+    }
+
+    /// A digest of all that the split is but the contents of its image files (names, classes, annotations; the pixels of
+    /// images without a file), to tell one split from another. Where it lies on disk is no part of it. 16 hexadecimal
+    /// digits.
     fn digest(&self) -> String;
+
+    /// A digest of [`Dataset::digest`] and of each [`Dataset::content`]: of all that a result can follow from. 16
+    /// hexadecimal digits.
+    fn identity(&self) -> String {
+        identity(self)
+    }
 }
 
 /// Some of a dataset's images.
@@ -164,6 +188,11 @@ impl Limited {
         &*self.dataset
     }
 
+    /// Their indices in the whole dataset.
+    pub fn places(&self) -> Vec<usize> {
+        (0..self.len()).map(|index| self.place(index)).collect()
+    }
+
     fn place(&self, index: usize) -> usize {
         self.chosen.as_ref().map_or(index, |chosen| chosen[index])
     }
@@ -200,8 +229,20 @@ impl Dataset for Limited {
         Ok(objects)
     }
 
+    fn annotated_size(&self, index: usize) -> Option<Size> {
+        self.dataset.annotated_size(self.place(index))
+    }
+
     fn label(&self, index: usize) -> Option<usize> {
         self.dataset.label(self.place(index))
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        self.dataset.file(self.place(index))
+    }
+
+    fn content(&self, index: usize) -> Option<Content> {
+        self.dataset.content(self.place(index))
     }
 
     fn classes(&self) -> &[String] {
@@ -219,6 +260,27 @@ impl Dataset for Limited {
         chosen.iter().for_each(|place| hash.update((*place as u64).to_le_bytes()));
         hexadecimal(&hash.finalize()[..8])
     }
+}
+
+/// What of `val`'s classes is not as `train` has it: unknown ones or else other numbers, with the first by name. None where
+/// val's classes are train's first ones.
+pub fn class_difference(train: &[String], val: &[String]) -> Option<String> {
+    let place = |classes: &[String], name: &String| classes.iter().position(|class| class == name);
+    let unknown: Vec<&String> = val.iter().filter(|name| place(train, name).is_none()).collect();
+    if let Some(first) = unknown.first() {
+        let all = val.len();
+        return Some(format!(
+            "{} of val's {all} classes are not in train, the first is `{first}`",
+            unknown.len()
+        ));
+    }
+    let (of_val, name) = val.iter().enumerate().find(|(number, name)| train.get(*number) != Some(*name))?;
+    let of_train = place(train, name)?;
+    Some(format!(
+        "`{name}` is class {of_val} of val's {} and class {of_train} of train's {}",
+        val.len(),
+        train.len()
+    ))
 }
 
 #[cfg(test)]

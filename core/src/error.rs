@@ -25,6 +25,17 @@ pub struct ImageError {
     pub problem: String,
 }
 
+/// An image file that has changed since a command looked at it: results would be of neither version.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "image {} has changed while it was in use: restore it and run again to go on, or begin anew with --force",
+    path.display()
+)]
+pub struct ImageChanged {
+    /// The file on disk.
+    pub path: PathBuf,
+}
+
 /// An evaluator found nothing that it could measure in the data of a run: no annotations, no masks. A recipe that names it is
 /// no mistake for that.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +87,17 @@ pub fn suggest(given: &str, known: &[&str]) -> String {
         Some((_, name)) => format!("did you mean `{name}`? Known: {list}"),
         None => format!("known: {list}"),
     }
+}
+
+/// As much of a name that a file says as a message has room for, with control characters escaped.
+pub fn brief(name: &str) -> String {
+    const MOST: usize = 60;
+    let escaped = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    let shown: String = name.chars().take(MOST).map(escaped).collect();
+    if name.chars().nth(MOST).is_some() { shown + "..." } else { shown }
 }
 
 /// Refuses input of which anything has a problem: how many of `all` there are, and the first few, by `named`.

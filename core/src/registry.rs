@@ -50,6 +50,20 @@ impl Registry {
         self.0.iter().filter(|entry| entry.kind() == kind).map(|entry| entry.name).collect()
     }
 
+    /// Whether a dotted key of a recipe is one of a plugin's [`Config::PLACES`].
+    pub fn is_place(&self, key: &str) -> bool {
+        self.places().any(|place| place == key)
+    }
+
+    /// The dotted keys of all [`Config::PLACES`].
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        let of = |entry: &&'static Registration| {
+            let (kind, name) = (entry.kind().name(), entry.name);
+            entry.places.iter().map(move |key| format!("{kind}.{name}.{key}"))
+        };
+        self.0.iter().flat_map(of)
+    }
+
     /// The plugin of that kind and name.
     ///
     /// # Errors
@@ -105,6 +119,8 @@ pub struct Registration {
     pub crate_name: &'static str,
     /// That crate's version.
     pub version: &'static str,
+    /// [`Config::PLACES`] of its table.
+    pub places: &'static [&'static str],
     /// Checks a recipe table and returns it with every default filled in.
     pub resolve: fn(&Table) -> Result<serde_json::Value>,
     /// Makes it.
@@ -251,6 +267,7 @@ macro_rules! register {
                 summary: $summary,
                 crate_name: env!("CARGO_PKG_NAME"),
                 version: env!("CARGO_PKG_VERSION"),
+                places: <<$type as $crate::registry::$plugin>::Config as $crate::recipe::Config>::PLACES,
                 resolve: |table| table.resolve::<<$type as $crate::registry::$plugin>::Config>(),
                 build: $crate::registry::Build::$variant(|$table $(, $argument)?| {
                     let plugin = <$type as $crate::registry::$plugin>::build($table.read()? $(, $pass)?)?;
@@ -272,6 +289,7 @@ mod tests {
             summary: "",
             crate_name,
             version: "1.2.3",
+            places: &[],
             resolve: |_| Ok(serde_json::Value::Null),
             build,
         }

@@ -82,9 +82,11 @@ fn epoch(third: Third, broken: BrokenImage, crop: BoundingBox, workers: usize) -
         dataset: "greys".into(),
         images: IMAGES,
     };
-    let proposals = Proposals::open(Box::new(NoBoxes), BoxLimits::default(), Path::new(""), &key)?;
+    let dataset: Arc<dyn Dataset> = Arc::new(Greys(third));
+    let limits = BoxLimits::default();
+    let proposals = Proposals::open(Box::new(NoBoxes), limits, Path::new(""), &key, dataset.clone())?;
     let maker = BatchMaker {
-        dataset: Arc::new(Greys(third)),
+        dataset,
         images: IMAGES,
         proposals: Arc::new(proposals),
         sampler: Box::new(Always(crop)),

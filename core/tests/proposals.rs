@@ -67,7 +67,7 @@ fn key(parameters: serde_json::Value) -> StoreKey {
 
 fn open(root: &Path, source: &Source) -> Proposals {
     let key = key(serde_json::json!({ "scale": 1 }));
-    Proposals::open(Box::new(source.clone()), BoxLimits::default(), root, &key).unwrap()
+    Proposals::open(Box::new(source.clone()), BoxLimits::default(), root, &key, Arc::new(Numbered)).unwrap()
 }
 
 fn build(proposals: &Proposals, options: BuildOptions) -> Result<Vec<String>> {
@@ -102,7 +102,8 @@ fn boxes_are_computed_once_stored_unfiltered_and_read_filtered() {
         assert!(format!("{:#}", again.boxes(&Numbered, IMAGES).unwrap_err()).contains("none for image"));
     }
     assert_eq!(source.asked.load(Ordering::SeqCst), IMAGES);
-    let store = ProposalStore::open(root.path(), &key(serde_json::json!({ "scale": 1 }))).unwrap();
+    let store = ProposalStore::open(root.path(), &key(serde_json::json!({ "scale": 1 })), Arc::new(Numbered))
+        .unwrap();
     assert_eq!(store.boxes(ProposalStore::SHARD + 3).unwrap(), expected(ProposalStore::SHARD + 3));
 }
 
@@ -117,7 +118,9 @@ fn other_parameters_are_another_directory() {
         StoreKey { dataset: "fedcba9876543210".into(), ..base.clone() },
         StoreKey { images: 3, ..base.clone() },
     ];
-    let open = |key: &StoreKey| ProposalStore::open(root.path(), key).unwrap().directory().to_path_buf();
+    let open = |key: &StoreKey| {
+        ProposalStore::open(root.path(), key, Arc::new(Numbered)).unwrap().directory().to_path_buf()
+    };
     let mut directories: Vec<_> = keys.iter().map(open).collect();
     assert_eq!(open(&base), directories[0]);
     directories.sort();
@@ -151,7 +154,9 @@ fn a_stopped_build_goes_on_where_it_was_and_ends_with_the_same_bytes() {
 #[test]
 fn what_a_killed_build_left_half_written_goes_and_what_another_one_is_writing_stays() {
     let root = tempfile::tempdir().unwrap();
-    let open = || ProposalStore::open(root.path(), &key(serde_json::json!({ "scale": 1 }))).unwrap();
+    let open = || {
+        ProposalStore::open(root.path(), &key(serde_json::json!({ "scale": 1 })), Arc::new(Numbered)).unwrap()
+    };
     let store = open();
     let left = store.directory().join(".000000.npz.4242.0.tmp");
     fs::write(&left, "half a shard").unwrap();
@@ -212,7 +217,9 @@ fn what_is_wrong_with_a_file_is_told_apart() {
     let mut flipped = bytes.clone();
     flipped[data] ^= 0x10;
     let elsewhere = tempfile::tempdir().unwrap();
-    let foreign = ProposalStore::open(elsewhere.path(), &key(serde_json::json!({ "scale": 2 }))).unwrap();
+    let foreign =
+        ProposalStore::open(elsewhere.path(), &key(serde_json::json!({ "scale": 2 })), Arc::new(Numbered))
+            .unwrap();
     let images: Vec<_> = (0..ProposalStore::SHARD).map(|index| (index.to_string(), Vec::new())).collect();
     assert!(foreign.keep(0, &images).unwrap());
     let foreign = fs::read(shards(elsewhere.path()).remove(0)).unwrap();
@@ -247,7 +254,12 @@ fn a_run_on_few_images_makes_the_files_of_a_whole_build() {
 #[test]
 fn boxes_from_elsewhere_are_kept_once_and_never_overwritten() {
     let root = tempfile::tempdir().unwrap();
-    let store = ProposalStore::open(root.path(), &key(serde_json::json!({ "name": "elsewhere" }))).unwrap();
+    let store = ProposalStore::open(
+        root.path(),
+        &key(serde_json::json!({ "name": "elsewhere" })),
+        Arc::new(Numbered),
+    )
+    .unwrap();
     let images = |boxes: Vec<BoundingBox>| -> Vec<_> {
         (0..ProposalStore::SHARD).map(|index| (index.to_string(), boxes.clone())).collect()
     };

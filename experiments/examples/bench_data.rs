@@ -139,9 +139,10 @@ fn photo_batches(recipe: &Recipe, photos: Photos) -> Result<BatchMaker> {
         images,
     };
     // Nothing is stored of a source that is computed, so that no directory is needed.
-    let proposals = Proposals::open(Box::new(NoBoxes), settings.proposals.limits, Path::new(""), &key)?;
+    let (photos, limits): (Arc<dyn Dataset>, _) = (Arc::new(photos), settings.proposals.limits);
+    let proposals = Proposals::open(Box::new(NoBoxes), limits, Path::new(""), &key, photos.clone())?;
     Ok(BatchMaker {
-        dataset: Arc::new(photos),
+        dataset: photos,
         images,
         proposals: Arc::new(proposals),
         sampler: Box::new(Crops),
@@ -162,6 +163,7 @@ fn scene_batches(recipe: &Recipe) -> Result<(BatchMaker, tempfile::TempDir)> {
     let named = |kind, name| registry.get(kind, name, "the recipe", "use");
     let name = &settings.data.name;
     let dataset = named(Kind::Dataset, name)?.dataset(&recipe.table(Kind::Dataset, name), Split::Train)?;
+    let dataset: Arc<dyn Dataset> = Arc::from(dataset);
     let name = &settings.proposals.name;
     let (plugin, table) = (named(Kind::Proposals, name)?, recipe.table(Kind::Proposals, name));
     let key = StoreKey {
@@ -172,7 +174,7 @@ fn scene_batches(recipe: &Recipe) -> Result<(BatchMaker, tempfile::TempDir)> {
         images: dataset.len(),
     };
     let (store, limits, batch) = (tempfile::tempdir()?, settings.proposals.limits, settings.train.batch);
-    let proposals = Proposals::open(plugin.proposals(&table)?, limits, store.path(), &key)?;
+    let proposals = Proposals::open(plugin.proposals(&table)?, limits, store.path(), &key, dataset.clone())?;
     let options = BuildOptions { threads: 0, broken: BrokenImage::Fail };
     let images = 2 * batch;
     proposals.build(&*dataset, images, options, &mut |_, _| Ok(()))?;
@@ -180,7 +182,7 @@ fn scene_batches(recipe: &Recipe) -> Result<(BatchMaker, tempfile::TempDir)> {
     let context = ViewContext { instances, crop: settings.views.crop, limits };
     let sampler = named(Kind::Views, name)?.views(&recipe.table(Kind::Views, name), context)?;
     let maker = BatchMaker {
-        dataset: Arc::from(dataset),
+        dataset,
         images,
         proposals: Arc::new(proposals),
         sampler,

@@ -1,10 +1,12 @@
 //! `univip evaluate`: evaluators on a run that is there, or on a backbone from elsewhere.
 
+use crate::export::manifest;
 use crate::measure::{Measured, Probe};
 use crate::observers::Bars;
 use crate::plan::{Library, flatten, usage};
 use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status};
 use crate::trained::TrainedRun;
+use crate::used_data::{Data, Ledger, Use};
 use crate::{data_overlay, device, library_with, needs_file, output};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
@@ -12,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use univip_core::backbone_file::{self, Import};
+use univip_core::dataset::Split;
+use univip_core::error::brief;
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
 use univip_core::recipe::{Override, Recipe};
@@ -62,7 +66,8 @@ pub const EXAMPLES: &str = "Examples:
 
 Numbers of a run are appended to its evaluations.jsonl, those of a file are only printed.
 An evaluator that fails costs the others nothing.
-Exit codes: 0 done, 1 an evaluator or a file failed (the message says which), 2 a command that cannot be used, 130 interrupted.";
+Exit codes: 0 done, 1 an evaluator or a file failed (the message says which), 2 a command that cannot be used, 130 stopped
+by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.";
 
 /// What can be set of a run that is trained.
 const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "dataset."];
@@ -93,7 +98,8 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
     let probe_data = data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref());
     let mut set = asked.set.clone();
     set.extend(probe_data.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value)));
-    let planned = run.recipe(Vec::new(), Vec::new())?.settings.evaluators.names;
+    let own = run.recipe(Vec::new(), Vec::new())?;
+    let planned = own.settings.evaluators.names.clone();
     let mut overlays = of_scale(&run.record.scale, &asked.with, &planned)?;
     overlays.extend(probe_data);
     let recipe = run.recipe(overlays, asked.set.clone())?;
@@ -102,13 +108,29 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
         with => with.to_vec(),
     };
     if names.is_empty() {
-        let names = recipe.settings.evaluators.names.join(", ");
-        output::print(format_args!("measured already: {names}; name one with --with to repeat it\n"))?;
+        output::print(match &recipe.settings.evaluators.names[..] {
+            [] => "its recipe names no evaluator; name one with --with\n".to_string(),
+            names => format!("measured already: {}; name one with --with to repeat it\n", names.join(", ")),
+        })?;
         settle(&directory, run.record, &planned)?;
         return Ok(false);
     }
     let backbone = run.backbone(&recipe, &device::best()?)?;
     let begin = Instant::now();
+    let bars = Bars::new("evaluate", 1);
+    let mut progress = bars.run(name);
+    let data = Data::new(registry, run.path.parent().unwrap_or(&asked.runs));
+    let mut ledger = Ledger::of(&run.record, &data);
+    if data_settings(&own) != data_settings(&recipe) {
+        if knows_all(&ledger, &recipe, &data, &mut progress, stop)? {
+            // The images are those of the run, wherever they lie.
+            let says_where = |key: &str| key == "probe_data.use" || registry.is_place(key);
+            set.retain(|set| !set.split_once('=').is_some_and(|(key, _)| says_where(key.trim())));
+        } else {
+            // What is measured on them is kept apart, by what was set.
+            ledger = Ledger::empty(&data);
+        }
+    }
     let mut keep = |evaluator: &str, metrics: Vec<Metric>, _: &mut dyn Observer| -> Result<()> {
         let entry = |metric: &Metric| Evaluated {
             evaluator: evaluator.into(),
@@ -118,22 +140,43 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
         directory.append_evaluations(&metrics.iter().map(entry).collect::<Vec<_>>())?;
         print(evaluator, &metrics)
     };
-    let bars = Bars::new("evaluate", 1);
-    let measured = Probe::new(&recipe, registry, run.record.seed).measure(
-        &names,
-        &backbone,
-        &mut bars.run(name),
-        stop,
-        &mut keep,
-    );
+    let mut probe = Probe::new(&recipe, &data, run.record.seed, ledger);
+    let measured = probe.measure(&names, &backbone, &mut progress, stop, &mut keep);
+    drop(progress);
     bars.clear();
     // Whatever became of them, the record tells how the run stands now.
     let mut record: RunRecord = run.record;
+    if set.is_empty() {
+        probe.ledger().record(&mut record);
+    }
     // What was measured otherwise is no time of the recipe's.
     let phase = if set.is_empty() { "evaluate" } else { "evaluate-otherwise" };
     *record.seconds.entry(phase.into()).or_default() += begin.elapsed().as_secs_f64();
     settle(&directory, record, &planned)?;
     told(measured?)
+}
+
+/// Whether the labelled images of a recipe are those that the run has been measured on.
+fn knows_all(
+    ledger: &Ledger,
+    recipe: &Recipe,
+    data: &Data<'_>,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<bool> {
+    for split in [Split::Train, Split::Val] {
+        let part = data.part(recipe, Use::Probing, split)?;
+        data.look(&part, observer, stop)?;
+        if !ledger.knows(&part) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// All that a recipe says of its data.
+fn data_settings(recipe: &Recipe) -> [&serde_json::Value; 3] {
+    ["data", "probe_data", "dataset"].map(|section| &recipe.resolved()[section])
 }
 
 /// Writes the record of a run, which is finished when all that its recipe names is measured.
@@ -166,6 +209,7 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
     // Of a directory that has both it is not known which was meant.
     let path = if let [file] = &inside[..] { file } else { path };
     needs_file("--backbone", path)?;
+    manifest::check(path)?;
     let library: Library = library_with(
         &asked.scale,
         &asked.set,
@@ -185,8 +229,14 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
         bars.line(&format!("{}: {line}", path.display()));
     }
     let mut progress = bars.run(&path.display().to_string());
-    let measured =
-        Probe::new(&recipe, registry, asked.seed).measure(&names, &backbone, &mut progress, stop, &mut keep);
+    let data = Data::new(registry, &asked.runs);
+    let measured = Probe::new(&recipe, &data, asked.seed, Ledger::empty(&data)).measure(
+        &names,
+        &backbone,
+        &mut progress,
+        stop,
+        &mut keep,
+    );
     drop(progress);
     bars.clear();
     told(measured?)
@@ -195,8 +245,8 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
 /// What of a file is measured, where it holds more.
 fn taken(prefix: &str, left_out: &[String]) -> Vec<String> {
     let mut others = Tally::default();
-    left_out.iter().for_each(|name| others.add("other tensors are left out", || name.clone()));
-    let prefix = (!prefix.is_empty()).then(|| format!("the backbone is {prefix}*"));
+    left_out.iter().for_each(|name| others.add("other tensors are left out", || brief(name)));
+    let prefix = (!prefix.is_empty()).then(|| format!("the backbone is {}*", brief(prefix)));
     prefix.into_iter().chain(others.lines()).collect()
 }
 
@@ -210,9 +260,13 @@ fn told(measured: Measured) -> Result<bool> {
 
 fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
     let width = metrics.iter().map(|metric| metric.name.len()).fold(12, usize::max);
-    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images }| {
+    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images, passed_over }| {
+        let without = match passed_over {
+            0 => String::new(),
+            count => format!(" ({count} of train and val passed over)"),
+        };
         output::print(format_args!(
-            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images, split {split}\n"
+            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images{without}, split {split}\n"
         ))
     })
 }

@@ -1,26 +1,41 @@
 //! Runs evaluators on a backbone, each of them whatever becomes of the others.
 
 use crate::run;
-use anyhow::{Result, anyhow};
-use std::cell::RefCell;
+use crate::used_data::{Data, Ledger, Part, Use};
+use anyhow::{Context, Result, anyhow, bail};
+use image::RgbImage;
+use std::cell::{Ref, RefCell};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::augment::Renderer;
-use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::error::NotApplicable;
-use univip_core::evaluate::{EvaluationContext, FrozenBackbone, Metric};
+use univip_core::dataset::{Dataset, Limited, Split, class_difference};
+use univip_core::error::{Interrupted, NotApplicable};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, labels};
 use univip_core::event::{Event, Observer};
-use univip_core::recipe::{ProbeDataChoice, Recipe};
-use univip_core::registry::{Kind, Registry};
+use univip_core::recipe::Recipe;
+use univip_core::registry::Kind;
+use univip_core::tally::Tally;
+use univip_core::unread::Unread;
 
 /// The evaluators of a recipe, and the images that they measure on.
 pub struct Probe<'a> {
     recipe: &'a Recipe,
-    registry: &'a Registry,
+    data: &'a Data<'a>,
     seed: u64,
-    /// Train and val, opened when they are first needed.
-    data: Option<[Arc<Limited>; 2]>,
+    ledger: RefCell<Ledger>,
+    /// Opened when it is first needed.
+    labelled: Option<ProbeData>,
+}
+
+/// The images that classifiers learn from and are measured on.
+#[derive(Clone)]
+enum ProbeData {
+    /// Train and val.
+    Open([Arc<Limited>; 2]),
+    /// There are none, for this reason.
+    Missing(String),
 }
 
 /// What became of the evaluators.
@@ -38,9 +53,63 @@ pub struct Measured {
 pub type Keep<'a> = dyn FnMut(&str, Vec<Metric>, &mut dyn Observer) -> Result<()> + 'a;
 
 impl<'a> Probe<'a> {
-    /// The evaluators of `recipe` with the random numbers of `seed`.
-    pub fn new(recipe: &'a Recipe, registry: &'a Registry, seed: u64) -> Self {
-        Self { recipe, registry, seed, data: None }
+    /// The evaluators of `recipe` with the random numbers of `seed`. All that they measure on must be what the ledger says,
+    /// where it says anything.
+    pub fn new(recipe: &'a Recipe, data: &'a Data<'a>, seed: u64, ledger: Ledger) -> Self {
+        Self { recipe, data, seed, ledger: RefCell::new(ledger), labelled: None }
+    }
+
+    /// What the data is that was used so far.
+    pub fn ledger(&self) -> Ref<'_, Ledger> {
+        self.ledger.borrow()
+    }
+
+    /// Refuses what the evaluators of the recipe could not measure on, before a training whose end it would be found out at.
+    ///
+    /// # Errors
+    /// When data cannot be opened, has changed, or an evaluator refuses it. That there is nothing to measure is none.
+    pub fn check(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<()> {
+        let settings = &self.recipe.settings.evaluators;
+        if !settings.any() {
+            return Ok(());
+        }
+        self.probe_data(observer, stop)?;
+        let (observer, opened) = (RefCell::new(observer), RefCell::default());
+        let scenes = self.scenes(&observer, stop, &opened);
+        for name in settings.names.iter().chain(&settings.during) {
+            let checked = self.evaluator(name)?.check(&scenes);
+            let notes = match checked {
+                Err(error) if error.is::<NotApplicable>() => continue,
+                checked => checked.with_context(|| format!("evaluator `{name}`"))?,
+            };
+            for note in notes {
+                observer.borrow_mut().observe(&Event::Warning { message: format!("{name}: {note}") })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluator(&self, name: &str) -> Result<Box<dyn Evaluator>> {
+        let origin = self.recipe.origin("evaluators.use");
+        let plugin = self.data.registry().get(Kind::Evaluator, name, &origin, "evaluators.use")?;
+        plugin.evaluator(&self.recipe.table(Kind::Evaluator, name))
+    }
+
+    /// Opens the splits that were learned from, known and with annotations of these very images, and notes them in `opened`.
+    fn scenes<'s>(
+        &'s self,
+        observer: &'s RefCell<&mut dyn Observer>,
+        stop: &'s AtomicBool,
+        opened: &'s RefCell<Vec<Part>>,
+    ) -> impl Fn(Split) -> Result<Arc<dyn Dataset>> + 's {
+        move |split| {
+            let part = self.data.part(self.recipe, Use::Scenes, split)?;
+            self.data.look(&part, &mut **observer.borrow_mut(), stop)?;
+            part.whole.check_sizes(&part.images.places())?;
+            self.ledger.borrow_mut().check(&part)?;
+            opened.borrow_mut().push(part.clone());
+            Ok(part.whole)
+        }
     }
 
     /// Runs the evaluators `names`; what one has measured is kept before the next begins.
@@ -60,34 +129,36 @@ impl<'a> Probe<'a> {
         if names.is_empty() {
             return Ok(measured);
         }
-        let Self { recipe, registry, seed, .. } = *self;
-        let [train, val] = self.data(observer)?;
+        let probe_data = self.probe_data(observer, stop)?.clone();
+        let (recipe, seed) = (self.recipe, self.seed);
         let renderer = Renderer::new(&recipe.settings.augment);
-        let scenes_name = &recipe.settings.data.name;
-        let opened: RefCell<Vec<(Split, Arc<dyn Dataset>)>> = RefCell::default();
-        let scenes = |split| -> Result<Arc<dyn Dataset>> {
-            let dataset: Arc<dyn Dataset> =
-                run::open(recipe, registry, "data.use", scenes_name, split)?.into();
-            opened.borrow_mut().push((split, dataset.clone()));
-            Ok(dataset)
-        };
+        let (observer, opened) = (RefCell::new(observer), RefCell::default());
+        let scenes = self.scenes(&observer, stop, &opened);
         for name in names {
             if stop.load(Ordering::Relaxed) {
                 measured.stopped = true;
                 break;
             }
-            let plugin =
-                registry.get(Kind::Evaluator, name, &recipe.origin("evaluators.use"), "evaluators.use")?;
-            let evaluator = plugin.evaluator(&recipe.table(Kind::Evaluator, name))?;
+            let evaluator = self.evaluator(name)?;
+            let (train, val): (&dyn Dataset, &dyn Dataset) = match &probe_data {
+                ProbeData::Open([train, val]) => (&**train, &**val),
+                ProbeData::Missing(why) if evaluator.uses_probe_data() => {
+                    measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {why}"));
+                    continue;
+                }
+                ProbeData::Missing(_) => (&NoImages, &NoImages),
+            };
+            let unread = Unread::new(recipe.settings.loader.broken);
             let mut progress = |done, total, task: &str| {
                 // Drawing a bar cannot fail; the observers that write ignore progress.
-                let _ = observer.observe(&Event::Progress { task: task.into(), done, total });
+                let _ = observer.borrow_mut().observe(&Event::Progress { task: task.into(), done, total });
             };
             let context = EvaluationContext {
                 backbone,
-                train: &**train,
-                val: &**val,
+                train,
+                val,
                 scenes: &scenes,
+                unread: &unread,
                 seed,
                 image_size: recipe.settings.probe_data.image_size,
                 renderer: &renderer,
@@ -96,11 +167,23 @@ impl<'a> Probe<'a> {
             let outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
                 .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
             // What of the scenes was passed over is known when they have been read.
-            for (split, dataset) in opened.take() {
-                run::warn_of(&format!("{name}: {scenes_name}, split {}", split.name()), &*dataset, observer)?;
+            let mut observer = observer.borrow_mut();
+            for part in opened.take() {
+                let of = format!("{name}: {}, split {}", recipe.settings.data.name, part.split().name());
+                run::warn_of(&of, &*part.whole, &mut **observer)?;
+            }
+            if let Some(line) = unread.line() {
+                observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
             }
             match outcome {
-                Ok(metrics) => keep(name, metrics, observer)?,
+                Ok(mut metrics) => {
+                    metrics.iter_mut().for_each(|metric| metric.passed_over = unread.count());
+                    keep(name, metrics, &mut **observer)?;
+                }
+                Err(error) if error.is::<Interrupted>() => {
+                    measured.stopped = true;
+                    break;
+                }
                 Err(error) if error.is::<NotApplicable>() => {
                     measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {error:#}"));
                 }
@@ -113,24 +196,87 @@ impl<'a> Probe<'a> {
     /// The images that classifiers learn from.
     ///
     /// # Errors
-    /// When the probe data cannot be opened.
-    pub fn labelled(&mut self, observer: &mut dyn Observer) -> Result<Arc<Limited>> {
-        let [train, _] = self.data(observer)?;
-        Ok(train.clone())
+    /// When the probe data cannot be opened; [`NotApplicable`] when there is none, or it has no labels.
+    pub fn labelled(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Arc<Limited>> {
+        match self.probe_data(observer, stop)? {
+            ProbeData::Open([train, _]) => {
+                labels(&**train, Split::Train.name())?;
+                Ok(train.clone())
+            }
+            ProbeData::Missing(why) => Err(NotApplicable(why.clone()).into()),
+        }
     }
 
     /// Train and val; what of them cannot be used is said when they are opened.
-    fn data(&mut self, observer: &mut dyn Observer) -> Result<&[Arc<Limited>; 2]> {
-        if self.data.is_none() {
-            let ProbeDataChoice { name, train_limit, val_limit, .. } = &self.recipe.settings.probe_data;
-            let split = |split, limit: usize| -> Result<Arc<Limited>> {
-                let whole = run::open(self.recipe, self.registry, "probe_data.use", name, split)?;
-                Ok(Arc::new(Limited::drawn(whole, limit)))
-            };
-            let data = [split(Split::Train, *train_limit)?, split(Split::Val, *val_limit)?];
-            data.iter().try_for_each(|dataset| run::warn_of(name, &**dataset, observer))?;
-            self.data = Some(data);
+    fn probe_data(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<&ProbeData> {
+        if self.labelled.is_none() {
+            self.labelled = Some(match self.open_probe_data(observer, stop) {
+                Ok(splits) => ProbeData::Open(splits),
+                Err(error) if error.is::<NotApplicable>() => ProbeData::Missing(format!("{error:#}")),
+                Err(error) => return Err(error),
+            });
         }
-        self.data.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))
+        self.labelled.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))
+    }
+
+    fn open_probe_data(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<[Arc<Limited>; 2]> {
+        let name = &self.recipe.settings.probe_data.name;
+        let parts = [Split::Train, Split::Val].map(|split| self.data.part(self.recipe, Use::Probing, split));
+        let [train, val] = parts;
+        let mut known = |part: Part| -> Result<Arc<Limited>> {
+            self.data.look(&part, observer, stop)?;
+            self.ledger.get_mut().check(&part)?;
+            run::warn_of(name, &*part.images, observer)?;
+            Ok(part.images)
+        };
+        let both = [known(train?)?, known(val?)?];
+        if let Some(difference) = class_difference(both[0].classes(), both[1].classes()) {
+            bail!("the probe data `{name}`: {difference}; both splits must number their classes alike");
+        }
+        warn_of_unlearnt(name, &both, observer)?;
+        Ok(both)
+    }
+}
+
+/// Names the classes of val that no train image teaches: each of their images counts as wrong.
+fn warn_of_unlearnt(name: &str, [train, val]: &[Arc<Limited>; 2], observer: &mut dyn Observer) -> Result<()> {
+    let classes = |dataset: &Limited| -> BTreeSet<usize> {
+        (0..dataset.len()).filter_map(|index| dataset.label(index)).collect()
+    };
+    let (taught, asked) = (classes(train), classes(val));
+    let mut unlearnt = Tally::default();
+    for class in asked.difference(&taught) {
+        let kind =
+            "classes have images in val and none in train (of probe_data.train_limit), and count as wrong";
+        unlearnt.add(kind, || val.classes().get(*class).cloned().unwrap_or_default());
+    }
+    unlearnt
+        .lines()
+        .into_iter()
+        .try_for_each(|line| observer.observe(&Event::Warning { message: format!("{name}: {line}") }))
+}
+
+/// What an evaluator is given that measures on other images.
+struct NoImages;
+
+impl Dataset for NoImages {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn id(&self, index: usize) -> String {
+        index.to_string()
+    }
+
+    fn image(&self, _index: usize) -> Result<RgbImage> {
+        Err(anyhow!("there is no probe data"))
+    }
+
+    fn digest(&self) -> String {
+        String::new()
     }
 }

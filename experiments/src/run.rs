@@ -1,26 +1,27 @@
 //! One run, from a recipe and a seed to measured numbers in a directory.
 
 use crate::measure::{Measured, Probe};
-use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
-use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
+use crate::observers::{Observers, Progress};
+use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, lock_runs, read_record};
+use crate::used_data::{Data, Ledger, Part, Use};
 use crate::{device, machine, proposals};
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
-use univip_core::dataset::{Dataset, Limited, Split};
+use univip_core::dataset::{Dataset, Split};
 use univip_core::engine::Engine;
-use univip_core::error::{Interrupted, RecipeError};
+use univip_core::error::{Interrupted, NotApplicable};
 use univip_core::evaluate::Metric;
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
 use univip_core::networks::Networks;
 use univip_core::proposals::{BuildOptions, Proposals};
 use univip_core::recipe::{EvaluatorSettings, Recipe};
-use univip_core::registry::{Kind, Registry};
+use univip_core::registry::Registry;
 
 /// A recipe to run with a seed, and where.
 pub struct Job<'a> {
@@ -48,34 +49,21 @@ pub fn finished(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result
 ///
 /// # Errors
 /// Whatever stops it; `run.json` then says why. [`Interrupted`] when `stop` was set.
-pub fn run(job: &Job<'_>, registry: &Registry, progress: Progress, stop: &AtomicBool) -> Result<PathBuf> {
+pub fn run(job: &Job<'_>, data: &Data<'_>, mut progress: Progress, stop: &AtomicBool) -> Result<PathBuf> {
     let fingerprint = job.recipe.fingerprint();
-    let directory = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
-    let directory = RunDirectory::open(&directory)?;
-    if job.force {
-        directory.clear()?;
+    // Found out before anything is written: finished runs may be where nothing can be.
+    if !job.force && finished(job.runs, job.name, &fingerprint, job.seed)? {
+        let directory = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
+        return reuse(job, data, &directory, &mut progress, stop);
     }
-    let settings = &job.recipe.settings;
-    let mut record = match read_record(directory.path())? {
-        Some(record) => record,
-        None => {
-            let (data, probe_data) = (&settings.data.name, &settings.probe_data.name);
-            RunRecord::begin(job.name, job.seed, &fingerprint, job.scale, data, probe_data)?
-        }
-    };
+    let Claimed { directory, mut record } = claim(job, &mut progress, stop)?;
     if record.status == Status::Finished {
-        return Ok(directory.path().to_path_buf());
+        return reuse(job, data, directory.path(), &mut progress, stop);
     }
-    (record.status, record.error) = (Status::Running, None);
-    directory.write_record(&record)?;
     write_atomic(&directory.file("recipe.toml"), job.recipe.show().as_bytes())?;
     machine::reset_peak_memory();
-    let mut observers = Observers(vec![
-        Box::new(JsonLines::new(&directory.file("metrics.jsonl"))),
-        Box::new(Tensorboard::new(directory.path())),
-        Box::new(progress),
-    ]);
-    let outcome = phases(job, registry, &directory, &mut record, &mut observers, stop);
+    let mut observers = Observers::new(directory.path(), progress);
+    let outcome = phases(job, data, &directory, &mut record, &mut observers, stop);
     record.peak_memory_bytes = machine::peak_memory().max(record.peak_memory_bytes);
     record.status = match &outcome {
         Ok(()) => Status::Finished,
@@ -87,9 +75,81 @@ pub fn run(job: &Job<'_>, registry: &Registry, progress: Progress, stop: &Atomic
     outcome.map(|()| directory.path().to_path_buf())
 }
 
+/// A run that no other process works on.
+struct Claimed {
+    directory: RunDirectory,
+    record: RunRecord,
+}
+
+/// How often it is looked whether another process is done.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Opens the run's directory; while another process works on the run, waits for it.
+fn claim(job: &Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Claimed> {
+    let (settings, fingerprint) = (&job.recipe.settings, job.recipe.fingerprint());
+    let mut waited = false;
+    loop {
+        // Until the record is there, another process would begin the same recipe under another row's name.
+        let lock = lock_runs(job.runs)?;
+        let path = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
+        if let Some(directory) = RunDirectory::try_open(&path)? {
+            let done = |record: &RunRecord| record.status == Status::Finished;
+            // What another process has finished meanwhile is new already.
+            if job.force && !(waited && read_record(&path)?.as_ref().is_some_and(done)) {
+                directory.clear()?;
+            }
+            let mut record = match read_record(&path)? {
+                Some(record) => record,
+                None => {
+                    let (data, probe_data) = (&settings.data.name, &settings.probe_data.name);
+                    RunRecord::begin(job.name, job.seed, &fingerprint, job.scale, data, probe_data)?
+                }
+            };
+            if !done(&record) {
+                (record.status, record.error) = (Status::Running, None);
+                directory.write_record(&record)?;
+            }
+            return Ok(Claimed { directory, record });
+        }
+        drop(lock);
+        if !waited {
+            let message = format!("another process works in {}: waiting for it", path.display());
+            observer.observe(&Event::Warning { message })?;
+        }
+        waited = true;
+        if stop.load(Ordering::Relaxed) {
+            return Err(Interrupted::Elsewhere.into());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Returns the directory of a finished run, unless its data has changed since.
+fn reuse(
+    job: &Job<'_>,
+    data: &Data<'_>,
+    directory: &Path,
+    progress: &mut Progress,
+    stop: &AtomicBool,
+) -> Result<PathBuf> {
+    if let Some(record) = read_record(directory)? {
+        let mut ledger = Ledger::of(&record, data);
+        for part in ledger.parts(job.recipe, data)? {
+            data.look(&part, progress, stop)?;
+            ledger.check(&part)?;
+        }
+    }
+    // Data that was moved is where the recipe says now.
+    let (path, recipe) = (directory.join("recipe.toml"), job.recipe.show());
+    if std::fs::read_to_string(&path).ok().as_ref() != Some(&recipe) {
+        write_atomic(&path, recipe.as_bytes())?;
+    }
+    Ok(directory.to_path_buf())
+}
+
 fn phases(
     job: &Job<'_>,
-    registry: &Registry,
+    data: &Data<'_>,
     directory: &RunDirectory,
     record: &mut RunRecord,
     observers: &mut Observers,
@@ -102,22 +162,36 @@ fn phases(
         *record.seconds.entry(phase.into()).or_default() += clock.elapsed().as_secs_f64();
         clock = Instant::now();
     };
-    let dataset = open(job.recipe, registry, "data.use", &settings.data.name, Split::Train)?;
-    let dataset = Arc::new(Limited::first(dataset, settings.data.limit));
-    record.check_data(&dataset.digest())?;
-    warn_of(&settings.data.name, &*dataset, observers)?;
+    let registry = data.registry();
+    let part = data.part(job.recipe, Use::Learning, Split::Train)?;
+    data.look(&part, observers, stop)?;
+    let mut ledger = Ledger::of(record, data);
+    ledger.check(&part)?;
+    warn_of(&settings.data.name, &*part.images, observers)?;
+    let mut probe = Probe::new(job.recipe, data, job.seed, ledger);
+    probe.check(observers, stop)?;
+    // From here on the run is one of these images.
+    probe.ledger().record(record);
+    directory.write_record(record)?;
+    lap(record, "look");
 
-    let proposals = proposals(job, registry, &dataset, observers, stop)?;
+    let proposals = proposals(job, registry, &part, observers, stop)?;
     lap(record, "proposals");
 
-    let mut engine = Engine::new(job.recipe, registry, job.seed, dataset, Arc::new(proposals), &device)?;
+    let (images, proposals) = (part.images, Arc::new(proposals));
+    let mut engine = Engine::new(job.recipe, registry, job.seed, images, proposals, &device)?;
     record.steps = engine.steps();
     let backbone = engine.networks().backbone_tensors();
     record.parameters = backbone.values().map(|tensor| tensor.elem_count()).sum();
     let checkpoints = Checkpoints::open(&directory.file("checkpoints"), settings.train.keep)?;
-    let mut probe = Probe::new(job.recipe, registry, job.seed);
     if settings.evaluators.online > 0 {
-        engine = engine.with_online_probe(probe.labelled(observers)?)?;
+        match probe.labelled(observers, stop) {
+            Ok(labelled) => engine = engine.with_online_probe(labelled)?,
+            Err(error) if error.is::<NotApplicable>() => {
+                observers.observe(&Event::Warning { message: format!("no online probe: {error:#}") })?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     let trained = engine.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
         evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)
@@ -127,6 +201,7 @@ fn phases(
     backbone_file::write(&directory.file("backbone.safetensors"), &engine.networks().backbone_tensors())?;
 
     let evaluated = evaluate(job, &mut probe, directory, &engine, observers, stop);
+    probe.ledger().record(record);
     lap(record, "evaluate");
     evaluated
 }
@@ -135,12 +210,15 @@ fn phases(
 fn proposals(
     job: &Job<'_>,
     registry: &Registry,
-    dataset: &Limited,
+    part: &Part,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<Proposals> {
     let settings = &job.recipe.settings;
-    let proposals = proposals::open(job.recipe, registry, dataset.whole(), job.runs)?;
+    let proposals = proposals::open(job.recipe, registry, part.whole.clone(), job.runs)?;
+    if proposals.annotated() {
+        part.whole.check_sizes(&part.images.places())?;
+    }
     // An untrained backbone needs no boxes, nor does a run without instances.
     if settings.train.epochs > 0 && settings.views.instances > 0 {
         let options = BuildOptions { threads: 0, broken: settings.loader.broken };
@@ -150,7 +228,7 @@ fn proposals(
             }
             observers.observe(&Event::Progress { task: "proposals".into(), done, total })
         };
-        let skipped = proposals.build(dataset.whole(), dataset.len(), options, &mut progress)?;
+        let skipped = proposals.build(&*part.whole, part.images.len(), options, &mut progress)?;
         for skipped in skipped {
             observers.observe(&Event::Warning { message: format!("no boxes: {skipped}") })?;
         }
@@ -224,38 +302,4 @@ pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -
         observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
     }
     Ok(())
-}
-
-/// Opens all that a run of the recipe begins with.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_all(recipe: &Recipe, registry: &Registry) -> Result<()> {
-    let settings = &recipe.settings;
-    open(recipe, registry, "data.use", &settings.data.name, Split::Train)?;
-    if !settings.evaluators.names.is_empty() {
-        for split in [Split::Train, Split::Val] {
-            open(recipe, registry, "probe_data.use", &settings.probe_data.name, split)?;
-        }
-    }
-    Ok(())
-}
-
-/// Opens a split of the dataset that the recipe names at `key`.
-///
-/// # Errors
-/// A [`RecipeError`]: what is named cannot be used.
-pub fn open(
-    recipe: &Recipe,
-    registry: &Registry,
-    key: &str,
-    name: &str,
-    split: Split,
-) -> Result<Box<dyn Dataset>> {
-    let plugin = registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
-    let dataset = plugin.dataset(&recipe.table(Kind::Dataset, name), split);
-    dataset.map_err(|error| {
-        let error = error.context(format!("dataset `{name}`, split {}", split.name()));
-        if error.is::<RecipeError>() { error } else { recipe.error(key, format!("{error:#}")).into() }
-    })
 }

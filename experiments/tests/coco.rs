@@ -231,3 +231,62 @@ fn annotations_that_cannot_be_used_are_named_and_cost_the_others_nothing() -> Re
     ensure!(code == Some(2) && said.contains(twice) && said.contains("--data"), "{code:?}: {said}");
     Ok(())
 }
+
+#[test]
+fn annotations_of_another_size_are_refused_before_any_step() -> Result<()> {
+    let (root, runs) = (root()?, tempfile::tempdir()?);
+    let data = format!("coco={}", root.path().display());
+    let ground_truth = ["ablate", "table8b", "--row", "ground-truth", "--scale", "smoke", "--data", &data];
+    let image = root.path().join("train2017/003.png");
+    let whole = image::open(&image)?;
+    whole.thumbnail_exact(WIDTH / 2, HEIGHT / 2).save(&image)?;
+    let refused = |row: &[&str], evaluators: &str| -> Result<()> {
+        let set = format!("evaluators.use={evaluators}");
+        let output = output(&[row, &["--data", &data, "--set", &set]].concat(), runs.path())?;
+        let text = String::from_utf8(output.stderr)?;
+        ensure!(output.status.code() == Some(1), "{text}");
+        for part in ["image 103 (", "003.png) is 48 x 40 pixels", "drawn at 96 x 80"] {
+            ensure!(text.contains(part), "{row:?} said {text:?}, expected {part:?}");
+        }
+        Ok(())
+    };
+    refused(&ground_truth[..6], "[\"knn\"]")?;
+    refused(&ROW, "[\"detection\"]")?;
+    for run in ["table8b-ground-truth", "table7-e"] {
+        let metrics = run_directory(runs.path(), run)?.join("metrics.jsonl");
+        let steps = fs::read_to_string(metrics).unwrap_or_default();
+        ensure!(!steps.contains("\"step\""), "{run} has trained: {steps}");
+    }
+    // Boxes that come from the pixels fit them, whatever is annotated.
+    let (code, said) = pre_trained(root.path(), "[\"knn\"]", runs.path())?;
+    ensure!(code == Some(0), "{said}");
+    Ok(())
+}
+
+#[test]
+fn classes_are_matched_by_their_names_and_an_unknown_one_is_named() -> Result<()> {
+    let (root, runs) = (root()?, tempfile::tempdir()?);
+    let file = annotations(root.path(), "val2017");
+    let whole: Value = serde_json::from_slice(&fs::read(&file)?)?;
+    let with_classes = |classes: Value| -> Result<(Option<i32>, String)> {
+        let mut other = whole.clone();
+        other["categories"] = classes;
+        fs::write(&file, other.to_string())?;
+        pre_trained(root.path(), "[\"detection\"]", runs.path())
+    };
+    let (grey, green) = (json!({ "id": 7, "name": "grey" }), json!({ "id": 90, "name": "green" }));
+    let (code, said) = with_classes(json!([{ "id": 3, "name": "read" }, grey, green]))?;
+    let named = "1 of val's 3 classes are not in train, the first is `read`";
+    ensure!(code == Some(1) && said.contains(named), "{code:?}: {said}");
+    let trained = run_directory(runs.path(), "table7-e")?.join("backbone.safetensors");
+    ensure!(!trained.exists(), "it is known before the training");
+    // Red and green have each other's numbers: each is still measured as what it is called.
+    let (code, said) =
+        with_classes(json!([{ "id": 3, "name": "green" }, grey, { "id": 90, "name": "red" }]))?;
+    let matched =
+        "`green` is class 0 of val's 3 and class 2 of train's 3; classes are matched by their names";
+    ensure!(code == Some(0) && said.contains(matched), "{code:?}: {said}");
+    let run = run_directory(runs.path(), "table7-e")?;
+    ensure!(numbers(&run, "detection")?.iter().any(|(name, _)| name == "bbox_ap"));
+    Ok(())
+}

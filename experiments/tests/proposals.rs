@@ -105,7 +105,7 @@ fn what_cannot_be_done_is_said_with_what_to_do() -> Result<()> {
         (&["stats"], 1, &["has 0 of 70 images", "univip proposals build"]),
         (&["export", "x.json"], 1, &["has 0 of 70 images", "univip proposals build"]),
         (&["import", &outside], 1, &["outside.json", "[100, 0, 40, 40]", "128 x 128"]),
-        (&["import", &foreign], 1, &["foreign.json", "none of its 1 images", "--split"]),
+        (&["import", &foreign], 1, &["foreign.json", "none of its images", "nobody.jpg", "--split"]),
         (&["import", &broken], 1, &["broken.json", "EOF"]),
         (&["import", &late], 1, &["late.json", "EOF"]),
         (&["import", "nowhere.json"], 2, &["nowhere.json: "]),

@@ -72,7 +72,8 @@ fn listings_are_sorted_by_kind_and_name() -> Result<()> {
 fn arrows_point_only_where_the_architecture_says() -> Result<()> {
     let internal = |path: &str| -> Result<BTreeSet<String>> {
         let mut found = dependencies(&workspace().join(path).join("Cargo.toml"))?;
-        found.retain(|name| name.starts_with("univip-"));
+        // A manifest without code, for one set of features: `features.rs`.
+        found.retain(|name| name.starts_with("univip-") && name != "univip-workspace-hack");
         Ok(found)
     };
     let only = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<BTreeSet<_>>();

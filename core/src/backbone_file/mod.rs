@@ -5,22 +5,25 @@ mod pickle;
 mod tensor_file;
 mod torch_file;
 
+use crate::error::brief;
 use crate::evaluate::FrozenBackbone;
 use crate::files::write_atomic;
 use crate::nn::layout::{from_torchvision, to_torchvision};
 use crate::nn::store::fit;
 use crate::nn::{Backbone, Parameters};
 use crate::recipe::{BackboneKind, NetworkSettings};
+use crate::sealed_tensors::seal;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use names::Found;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tensor_file::TensorFile;
 
-/// Writes the tensors of a backbone (by our names and in our layout), whole or not at all.
+/// Writes the tensors of a backbone (by our names and in our layout), whole or not at all, with their checksum.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-    write_atomic(path, &safetensors::serialize(&to_torchvision(tensors)?, None)?)
+    write_atomic(path, &seal(&to_torchvision(tensors)?, Value::Null)?)
 }
 
 /// A backbone from a file.
@@ -109,7 +112,13 @@ fn shape(shapes: &BTreeMap<String, Vec<usize>>, found: &Found) -> Result<Network
     let named = |torchvision: &str| format!("{}{}", found.prefix, found.naming.of(torchvision));
     let stem = named(STEM);
     let [width @ 1..=usize::MAX, 3, 7, 7] = shapes[&stem][..] else {
-        bail!("its {stem} is {:?}, expected [width, 3, 7, 7]", shapes[&stem]);
+        let shape = &shapes[&stem];
+        bail!(
+            "its {} is {:?}{}, expected [width, 3, 7, 7]",
+            brief(&stem),
+            &shape[..shape.len().min(8)],
+            if shape.len() > 8 { " ..." } else { "" }
+        );
     };
     let bottleneck = shapes.contains_key(&named("layer1.0.conv3.weight"));
     let backbone = if bottleneck { BackboneKind::ResNet50 } else { BackboneKind::ResNet18 };

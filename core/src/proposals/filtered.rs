@@ -6,8 +6,8 @@ use crate::dataset::Dataset;
 use crate::geometry::BoundingBox;
 use anyhow::{Context, Result};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Filtered boxes that are kept in memory, at most: 128 MiB.
 const KEPT: usize = (128 << 20) / size_of::<BoundingBox>();
@@ -31,20 +31,26 @@ struct Stored {
 }
 
 impl Proposals {
-    /// The boxes of `source`, kept below `root` where the source asks for it.
+    /// The boxes of `source` for `images`, kept below `root` where the source asks for it.
     pub fn open(
         source: Box<dyn ProposalSource>,
         limits: BoxLimits,
         root: &Path,
         key: &StoreKey,
+        images: Arc<dyn Dataset>,
     ) -> Result<Self> {
         let stored = || -> Result<Stored> {
-            let store = ProposalStore::open(root, key)?;
+            let store = ProposalStore::open(root, key, images)?;
             let filtered = std::iter::repeat_with(OnceLock::new).take(store.len()).collect();
             Ok(Stored { store, filtered, kept: AtomicUsize::new(0) })
         };
         let store = if source.stored() { Some(stored()?) } else { None };
         Ok(Self { source, limits, store })
+    }
+
+    /// [`ProposalSource::annotated`].
+    pub fn annotated(&self) -> bool {
+        self.source.annotated()
     }
 
     /// Where boxes are kept, if the source's are.

@@ -24,6 +24,11 @@ pub trait ProposalSource: Send + Sync {
     /// Empty is a valid answer: the view sampler then draws naive boxes (Section 3.2).
     fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>>;
 
+    /// Whether the boxes are those of the dataset's annotations, which must then have been made for these images.
+    fn annotated(&self) -> bool {
+        false
+    }
+
     /// Whether the boxes cost enough to be kept on disk.
     fn stored(&self) -> bool {
         false

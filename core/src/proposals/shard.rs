@@ -2,7 +2,7 @@
 //!
 //! | member | content |
 //! | --- | --- |
-//! | `about.json` | the store's key and its SHA-256, the shard's number, the names of its images |
+//! | `about.json` | the store's key and its SHA-256, the shard's number, the names and contents of its images |
 //! | `0.npy`, `1.npy`, ... | the boxes of each image, unfiltered and in order |
 //!
 //! An array has the shape (bytes, 4, boxes) and the type `u1`: the lowest byte of all left, all top, all right and
@@ -30,6 +30,9 @@ struct About {
     key: serde_json::Value,
     shard: usize,
     images: Vec<String>,
+    /// What the images' files held; empty where they have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    contents: Vec<String>,
 }
 
 /// A key with its digest.
@@ -41,17 +44,24 @@ pub(super) struct Identity {
 
 const FORMAT: &str = "univip proposals 1";
 const ABOUT: &str = "about.json";
+/// The names of 64 images and the key take kilobytes; packed, gigabytes fit into a small file.
+const LARGEST_ABOUT: u64 = 4 << 20;
+/// 16 bytes a box are four million boxes of an image.
+const LARGEST_ARRAY: u64 = 64 << 20;
 
-/// The bytes of a shard with the boxes of its images, by name and in order. The same input gives the same bytes.
+/// The bytes of a shard with the boxes of its images, by name and in order, and with what the images' files hold. The same
+/// input gives the same bytes.
 pub(super) fn encode(
     identity: &Identity,
     shard: usize,
+    contents: &[String],
     images: &[(String, Vec<BoundingBox>)],
 ) -> Result<Vec<u8>> {
     let names = images.iter().map(|(name, _)| name.clone()).collect();
     let Identity { key, sha256 } = identity;
     let (format, key) = (FORMAT.into(), serde_json::to_value(key)?);
-    let about = About { format, sha256: sha256.clone(), key, shard, images: names };
+    let about =
+        About { format, sha256: sha256.clone(), key, shard, images: names, contents: contents.to_vec() };
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(9))
@@ -64,6 +74,13 @@ pub(super) fn encode(
         archive.write_all(&array(boxes))?;
     }
     Ok(archive.finish()?.into_inner())
+}
+
+/// What the files of a shard's images held when it was written.
+pub(super) fn contents(path: &Path) -> Result<Vec<String>> {
+    let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
+    let about: About = serde_json::from_reader(archive.by_name(ABOUT)?)?;
+    Ok(about.contents)
 }
 
 /// Where the arrays of a shard are in its file.
@@ -90,7 +107,8 @@ impl Index {
         let about: About = {
             let member =
                 archive.by_name(ABOUT).context("it is no file of a store: it says nothing about itself")?;
-            serde_json::from_reader(member).context("what it says about itself is damaged")?
+            serde_json::from_reader(member.take(LARGEST_ABOUT))
+                .context("what it says about itself is damaged")?
         };
         ensure!(about.format == FORMAT, "its format is `{}`, expected `{FORMAT}`", about.format);
         ensure!(about.sha256 == sha256, "its boxes were computed from something else, by its {ABOUT}");
@@ -120,6 +138,7 @@ impl Index {
             .and_then(|_| file.take(place.packed).read_to_end(&mut packed))
             .context("it cannot be read")?;
         ensure!(packed.len() as u64 == place.packed, "it is truncated");
+        ensure!(place.unpacked <= LARGEST_ARRAY, "it claims {} bytes of boxes of one image", place.unpacked);
         let mut bytes = Vec::new();
         let unpacked = DeflateDecoder::new(&*packed).take(place.unpacked).read_to_end(&mut bytes);
         let mut crc = Crc::new();

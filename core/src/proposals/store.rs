@@ -8,6 +8,7 @@ use crate::digest::hexadecimal;
 use crate::error::ImageError;
 use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::BoundingBox;
+use crate::identity::Content;
 use crate::recipe::BrokenImage;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
@@ -16,9 +17,10 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 
 /// What stored boxes follow from. Another value of any field is another directory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,7 +31,7 @@ pub struct StoreKey {
     pub version: String,
     /// Its resolved table of the recipe.
     pub parameters: serde_json::Value,
-    /// [`Dataset::digest`].
+    /// [`Dataset::digest`]. What the images hold is no part of it, but of the files' names.
     pub dataset: String,
     /// The number of images.
     pub images: usize,
@@ -37,13 +39,23 @@ pub struct StoreKey {
 
 /// A directory of files of boxes, 64 images each, for one [`StoreKey`].
 ///
+/// The name of a file has a digest of what its images' files hold: boxes are found by the images that they were made for, and
+/// another image, whatever its name, has none until they are made.
+///
 /// A file is written to a temporary name and renamed when it is on disk: a build that is killed goes on
 /// with the first file that is missing, and several processes may build and read at once.
-#[derive(Debug)]
 pub struct ProposalStore {
     directory: PathBuf,
     identity: Identity,
-    indices: Vec<OnceLock<Index>>,
+    images: Arc<dyn Dataset>,
+    shards: Vec<Shard>,
+}
+
+/// What is known of a file of boxes, once it has been asked for.
+#[derive(Default)]
+struct Shard {
+    path: OnceLock<PathBuf>,
+    index: OnceLock<Index>,
 }
 
 /// How [`ProposalStore::build`] goes about it.
@@ -56,9 +68,9 @@ pub struct BuildOptions {
 }
 
 impl ProposalStore {
-    /// The store of `key` below `root`, made when it is new. Its `key.json` tells a person what is in it. Unfinished
-    /// files of killed builds are removed.
-    pub fn open(root: &Path, key: &StoreKey) -> Result<Self> {
+    /// The store of `key` below `root`, for `images`, made when it is new. Its `key.json` tells a person what is in it.
+    /// Unfinished files of killed builds are removed.
+    pub fn open(root: &Path, key: &StoreKey, images: Arc<dyn Dataset>) -> Result<Self> {
         let text = serde_json::to_string_pretty(key)?;
         let sha256 = hexadecimal(&Sha256::digest(&text));
         let directory = root.join(format!("{}-{}", key.source, &sha256[..16]));
@@ -69,8 +81,8 @@ impl ProposalStore {
             write_atomic(&described, text.as_bytes())?;
         }
         let shards = key.images.div_ceil(Self::SHARD);
-        let indices = std::iter::repeat_with(OnceLock::new).take(shards).collect();
-        Ok(Self { directory, identity: Identity { key: key.clone(), sha256 }, indices })
+        let shards = std::iter::repeat_with(Shard::default).take(shards).collect();
+        Ok(Self { directory, identity: Identity { key: key.clone(), sha256 }, images, shards })
     }
 
     /// Where its files are.
@@ -93,7 +105,7 @@ impl ProposalStore {
 
     /// The number of files of a whole store.
     pub fn shards(&self) -> usize {
-        self.indices.len()
+        self.shards.len()
     }
 
     /// The number of images whose boxes are on disk.
@@ -126,7 +138,7 @@ impl ProposalStore {
             (0..shards).partition(|shard| self.path(*shard).exists());
         let mut without_boxes = Vec::new();
         for &shard in &there {
-            without_boxes.extend(unread::read(&self.path(shard))?);
+            without_boxes.extend(unread::read(self.path(shard))?);
         }
         if let (BrokenImage::Fail, Some(first)) = (options.broken, without_boxes.first()) {
             bail!("{first}");
@@ -137,12 +149,15 @@ impl ProposalStore {
         let all = count(&mut (0..shards));
         let mut done = count(&mut there.iter().copied());
         progress(done, all)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
+        let pool = pool.context("starting the threads that make proposals (--jobs says how many)")?;
         let stop = AtomicBool::new(false);
         let (ticks, ticked) = mpsc::channel();
         let build = Build { store: self, dataset, source, broken: options.broken, stop: &stop };
-        std::thread::scope(|scope| {
-            let worker = scope.spawn(|| pool.install(|| build.shards(&missing, ticks)));
+        thread::scope(|scope| {
+            let worker = thread::Builder::new().name("proposals".into());
+            let worker = worker.spawn_scoped(scope, || pool.install(|| build.shards(&missing, ticks)));
+            let worker = worker.context("starting a thread that makes proposals")?;
             let mut told = Ok(());
             // Ends when the workers drop their senders.
             for () in ticked {
@@ -167,14 +182,14 @@ impl ProposalStore {
     pub fn keep(&self, shard: usize, images: &[(String, Vec<BoundingBox>)]) -> Result<bool> {
         let range = self.range(shard);
         ensure!(images.len() == range.len(), "{} images for the {} of a shard", images.len(), range.len());
-        let bytes = shard::encode(&self.identity, shard, images)?;
+        let bytes = self.encode(shard, images)?;
         let path = self.path(shard);
         if path.exists() {
-            let same = fs::read(&path).with_context(|| format!("reading {}", path.display()))? == bytes;
+            let same = fs::read(path).with_context(|| format!("reading {}", path.display()))? == bytes;
             ensure!(same, "proposals {}: it is there already, with other boxes", path.display());
             return Ok(false);
         }
-        write_atomic(&path, &bytes)?;
+        write_atomic(path, &bytes)?;
         Ok(true)
     }
 
@@ -193,16 +208,16 @@ impl ProposalStore {
         let path = self.path(shard);
         let remedy =
             || format!("proposals {} (shard {shard}): remove that file and build again", path.display());
-        let index = match self.indices[shard].get() {
+        let index = match self.shards[shard].index.get() {
             Some(index) => index,
             None => {
                 let images = self.range(shard).len();
-                let index = Index::open(&path, &self.identity.sha256, shard, images).with_context(remedy)?;
+                let index = Index::open(path, &self.identity.sha256, shard, images).with_context(remedy)?;
                 // Another thread may have read it meanwhile: it is the same.
-                self.indices[shard].get_or_init(|| index)
+                self.shards[shard].index.get_or_init(|| index)
             }
         };
-        index.read(&path, place).with_context(remedy)
+        index.read(path, place).with_context(remedy)
     }
 
     /// The images of a shard.
@@ -210,8 +225,43 @@ impl ProposalStore {
         shard * Self::SHARD..((shard + 1) * Self::SHARD).min(self.len())
     }
 
-    fn path(&self, shard: usize) -> PathBuf {
-        self.directory.join(format!("{shard:06}.npz"))
+    /// Where the boxes of a shard's images, as they are, are or will be.
+    fn path(&self, shard: usize) -> &Path {
+        self.shards[shard].path.get_or_init(|| {
+            let contents = self.contents(shard);
+            let digest = hexadecimal(&Sha256::digest(contents.join("\n"))[..8]);
+            // Images without a file are what the key says.
+            let name =
+                if contents.is_empty() { format!("{shard:06}") } else { format!("{shard:06}-{digest}") };
+            self.directory.join(format!("{name}.npz"))
+        })
+    }
+
+    /// What the files of a shard's images hold; empty where they have none.
+    fn contents(&self, shard: usize) -> Vec<String> {
+        let contents: Vec<_> = self.range(shard).map(|image| self.images.content(image)).collect();
+        let files = contents.iter().any(Option::is_some);
+        let text = |content: Option<Content>| content.map_or_else(String::new, |content| content.to_string());
+        if files { contents.into_iter().map(text).collect() } else { Vec::new() }
+    }
+
+    fn encode(&self, shard: usize, images: &[(String, Vec<BoundingBox>)]) -> Result<Vec<u8>> {
+        shard::encode(&self.identity, shard, &self.contents(shard), images)
+    }
+
+    /// The first image of a shard that boxes are stored of, but of another content; none where there are no other boxes.
+    fn changed(&self, shard: usize) -> Option<String> {
+        let start = format!("{shard:06}-");
+        let others = fs::read_dir(&self.directory).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut others: Vec<PathBuf> = others
+            .filter(|path| path.extension().is_some_and(|end| end == "npz") && path != self.path(shard))
+            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start)))
+            .collect();
+        others.sort();
+        let then = shard::contents(others.first()?).ok()?;
+        let differs = |(then, now): (&String, &String)| then != now;
+        let place = then.iter().zip(&self.contents(shard)).position(differs)?;
+        Some(self.images.id(self.range(shard).start + place))
     }
 }
 
@@ -231,7 +281,7 @@ impl Build<'_> {
             let range = self.store.range(shard);
             if self.store.path(shard).exists() {
                 // Another process has built it meanwhile.
-                skipped.extend(unread::read(&self.store.path(shard))?);
+                skipped.extend(unread::read(self.store.path(shard))?);
                 for _ in range {
                     let _ = ticks.send(());
                 }
@@ -256,10 +306,10 @@ impl Build<'_> {
                 broken.extend(image.broken);
                 named.push((self.dataset.id(index), image.boxes));
             }
-            unread::write(&self.store.path(shard), &broken)?;
+            unread::write(self.store.path(shard), &broken)?;
             skipped.extend(broken);
-            let bytes = shard::encode(&self.store.identity, shard, &named)?;
-            write_atomic(&self.store.path(shard), &bytes)?;
+            let bytes = self.store.encode(shard, &named)?;
+            write_atomic(self.store.path(shard), &bytes)?;
         }
         Ok(skipped)
     }
@@ -275,6 +325,13 @@ impl Build<'_> {
             }
             Err(error) => {
                 self.stop.store(true, Ordering::Relaxed);
+                let changed = self.store.changed(index / ProposalStore::SHARD);
+                let error = match changed {
+                    Some(image) => {
+                        error.context(format!("image {image} is not the one that boxes are stored of"))
+                    }
+                    None => error,
+                };
                 Err(error.context(format!("proposals of image {}", self.dataset.id(index))))
             }
         }

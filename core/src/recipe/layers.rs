@@ -5,6 +5,7 @@
 
 use super::inherit::{File, files, toml_stems};
 use crate::error::{RecipeError, suggest};
+use crate::registry::Registry;
 use anyhow::Result;
 use figment::util::nest;
 use figment::value::{Dict, Map, Value};
@@ -34,7 +35,8 @@ pub struct Sources {
 pub struct Override {
     /// The dotted key.
     pub key: String,
-    /// The value in TOML; what is no TOML is a string.
+    /// The value in TOML; what is no TOML is a string, and so is any value that a plugin declares a place
+    /// ([`Config::PLACES`](super::Config::PLACES)).
     pub value: String,
     /// The flag or variable that says it.
     pub origin: String,
@@ -63,7 +65,7 @@ pub(super) struct Layers {
     pub root: PathBuf,
 }
 
-pub(super) fn merge(sources: &Sources) -> Result<Layers> {
+pub(super) fn merge(sources: &Sources, registry: &Registry) -> Result<Layers> {
     let mut recipe = files(&sources.path)?;
     let mut row = None;
     for file in &mut recipe {
@@ -88,7 +90,8 @@ pub(super) fn merge(sources: &Sources) -> Result<Layers> {
     overrides.extend(from_environment(&sources.environment)?);
     overrides.extend(from_sets(&sources.sets)?);
     for setting in overrides {
-        figment = figment.merge(Layer::of(setting)?);
+        let is_text = registry.is_place(&setting.key);
+        figment = figment.merge(Layer::of(setting, is_text)?);
     }
     let root = sources.scales.canonicalize().unwrap_or_default();
     let root = root.parent().map(Path::to_path_buf).unwrap_or_default();
@@ -117,7 +120,7 @@ pub(super) fn without_training(figment: Figment, origin: &str) -> Result<Figment
     }
     let setting =
         Override { key: "train.epochs".into(), value: "0".into(), origin: "losses.use is empty".into() };
-    Ok(figment.merge(Layer::of(setting)?))
+    Ok(figment.merge(Layer::of(setting, false)?))
 }
 
 struct Layer {
@@ -126,13 +129,18 @@ struct Layer {
 }
 
 impl Layer {
-    fn of(setting: Override) -> Result<Self> {
+    /// Where `is_text`, the value is a string even if it looks like a number.
+    fn of(setting: Override, is_text: bool) -> Result<Self> {
         let Override { key, value, origin } = setting;
         if key.is_empty() || key.split('.').any(|part| part.is_empty()) {
             let problem = "expected section.key, such as optimizer.lr".into();
             return Err(RecipeError { origin, key, problem }.into());
         }
-        let values = nest(&key, value_of(&value)).into_dict().unwrap_or_default();
+        let value = match value_of(&value) {
+            other if is_text && other.as_str().is_none() => value.into(),
+            read => read,
+        };
+        let values = nest(&key, value).into_dict().unwrap_or_default();
         Ok(Self { metadata: Metadata::named(origin), values })
     }
 }

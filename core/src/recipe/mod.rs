@@ -42,6 +42,7 @@ pub struct Recipe {
     figment: Figment,
     root: PathBuf,
     resolved: serde_json::Value,
+    fingerprint: String,
 }
 
 /// `[row]`: a row of the paper's tables. It belongs to its own file: it is neither inherited nor part of the
@@ -75,7 +76,7 @@ impl Recipe {
     /// contradicts another. Every plugin table is checked, in use or not.
     pub fn load(sources: &Sources) -> Result<Self> {
         let registry = Registry::linked()?;
-        let layers::Layers { mut figment, row, description, root } = layers::merge(sources)?;
+        let layers::Layers { mut figment, row, description, root } = layers::merge(sources, &registry)?;
         let fallback = sources.path.display().to_string();
         let table = |figment: &Figment, key: &str| Table::in_recipe(figment.clone(), key, &fallback);
 
@@ -94,11 +95,12 @@ impl Recipe {
             scale: sources.scale.clone(),
             figment,
             root,
+            fingerprint: String::new(),
         };
         recipe.check_plugin_tables(&registry)?;
         recipe.check_instances(&registry)?;
         let resolved = resolved::values(&recipe, &registry)?;
-        Ok(Self { resolved, ..recipe })
+        Ok(Self { fingerprint: resolved::fingerprint(&resolved, &registry), resolved, ..recipe })
     }
 
     /// The table of a plugin, for [`crate::registry::Registration`]'s builders.
@@ -128,9 +130,9 @@ impl Recipe {
 
     /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
     /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
-    /// `train.checkpoint_every`, `train.keep`, what is measured during training).
+    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without [`Config::PLACES`].
     pub fn fingerprint(&self) -> String {
-        resolved::fingerprint(&self.resolved)
+        self.fingerprint.clone()
     }
 
     /// Every resolved value as TOML that loads to the same fingerprint, its origin in a comment behind it.

@@ -37,8 +37,17 @@ const NO_INFLUENCE: [(&str, &str); 7] = [
 ];
 
 /// See [`Recipe::fingerprint`].
-pub(super) fn fingerprint(resolved: &Value) -> String {
+pub(super) fn fingerprint(resolved: &Value, registry: &Registry) -> String {
     let mut resolved = resolved.clone();
+    for place in registry.places() {
+        // `dataset.coco.root`: a kind, a plugin and its key.
+        let mut parts = place.splitn(3, '.');
+        let table = parts.next().and_then(|kind| resolved.get_mut(kind));
+        let table = parts.next().zip(table).and_then(|(plugin, table)| table.get_mut(plugin));
+        if let (Some(Value::Object(table)), Some(key)) = (table, parts.next()) {
+            table.remove(key);
+        }
+    }
     // The tables of evaluators that only run during training go with them.
     let last = resolved["evaluators"]["use"].clone();
     if let Some(Value::Object(tables)) = resolved.get_mut("evaluator") {

@@ -14,6 +14,11 @@ use serde::de::DeserializeOwned;
 /// Put `#[serde(deny_unknown_fields, default)]` on it, so that a misspelt key is refused and an absent
 /// one takes its default. Avoid serde's `flatten` and tagged enums: errors inside them lose their key.
 pub trait Config: Serialize + DeserializeOwned {
+    /// The keys that say where something lies, and nothing of what it is: paths of data. They are shown with a recipe but are
+    /// no part of its fingerprint, so that data that was moved, or is spelt otherwise, is the same data; whether it is,
+    /// is for [`crate::identity`] to tell. Their values are text, whatever they look like.
+    const PLACES: &'static [&'static str] = &[];
+
     /// Refuses values that serde cannot: out of range, or contradicting each other.
     fn check(&self) -> Result<(), Invalid> {
         Ok(())

@@ -1,24 +1,27 @@
 //! `univip proposals import`: JSON of OpenCV users and of ORL into the store.
 
-use super::{Opened, bar};
+use super::Opened;
+use super::names::{IN_ORDER, Names};
+use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result, anyhow, ensure};
-use indicatif::ProgressBar;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::path::Path;
 use univip_core::dataset::Dataset;
+use univip_core::error::brief;
 use univip_core::geometry::BoundingBox;
+use univip_core::json_file;
 use univip_core::proposals::ProposalStore;
+use univip_core::tally::Tally;
 
 /// Reads a file of `[x, y, width, height]` boxes, of either form, into the store of the imports called `name`:
 ///
-/// - `{"139": [[x, y, width, height], ...], ...}`, from image ids or file names to their boxes;
+/// - `{"139": [[x, y, width, height], ...], ...}`, from image ids or file names to their boxes ([`Names::find`]);
 /// - `{"bbox": [[[x, y, width, height], ...], ...]}`, ORL's, in the order of the dataset's images.
 ///
 /// The file is read as a stream; boxes wait in memory only until their shard is complete, which in a file that is
@@ -26,19 +29,19 @@ use univip_core::proposals::ProposalStore;
 pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     let store = opened.store()?;
     let empty = store.stored() == 0;
-    let filled = fill(opened, store, path);
-    if filled.is_err() && empty {
+    let read = import_boxes(&*opened.dataset, store, path);
+    if read.is_err() && empty {
         // A part of a file would be in the way of the whole one. What failed first is the error to tell.
         let _ = fs::remove_dir_all(store.directory());
     }
-    let Filled { found, foreign, new } = filled?;
+    let Imported { found, foreign, new } = read?;
     output::print(format_args!("{}: {found} images, {new} new shards\n", store.directory().display()))?;
     let all = opened.dataset.len();
     if found < all {
-        eprintln!("warning: {} images have no boxes in {}", all - found, path.display());
+        output::say(format_args!("warning: {} images have no boxes in {}", all - found, path.display()));
     }
-    if foreign > 0 {
-        eprintln!("warning: {foreign} images of {} are not in the dataset", path.display());
+    for line in foreign.lines() {
+        output::say(format_args!("warning: {}: {line}", path.display()));
     }
     output::print(format_args!(
         "use it with --set proposals.use=imported --set proposal.imported.name={name}\n"
@@ -46,45 +49,49 @@ pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
 }
 
 /// What an import read.
-struct Filled {
+pub struct Imported {
     /// Images of the dataset.
-    found: usize,
+    pub found: usize,
     /// Images that are not in it.
-    foreign: usize,
+    pub foreign: Tally,
     /// Shards that were not there.
-    new: usize,
+    pub new: usize,
 }
 
-fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    let mut incoming = Incoming::new(&*opened.dataset, store);
-    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
+/// Reads boxes of a dataset into a store, as `univip proposals import` does.
+///
+/// # Errors
+/// Naming the file: when it cannot be read, has boxes outside of an image, an image twice or none of the dataset.
+pub fn import_boxes(dataset: &dyn Dataset, store: &ProposalStore, path: &Path) -> Result<Imported> {
+    let text = json_file::tolerant(path)?;
+    let mut incoming = Incoming::new(dataset, store);
+    let mut json = serde_json::Deserializer::from_reader(text);
     let read = json.deserialize_map(Images { incoming: &mut incoming }).and_then(|()| json.end());
     // A message of ours reaches us through serde, and says what it wants to say.
     read.map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    let Incoming { found, foreign, .. } = incoming;
+    let (found, foreign) = (incoming.found, std::mem::take(&mut incoming.foreign));
     ensure!(
         found > 0,
-        "{}: none of its {foreign} images is in the dataset; check --data and --split",
-        path.display()
+        "{}: none of its images is in the dataset ({}); check --data and --split",
+        path.display(),
+        foreign.lines().join(", ")
     );
-    Ok(Filled { found, foreign, new: incoming.finish()? })
+    Ok(Imported { found, foreign, new: incoming.finish()? })
 }
 
 /// Boxes on their way into the store.
 struct Incoming<'a> {
     dataset: &'a dyn Dataset,
     store: &'a ProposalStore,
-    /// The images by id, and by id without leading zeros and the ending of a file name.
-    names: HashMap<String, usize>,
+    names: Names<'a>,
     /// The boxes of the images of unfinished shards.
     waiting: HashMap<usize, Vec<BoundingBox>>,
     /// Images of each shard that are still to come.
     missing: Vec<usize>,
     found: usize,
-    foreign: usize,
+    pub foreign: Tally,
     new: usize,
-    bar: ProgressBar,
+    task: Task,
 }
 
 impl<'a> Incoming<'a> {
@@ -92,21 +99,21 @@ impl<'a> Incoming<'a> {
         Self {
             dataset,
             store,
-            names: (0..dataset.len()).map(|image| (plain(&dataset.id(image)).to_string(), image)).collect(),
+            names: Names::of(dataset),
             waiting: HashMap::new(),
             missing: (0..store.shards()).map(|shard| store.range(shard).len()).collect(),
             found: 0,
-            foreign: 0,
+            foreign: Tally::default(),
             new: 0,
-            bar: bar(dataset.len(), "import"),
+            task: Task::alone("import"),
         }
     }
 
     fn take_named(&mut self, name: &str, boxes: &Value) -> Result<()> {
-        match self.names.get(plain(name)) {
-            Some(&image) => self.take(image, boxes),
+        match self.names.find(name)? {
+            Some(image) => self.take(image, boxes),
             None => {
-                self.foreign += 1;
+                self.foreign.add("images are not in the dataset", || name.into());
                 Ok(())
             }
         }
@@ -141,7 +148,7 @@ impl<'a> Incoming<'a> {
         ensure!(!twice, "{} stands in it twice", id());
         self.found += 1;
         self.missing[shard] -= 1;
-        self.bar.inc(1);
+        self.task.show(self.found as u64, self.dataset.len() as u64);
         if self.missing[shard] == 0 { self.keep(shard) } else { Ok(()) }
     }
 
@@ -161,18 +168,8 @@ impl<'a> Incoming<'a> {
                 self.keep(shard)?;
             }
         }
-        self.bar.finish_and_clear();
         Ok(self.new)
     }
-}
-
-/// `000000000139.jpg` as `139`.
-fn plain(name: &str) -> &str {
-    let stem =
-        [".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG"].iter().find_map(|end| name.strip_suffix(end));
-    let stem = stem.unwrap_or(name);
-    let number = stem.trim_start_matches('0');
-    if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) { number } else { stem }
 }
 
 /// A list of boxes, or the only box, which ORL's tool writes without its list.
@@ -182,7 +179,9 @@ fn listed(boxes: &Value) -> Result<Vec<[u32; 4]>> {
     if list.first().is_some_and(Value::is_number) {
         return Ok(vec![sides(boxes).context(expected)?]);
     }
-    list.iter().map(|one| sides(one).with_context(|| format!("{expected}, found {one}"))).collect()
+    list.iter()
+        .map(|one| sides(one).with_context(|| format!("{expected}, found {}", brief(&one.to_string()))))
+        .collect()
 }
 
 fn sides(one: &Value) -> Option<[u32; 4]> {
@@ -207,10 +206,12 @@ impl<'de> Visitor<'de> for Images<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            if name == "bbox" {
+            if name == IN_ORDER {
                 map.next_value_seed(InOrder { incoming: self.incoming })?;
             } else {
-                let boxes: Value = map.next_value()?;
+                let behind =
+                    |error: A::Error| A::Error::custom(format!("the boxes of {}: {error}", brief(&name)));
+                let boxes: Value = map.next_value().map_err(behind)?;
                 let taken = self.incoming.take_named(&name, &boxes);
                 taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
             }
@@ -241,7 +242,10 @@ impl<'de> Visitor<'de> for InOrder<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut image = 0;
-        while let Some(boxes) = list.next_element::<Value>()? {
+        let behind = |image: usize, error: A::Error| {
+            A::Error::custom(format!("the boxes of its image {image}: {error}"))
+        };
+        while let Some(boxes) = list.next_element::<Value>().map_err(|error| behind(image + 1, error))? {
             let taken = self.incoming.take(image, &boxes);
             taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
             image += 1;
@@ -253,20 +257,6 @@ impl<'de> Visitor<'de> for InOrder<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn file_names_and_numbers_name_the_same_image() {
-        let cases = [
-            ("000000000139.jpg", "139"),
-            ("139", "139"),
-            ("0", "0"),
-            ("dress/01.png", "dress/01"),
-            ("a", "a"),
-        ];
-        for (name, expected) in cases {
-            assert_eq!(plain(name), expected);
-        }
-    }
 
     #[test]
     fn boxes_are_lists_of_four_whole_numbers() -> Result<()> {

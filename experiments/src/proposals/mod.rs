@@ -3,22 +3,34 @@
 mod build;
 mod export;
 mod import;
+mod names;
 mod picture;
 mod stats;
 
+pub use import::{Imported, import_boxes};
+
 use crate::cli::{ProposalsCommand, StoreChoice};
-use crate::{needs_file, run};
+use crate::needs_file;
+use crate::observers::Task;
+use crate::used_data::{Data, Part, Use};
 use anyhow::{Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use univip_core::dataset::{Dataset, Split};
+use univip_core::event::{Event, Observer};
+use univip_core::identity::Checked;
 use univip_core::proposals::{ProposalStore, Proposals, StoreKey};
 use univip_core::recipe::Recipe;
 use univip_core::registry::{Kind, Registry};
 
 /// The proposals that a recipe names for a dataset, and their store below `runs`.
-pub fn open(recipe: &Recipe, registry: &Registry, dataset: &dyn Dataset, runs: &Path) -> Result<Proposals> {
+pub fn open(
+    recipe: &Recipe,
+    registry: &Registry,
+    dataset: Arc<dyn Dataset>,
+    runs: &Path,
+) -> Result<Proposals> {
     let name = &recipe.settings.proposals.name;
     let plugin = registry.get(Kind::Proposals, name, &recipe.origin("proposals.use"), "proposals.use")?;
     let table = recipe.table(Kind::Proposals, name);
@@ -30,43 +42,52 @@ pub fn open(recipe: &Recipe, registry: &Registry, dataset: &dyn Dataset, runs: &
         images: dataset.len(),
     };
     let root = runs.join("proposals");
-    Proposals::open(plugin.proposals(&table)?, recipe.settings.proposals.limits, &root, &key)
+    Proposals::open(plugin.proposals(&table)?, recipe.settings.proposals.limits, &root, &key, dataset)
 }
 
 /// Runs `univip proposals ...`.
 pub fn command(command: ProposalsCommand, registry: &Registry, stop: &AtomicBool) -> Result<()> {
     match command {
-        ProposalsCommand::Build { store, jobs } => build::build(&Opened::new(&store, registry)?, jobs, stop),
+        ProposalsCommand::Build { store, jobs } => {
+            build::build(&Opened::new(&store, registry, stop)?, jobs, stop)
+        }
         ProposalsCommand::Import { file, name, mut store } => {
             needs_file("FILE", &file)?;
             store.layers.set.push("proposals.use=imported".into());
             store.layers.set.push(format!("proposal.imported.name={}", serde_json::to_string(&name)?));
-            import::import(&Opened::new(&store, registry)?, &file, &name)
+            import::import(&Opened::new(&store, registry, stop)?, &file, &name)
         }
         ProposalsCommand::Export { file, orl, store } => {
-            export::export(&Opened::new(&store, registry)?, &file, orl)
+            export::export(&Opened::new(&store, registry, stop)?, &file, orl)
         }
-        ProposalsCommand::Stats { picture, store } => stats::stats(&Opened::new(&store, registry)?, &picture),
+        ProposalsCommand::Stats { picture, store } => {
+            stats::stats(&Opened::new(&store, registry, stop)?, &picture)
+        }
     }
 }
 
 /// What every subcommand works on.
 struct Opened {
     recipe: Recipe,
-    dataset: Box<dyn Dataset>,
+    dataset: Arc<Checked>,
     proposals: Proposals,
 }
 
 impl Opened {
-    fn new(choice: &StoreChoice, registry: &Registry) -> Result<Self> {
+    fn new(choice: &StoreChoice, registry: &Registry, stop: &AtomicBool) -> Result<Self> {
         let mut layers = choice.layers.clone();
         if let Some(mode) = &choice.mode {
             layers.set.push(format!("proposal.selective-search.mode={mode}"));
         }
         let recipe = crate::library(&layers.into())?.load("base")?;
-        let split = Split::from(choice.split);
-        let dataset = run::open(&recipe, registry, "data.use", &recipe.settings.data.name, split)?;
-        let proposals = open(&recipe, registry, &*dataset, &choice.runs)?;
+        let data = Data::new(registry, &choice.runs);
+        let part = data.part(&recipe, Use::Scenes, Split::from(choice.split))?;
+        data.look(&part, &mut Looking(Task::alone("look at images")), stop)?;
+        let Part { whole: dataset, .. } = part;
+        let proposals = open(&recipe, registry, dataset.clone(), &choice.runs)?;
+        if proposals.annotated() {
+            dataset.check_sizes(&(0..dataset.len()).collect::<Vec<_>>())?;
+        }
         Ok(Self { recipe, dataset, proposals })
     }
 
@@ -91,10 +112,14 @@ impl Opened {
     }
 }
 
-/// A bar over images, with the rate and the time left; nothing when standard error is not a terminal.
-fn bar(images: usize, what: &str) -> ProgressBar {
-    let template = "{prefix:<22} {bar:24.yellow/dim} {pos}/{len} images {per_sec} {eta} left";
-    // The template is a constant; a bad one would still draw a plain bar.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(images as u64).with_style(style).with_prefix(what.to_string())
+/// Shows how far the images are known.
+struct Looking(Task);
+
+impl Observer for Looking {
+    fn observe(&mut self, event: &Event) -> Result<()> {
+        if let Event::Progress { done, total, .. } = event {
+            self.0.show(*done, *total);
+        }
+        Ok(())
+    }
 }

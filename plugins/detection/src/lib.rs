@@ -36,6 +36,7 @@ pub mod retinanet;
 pub mod roi_align;
 pub mod sampling;
 pub mod settings;
+pub mod splits;
 pub mod training;
 pub mod trials;
 
@@ -47,11 +48,11 @@ use mask_rcnn::MaskRcnn;
 use measuring::Number;
 use retinanet::RetinaNet;
 use settings::{Architecture, Config};
+use splits::Splits;
 use training::Training;
 use trials::{mean_of_trials, seed_of_trial};
-use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::error::NotApplicable;
-use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
+use univip_core::dataset::{Dataset, Limited};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, Scenes};
 use univip_core::nn::{Backbone, Parameters, Scope};
 use univip_core::registry::EvaluatorPlugin;
 
@@ -95,24 +96,17 @@ impl Evaluator for DetectionEvaluator {
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         let protocol = self.config.protocol();
         let masks = self.config.architecture.masks();
-        let train = Limited::nested((context.scenes)(Split::Train)?, protocol.train_limit);
-        let val = Limited::drawn((context.scenes)(Split::Val)?, protocol.val_limit);
+        let Splits { train, val, .. } = Splits::open(context.scenes)?;
+        let train = Limited::nested(train, protocol.train_limit);
+        let val = Limited::drawn(val, protocol.val_limit);
         let classes = train.classes();
-        if classes.is_empty() || classes != val.classes() {
-            let problem = format!(
-                "detection needs train and val splits of the same classes, found {} and {}: set data.use to a dataset \
-                 with annotations, or leave `detection` out of evaluators.use",
-                classes.len(),
-                val.classes().len()
-            );
-            return Err(NotApplicable(problem).into());
-        }
-        let inputs =
-            |dataset| Inputs { dataset, renderer: context.renderer, longest: protocol.longest, masks };
+        let (renderer, unread, longest) = (context.renderer, context.unread, protocol.longest);
+        let inputs = |dataset| Inputs { dataset, renderer, longest, masks, unread };
         training::applicable(&inputs(&train))?;
         measuring::applicable(&inputs(&val))?;
         let device = context.backbone.device();
         let progress = context.progress;
+        let mut images = 0;
         let trial = |trial: u64, named: &str| -> Result<Vec<Number>> {
             let seed = seed_of_trial(context.seed, trial);
             let (backbone, body) = body(context.backbone, protocol.frozen, seed)?;
@@ -124,18 +118,29 @@ impl Evaluator for DetectionEvaluator {
             training.run(&inputs(&train), device, &mut report)?;
             let total = val.len() as u64;
             let mut report = |done| progress(done, total, &format!("detection{named}: val"));
-            measuring::measure(detector, &inputs(&val), protocol, device, &mut report)
+            let measured = measuring::measure(detector, &inputs(&val), protocol, device, &mut report)?;
+            images = measured.images;
+            Ok(measured.numbers)
         };
         let measured = mean_of_trials(protocol.trials, trial)?;
-        let split = format!("{}-{}", train.digest(), val.digest());
+        let split = format!("{}-{}", train.identity(), val.identity());
         let metric = |(name, value): Number| Metric {
             name,
             value,
             protocol: self.config.name(),
             split: split.clone(),
-            images: val.len(),
+            images,
+            passed_over: 0,
         };
         Ok(measured.into_iter().map(metric).collect())
+    }
+
+    fn check(&self, scenes: &Scenes<'_>) -> Result<Vec<String>> {
+        Ok(Splits::open(scenes)?.note.into_iter().collect())
+    }
+
+    fn uses_probe_data(&self) -> bool {
+        false
     }
 }
 

@@ -32,6 +32,10 @@ impl ProposalSource for GroundTruth {
         let annotations = dataset.annotations(index)?;
         Ok(annotations.iter().filter(|one| !one.crowd).map(|one| one.bounding_box).collect())
     }
+
+    fn annotated(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

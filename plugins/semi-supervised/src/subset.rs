@@ -44,7 +44,7 @@ impl Subset {
     /// A digest of the images' names, to tell one split list from another, and of the split that they are of.
     pub fn digest(&self, train: &dyn Dataset) -> String {
         let mut hash = Sha256::new();
-        hash.update(train.digest());
+        hash.update(train.identity());
         for part in [&self.labelled, &self.held_out] {
             hash.update((part.len() as u64).to_le_bytes());
             for index in part {

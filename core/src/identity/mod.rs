@@ -1,0 +1,16 @@
+//! Whether images are still what they were.
+//!
+//! What an image file holds is its [`Content`], a digest of its bytes. It is computed once and cached beside the file's
+//! size and times ([`Checked`]), so that to know it again costs a look at each file and no reading. A [`Manifest`] has the
+//! contents of all images of a split: two of them tell which image has changed.
+
+mod cache;
+mod checked;
+mod content;
+mod manifest;
+mod stamp;
+
+pub use checked::Checked;
+pub use content::Content;
+pub use manifest::Manifest;
+pub(crate) use manifest::identity;
