@@ -108,8 +108,12 @@ impl TextTable {
     pub fn html(&self, emphasis: Option<usize>) -> String {
         let cell = |tag: &str, column: &TextColumn, text: &str| {
             let class = if column.number { " class=\"number\"" } else { "" };
-            // A number stays beside its deviation, wherever the cell is broken.
-            format!("<{tag}{class}>{}</{tag}>", escape::xml(text).replace(" ± ", "\u{a0}±\u{a0}"))
+            let mut text = escape::xml(text);
+            if tag == "td" && column.number {
+                // A number stays beside its deviation and its unit; what is in brackets may stand below.
+                text = text.replace(' ', "\u{a0}").replace("\u{a0}(", " (");
+            }
+            format!("<{tag}{class}>{text}</{tag}>")
         };
         let head: String = self.columns.iter().map(|column| cell("th", column, &column.head)).collect();
         let mut text = format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
