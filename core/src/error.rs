@@ -89,6 +89,17 @@ pub fn suggest(given: &str, known: &[&str]) -> String {
     }
 }
 
+/// As much of a name that a file says as a message has room for, with control characters escaped.
+pub fn brief(name: &str) -> String {
+    const MOST: usize = 60;
+    let escaped = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    let shown: String = name.chars().take(MOST).map(escaped).collect();
+    if name.chars().nth(MOST).is_some() { shown + "..." } else { shown }
+}
+
 /// Refuses input of which anything has a problem: how many of `all` there are, and the first few, by `named`.
 ///
 /// # Errors

@@ -56,6 +56,24 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
+/// What is in a directory, sorted, without hidden names: `.DS_Store`, and the `._a.jpg` that macOS puts beside `a.jpg`
+/// wherever a disk or an archive cannot keep what else it knows of a file.
+///
+/// # Errors
+/// When the directory cannot be listed.
+pub fn visible(directory: &Path) -> Result<Vec<PathBuf>> {
+    let listing = || format!("listing {}", directory.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory).with_context(listing)? {
+        let entry = entry.with_context(listing)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
 /// A new file with a lock that says that it is being written.
 fn create_locked(path: &Path) -> std::io::Result<File> {
     loop {

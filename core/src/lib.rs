@@ -4,6 +4,7 @@
 
 pub mod augment;
 pub mod backbone_file;
+pub mod below;
 pub mod checkpoint;
 pub mod dataset;
 pub mod diagnostics;
@@ -17,6 +18,7 @@ pub mod files;
 pub mod geometry;
 pub mod identity;
 pub mod image_file;
+pub mod json_file;
 pub mod loader;
 pub mod loss;
 pub mod metrics;
@@ -33,6 +35,7 @@ pub mod similarity;
 pub mod step;
 pub mod tally;
 pub mod target;
+pub mod text_file;
 pub mod transport;
 pub mod vectorised;
 pub mod views;

@@ -148,7 +148,8 @@ fn a_file_of_something_else_is_named_with_what_was_expected() -> Result<()> {
     let said = read(&fixture("resnet18"), &wide, &Device::Cpu).err().context("it was read")?;
     let said = format!("{said:#}");
     assert!(
-        said.contains("of a resnet18 of width 4") && said.contains("conv1.weight is [2, 3, 7, 7]"),
+        said.contains("of a resnet18 of width 4")
+            && said.contains("100 of another shape: bn1.bias is [2], expected [4], "),
         "{said}"
     );
     Ok(())
@@ -248,5 +249,91 @@ fn half_precision_becomes_single() -> Result<()> {
     })?;
     let tensors = to_torchvision(&backbone(&path)?.tensors())?;
     assert!(tensors.values().all(|tensor| tensor.dtype() == DType::F32));
+    Ok(())
+}
+
+/// A file of `torch.save` whose pickle is these bytes.
+fn archive(path: &Path, pickle: &[u8]) -> Result<()> {
+    use std::io::Write;
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut archive = zip::ZipWriter::new(std::fs::File::create(path)?);
+    for (name, bytes) in [("x/data.pkl", pickle), ("x/data/0", &[0; 4])] {
+        archive.start_file(name, options)?;
+        archive.write_all(bytes)?;
+    }
+    archive.finish()?;
+    Ok(())
+}
+
+/// `(storage, 0, shape, shape)` of a tensor, where the shape and the storage were kept as 2 and 1 the first time.
+fn tensors_of_one_shape(names: usize, sides: usize) -> Vec<u8> {
+    let mut pickle = b"\x80\x02}(".to_vec();
+    for place in 0..names {
+        let name = if place == 0 { "conv1.weight".to_string() } else { format!("{place:x}") };
+        pickle.push(b'X');
+        pickle.extend((name.len() as u32).to_le_bytes());
+        pickle.extend(name.as_bytes());
+        if place > 0 {
+            pickle.extend(b"h\0(h\x01K\0h\x02h\x02tR");
+            continue;
+        }
+        pickle.extend(b"ctorch._utils\n_rebuild_tensor_v2\nq\0((X\x07\0\0\0storagectorch\nFloatStorage\n");
+        pickle.extend(b"X\x01\0\0\x000X\x03\0\0\0cpuK\x01tQq\x01K\0(");
+        pickle.extend(b"K\x01".repeat(sides));
+        pickle.extend(b"tq\x02h\x02tR");
+    }
+    pickle.extend(b"u.");
+    pickle
+}
+
+/// A shape of thousands of sides in thousands of tensors would be copied for each.
+#[test]
+fn a_shape_has_at_most_as_many_sides_as_pytorchs() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("x.pth");
+    for (names, sides) in [(3000, 3000), (1, 20_000), (1, 65)] {
+        archive(&path, &tensors_of_one_shape(names, sides))?;
+        let said = refused(&path)?;
+        assert!(said.contains("its tensor conv1.weight is not described as PyTorch does"), "{said}");
+        assert!(said.contains("of at most 64 dimensions") && said.len() < 500, "{said}");
+    }
+    archive(&path, &tensors_of_one_shape(3000, 64))?;
+    let said = refused(&path)?;
+    assert!(said.contains("expected [width, 3, 7, 7]") && said.len() < 500, "{said}");
+    Ok(())
+}
+
+#[test]
+fn messages_are_short_whatever_a_file_calls_its_tensors() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = changed(directory.path(), |all| {
+        for place in 0..200 {
+            let name = format!("layer1.{place}\u{1b}[2J{}", "x".repeat(1000));
+            all.insert(name, Tensor::zeros(1, DType::F32, &Device::Cpu)?);
+        }
+        all.retain(|name, _| !name.starts_with("layer3"));
+        Ok(())
+    })?;
+    let said = refused(&path)?;
+    assert!(said.contains(" missing: layer3.0.bn1.bias [8], "), "{said}");
+    assert!(said.contains("200 unexpected: layer1.0\\u{1b}[2Jxxx"), "{said}");
+    assert!(said.contains(", ...") && !said.contains(char::is_control), "{said}");
+    assert!(said.len() < 500 + path.as_os_str().len(), "{} bytes: {said}", said.len());
+    Ok(())
+}
+
+#[test]
+fn what_a_download_leaves_in_place_of_a_file_is_named() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("x.pth");
+    for (bytes, expected) in [
+        (&b"version https://git-lfs.github.com/spec/v1\noid sha256:1\n"[..], "but a Git LFS pointer"),
+        (b"<!DOCTYPE html><html>", "but an HTML page"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0", "but compressed by gzip"),
+    ] {
+        std::fs::write(&path, bytes)?;
+        let said = refused(&path)?;
+        assert!(said.contains("x.pth is no file of tensors") && said.contains(expected), "{said}");
+    }
     Ok(())
 }

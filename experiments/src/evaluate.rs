@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 use univip_core::backbone_file::{self, Import};
 use univip_core::dataset::Split;
+use univip_core::error::brief;
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
 use univip_core::recipe::{Override, Recipe};
@@ -239,8 +240,8 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
 /// What of a file is measured, where it holds more.
 fn taken(prefix: &str, left_out: &[String]) -> Vec<String> {
     let mut others = Tally::default();
-    left_out.iter().for_each(|name| others.add("other tensors are left out", || name.clone()));
-    let prefix = (!prefix.is_empty()).then(|| format!("the backbone is {prefix}*"));
+    left_out.iter().for_each(|name| others.add("other tensors are left out", || brief(name)));
+    let prefix = (!prefix.is_empty()).then(|| format!("the backbone is {}*", brief(prefix)));
     prefix.into_iter().chain(others.lines()).collect()
 }
 

@@ -150,6 +150,11 @@ impl Run {
             measurements.push(line);
         }
         let training = Training::of(items(path, "metrics.jsonl", &mut notes));
+        if let Some(step) = training.beyond {
+            let of = training.steps.map_or(String::new(), |steps| format!(" of {steps}"));
+            notes
+                .push(format!("metrics.jsonl has a step {step}{of}, which is left out: its line is damaged"));
+        }
         Self { path: path.to_path_buf(), fingerprint, seed, record, measurements, training, notes }
     }
 }

@@ -12,6 +12,8 @@ pub struct Training {
     pub loss: BTreeMap<u64, Option<f64>>,
     /// The effective rank at the end of each epoch.
     pub rank: BTreeMap<u64, EpochEnd>,
+    /// The first step that was left out because the run has not so many: its line is damaged.
+    pub beyond: Option<u64>,
 }
 
 /// The end of an epoch.
@@ -64,6 +66,9 @@ impl Training {
                     training.steps = Some(steps);
                     training.loss.split_off(&step);
                     training.rank.retain(|_, end| end.step < step);
+                }
+                Event::Step { step, .. } if step >= training.steps.unwrap_or(u64::MAX) => {
+                    training.beyond.get_or_insert(step);
                 }
                 Event::Step { step, total } => {
                     latest = step;

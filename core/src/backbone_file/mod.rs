@@ -5,6 +5,7 @@ mod pickle;
 mod tensor_file;
 mod torch_file;
 
+use crate::error::brief;
 use crate::evaluate::FrozenBackbone;
 use crate::files::write_atomic;
 use crate::nn::layout::{from_torchvision, to_torchvision};
@@ -109,7 +110,13 @@ fn shape(shapes: &BTreeMap<String, Vec<usize>>, found: &Found) -> Result<Network
     let named = |torchvision: &str| format!("{}{}", found.prefix, found.naming.of(torchvision));
     let stem = named(STEM);
     let [width @ 1..=usize::MAX, 3, 7, 7] = shapes[&stem][..] else {
-        bail!("its {stem} is {:?}, expected [width, 3, 7, 7]", shapes[&stem]);
+        let shape = &shapes[&stem];
+        bail!(
+            "its {} is {:?}{}, expected [width, 3, 7, 7]",
+            brief(&stem),
+            &shape[..shape.len().min(8)],
+            if shape.len() > 8 { " ..." } else { "" }
+        );
     };
     let bottleneck = shapes.contains_key(&named("layer1.0.conv3.weight"));
     let backbone = if bottleneck { BackboneKind::ResNet50 } else { BackboneKind::ResNet18 };

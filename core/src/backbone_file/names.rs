@@ -1,5 +1,6 @@
 //! What libraries and checkpoints call the tensors of a ResNet.
 
+use crate::error::brief;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 
@@ -97,7 +98,7 @@ impl Found {
             }
         }
         if found.is_empty() {
-            let names: Vec<&str> = shapes.keys().take(5).map(String::as_str).collect();
+            let names: Vec<String> = shapes.keys().take(3).map(|name| brief(name)).collect();
             bail!(
                 "it has no conv1.weight [width, 3, 7, 7] beside a layer1.0.conv1.weight, with or without a prefix: expected \
                  torchvision's or detectron2's names of a resnet18 or resnet50, found {} ({} tensors)",
@@ -105,9 +106,14 @@ impl Found {
                 shapes.len()
             );
         }
-        let prefixes: Vec<&str> = found.iter().map(|found| found.prefix.as_str()).collect();
+        let prefixes: Vec<String> = found.iter().take(4).map(|found| brief(&found.prefix)).collect();
         bail!(
-            "it has several: {}; save the tensors of one of them, without its prefix, to a file of their own",
+            "it has {}: {}; save the tensors of one of them, without its prefix, to a file of their own",
+            if found.len() > prefixes.len() {
+                format!("{}, among them", found.len())
+            } else {
+                "several".into()
+            },
             prefixes.join(", ")
         )
     }

@@ -1,7 +1,7 @@
 //! Python's pickles, as far as dictionaries of tensors need them. Nothing of a pickle is run: a call stays a call.
 //!
 //! Values name each other by their places in one list, so that neither depth, nor cycles, nor one value in many places
-//! cost anything, and a pickle of n bytes makes at most n values.
+//! cost anything, and a pickle of n bytes makes at most n values. Texts are kept once: memory follows the bytes.
 
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::HashMap;
@@ -93,9 +93,10 @@ impl Pickle {
         }
     }
 
-    /// A tuple of such numbers.
-    pub(super) fn counts(&self, place: Place) -> Option<Vec<usize>> {
-        self.tuple(place)?.iter().map(|member| self.count(*member)).collect()
+    /// A tuple of such numbers, at most `most`: one tuple may be in many places, and each call makes a copy.
+    pub(super) fn counts(&self, place: Place, most: usize) -> Option<Vec<usize>> {
+        let members = self.tuple(place).filter(|members| members.len() <= most)?;
+        members.iter().map(|member| self.count(*member)).collect()
     }
 }
 
@@ -154,16 +155,17 @@ impl<'a> Machine<'a> {
             // GLOBAL, STACK_GLOBAL
             b'c' => {
                 let (module, name) = (self.line()?, self.line()?);
-                self.push(Value::Global(format!("{module}.{name}")));
+                self.global(&module, &name)?;
             }
             0x93 => {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let named = |place: Place| match &self.values[place] {
-                    Value::Text(text) => Ok(text.as_str()),
+                    // As much of it as shows that it is too long: a text may be named again and again.
+                    Value::Text(text) => Ok(text.chars().take(LONGEST_NAME + 1).collect::<String>()),
                     _ => bail!("a class whose name is no text"),
                 };
-                let global = format!("{}.{}", named(module)?, named(name)?);
-                self.push(Value::Global(global));
+                let (module, name) = (named(module)?, named(name)?);
+                self.global(&module, &name)?;
             }
             // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, TUPLE
             b')' => self.push(Value::Tuple(Vec::new())),
@@ -238,6 +240,13 @@ impl<'a> Machine<'a> {
             b'b' => drop(self.pop()?),
             code => bail!("the operation {code:#04x} is not known"),
         }
+        Ok(())
+    }
+
+    fn global(&mut self, module: &str, name: &str) -> Result<()> {
+        let length = module.chars().count() + name.chars().count();
+        ensure!(length < LONGEST_NAME, "a class whose name has more than {LONGEST_NAME} characters");
+        self.push(Value::Global(format!("{module}.{name}")));
         Ok(())
     }
 
@@ -349,6 +358,9 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// Of a class, with its module.
+const LONGEST_NAME: usize = 256;
+
 /// Classes whose objects are dictionaries; their members are set after they are made.
 const DICTIONARIES: [&str; 2] = ["collections.OrderedDict", "collections.defaultdict"];
 
@@ -385,6 +397,10 @@ mod tests {
             (b"h\x07.", "nothing was kept as 7"),
             (b"\x80\x02I5\n.", "at its byte 2: the operation 0x49 is not known"),
             (b"NN\x93.", "a class whose name is no text"),
+            (
+                &[&b"c"[..], &[b'a'; 300], b"\nb\n."].concat(),
+                "a class whose name has more than 256 characters",
+            ),
         ] {
             let said =
                 Pickle::read(bytes).map(|_| String::new()).unwrap_or_else(|error| format!("{error:#}"));

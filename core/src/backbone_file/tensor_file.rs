@@ -1,6 +1,7 @@
 //! A file of named tensors, of any format that is known by its first bytes.
 
 use super::torch_file::TorchFile;
+use crate::text_file::in_place_of_text;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::safetensors::BufferedSafetensors;
 use candle_core::{DType, Device, Tensor};
@@ -23,8 +24,10 @@ impl TensorFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let reading = || format!("reading {}", path.display());
         let mut first = Vec::new();
+        let regular = std::fs::metadata(path).with_context(reading)?.is_file();
+        ensure!(regular, "{} is not a regular file", path.display());
         let file = File::open(path).with_context(reading)?;
-        file.take(9).read_to_end(&mut first).with_context(reading)?;
+        file.take(64).read_to_end(&mut first).with_context(reading)?;
         // A safetensors file begins with the length of its JSON, in 8 bytes; a pickle with its protocol.
         if first.get(8) == Some(&b'{') {
             let bytes = std::fs::read(path).with_context(reading)?;
@@ -41,6 +44,8 @@ impl TensorFile {
                  (torch.load or pickle.load) and save its state dict again by torch.save",
                 path.display()
             )
+        } else if let Some(what) = in_place_of_text(&first) {
+            bail!("{} is no file of tensors but {what}", path.display())
         } else {
             bail!(
                 "{} is neither a safetensors file nor one of torch.save (.pth), by its first bytes",

@@ -1,6 +1,7 @@
 //! Files of `torch.save`: a zip archive of a pickle, which names and shapes the tensors, and of their values.
 
 use super::pickle::{Pickle, Place, Value};
+use crate::error::brief;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
@@ -90,11 +91,20 @@ const PICKLE_LIMIT: u64 = 32 << 20;
 
 /// A member of the archive as it is stored. Memory follows what the file has and not what it says.
 fn member(archive: &mut ZipArchive<BufReader<File>>, name: &str, limit: u64) -> Result<Vec<u8>> {
-    let broken = || format!("its {name} cannot be read");
+    let broken = || format!("its {} cannot be read", brief(name));
     let found = archive.by_name(name).with_context(broken)?;
     let stored = found.compression() == CompressionMethod::Stored;
-    ensure!(stored, "its {name} is compressed, which torch.save never does: save it again by torch.save");
-    ensure!(found.size() <= limit, "its {name} has {} bytes, expected at most {limit}", found.size());
+    ensure!(
+        stored,
+        "its {} is compressed, which torch.save never does: save it again by torch.save",
+        brief(name)
+    );
+    ensure!(
+        found.size() <= limit,
+        "its {} has {} bytes, expected at most {limit}",
+        brief(name),
+        found.size()
+    );
     let mut bytes = Vec::new();
     // Read to its end, so that the checksum is compared.
     found.take(limit.saturating_add(1)).read_to_end(&mut bytes).with_context(broken)?;
@@ -145,8 +155,8 @@ fn state_dict(pickle: &Pickle) -> Result<BTreeMap<String, Stored>> {
     }
     let Value::Dictionary(members) = value else {
         let what = match value {
-            Value::Call { function, .. } => pickle.global(*function).unwrap_or("an object"),
-            _ => "something else",
+            Value::Call { function, .. } => brief(pickle.global(*function).unwrap_or("an object")),
+            _ => "something else".into(),
         };
         bail!(
             "expected a state dict, found {what}: load it in Python and write torch.save(model.state_dict(), \"new.pth\")"
@@ -155,12 +165,13 @@ fn state_dict(pickle: &Pickle) -> Result<BTreeMap<String, Stored>> {
     let mut tensors = BTreeMap::new();
     for (key, value) in members {
         if let (Some(name), Some(arguments)) = (pickle.text(*key), tensor(pickle, *value)) {
-            let broken = || format!("its tensor {name} is not described as PyTorch does");
+            let broken = || format!("its tensor {} is not described as PyTorch does", brief(name));
             tensors.insert(name.to_string(), stored(pickle, arguments).with_context(broken)?);
         }
     }
     if tensors.is_empty() {
-        let names: Vec<&str> = members.iter().filter_map(|(key, _)| pickle.text(*key)).take(8).collect();
+        let names = members.iter().filter_map(|(key, _)| pickle.text(*key));
+        let names: Vec<String> = names.take(4).map(brief).collect();
         bail!(
             "it has no tensors: expected a state dict, alone or called `state_dict` or `model` in a dictionary, found the keys \
              [{}]",
@@ -211,15 +222,23 @@ fn stored(pickle: &Pickle, arguments: &[Place]) -> Result<Stored> {
         // ("storage", class, key, device, elements)
         let [_, class, key, ..] = *pickle.tuple(*name)? else { return None };
         Some(Stored {
-            key: pickle.text(key)?.to_string(),
+            key: pickle.text(key).filter(|key| key.len() <= LONGEST_KEY)?.to_string(),
             class: pickle.global(class)?.to_string(),
             offset: pickle.count(offset)?,
-            shape: pickle.counts(shape)?,
-            strides: pickle.counts(strides)?,
+            shape: pickle.counts(shape, MOST_SIDES)?,
+            strides: pickle.counts(strides, MOST_SIDES)?,
         })
     };
-    read().context("expected a storage, an offset, a shape and strides")
+    read().with_context(|| {
+        format!("expected a storage, an offset, and a shape and strides of at most {MOST_SIDES} dimensions")
+    })
 }
+
+/// PyTorch's limit on the dimensions of a tensor.
+const MOST_SIDES: usize = 64;
+
+/// The name of a storage, a number.
+const LONGEST_KEY: usize = 256;
 
 #[cfg(test)]
 mod tests {

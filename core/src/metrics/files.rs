@@ -1,13 +1,15 @@
 //! COCO's annotation files (`instances_val2017.json`).
 
-use super::unreadable;
+use super::numbers::{flag, whole, whole_or_none};
+use super::unreadable::{List, explain, readable};
 use crate::error::refuse_any;
-use anyhow::{Context, Result};
+use crate::geometry::Size;
+use crate::json_file;
+use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use std::collections::HashSet;
-use std::fs::File;
-use std::io::BufReader;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// An annotation file, as far as it is needed. `M` is [`Segmentation`](super::segmentation::Segmentation) or, to
@@ -28,25 +30,31 @@ pub struct AnnotationFile<M> {
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "COCO's names")]
 pub struct ListedImage {
+    #[serde(deserialize_with = "whole")]
     pub id: u64,
-    pub file_name: String,
-    pub width: u32,
-    pub height: u32,
+    pub file_name: Option<String>,
+    #[serde(default, deserialize_with = "whole_or_none")]
+    pub width: Option<u32>,
+    #[serde(default, deserialize_with = "whole_or_none")]
+    pub height: Option<u32>,
 }
 
 /// An object of an annotation file.
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "COCO's names")]
 pub struct Object<M> {
+    #[serde(deserialize_with = "whole")]
     pub id: u64,
+    #[serde(deserialize_with = "whole")]
     pub image_id: u64,
+    #[serde(deserialize_with = "whole")]
     pub category_id: u64,
     /// Left, top, width, height, in fractions of a pixel.
     pub bbox: [f64; 4],
     /// Of the mask.
     pub area: Option<f64>,
-    #[serde(default)]
-    pub iscrowd: u8,
+    #[serde(default, deserialize_with = "flag")]
+    pub iscrowd: bool,
     #[serde(default = "Option::default")]
     pub segmentation: Option<M>,
 }
@@ -55,6 +63,7 @@ pub struct Object<M> {
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "COCO's names")]
 pub struct Category {
+    #[serde(deserialize_with = "whole")]
     pub id: u64,
     pub name: String,
 }
@@ -63,23 +72,20 @@ impl<M: DeserializeOwned> AnnotationFile<M> {
     /// Reads a file as a stream.
     ///
     /// # Errors
-    /// When it cannot be read, is something else (naming the annotation, if it is one), or contradicts itself: lists an
-    /// image or an object twice, or has objects of images or categories that it does not list.
+    /// When it cannot be read, is something else (naming the entry, if it is one), or contradicts itself: lists an image or
+    /// an object twice, or has objects of images or categories that it does not list.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
-        let read = serde_json::from_reader(BufReader::with_capacity(1 << 20, file));
-        let read: Self = read.with_context(|| {
-            let place = unreadable::place::<M>(path).map_or(String::new(), |place| format!(", {place}"));
-            format!("{} is not a COCO annotation file{place}", path.display())
+        let read: Self = json_file::stream(path).map_err(|error| match error.is::<serde_json::Error>() {
+            true => {
+                let why = explain(path, &lists::<M>(), &error);
+                anyhow!("{} is not a COCO annotation file: {why}", path.display())
+            }
+            false => error,
         })?;
         read.check().with_context(|| path.display().to_string())?;
         Ok(read)
     }
-
     fn check(&self) -> Result<()> {
-        let empty = self.images.iter().filter(|image| image.width == 0 || image.height == 0);
-        let empty = empty.map(|image| format!("image {} of {} x {}", image.id, image.width, image.height));
-        refuse_any("images have no size", self.images.len(), empty)?;
         let twice = twice(self.images.iter().map(|image| image.id));
         refuse_any("images are listed twice", self.images.len(), twice.map(|id| format!("image {id}")))?;
         let objects = self.annotations.len();
@@ -94,6 +100,45 @@ impl<M: DeserializeOwned> AnnotationFile<M> {
         let lost = lost.map(|object| format!("annotation {} of category {}", object.id, object.category_id));
         refuse_any("annotations are of categories that are not listed", objects, lost)
     }
+}
+
+impl<M> AnnotationFile<M> {
+    /// The size of each image, by its id. Boxes are measured without.
+    ///
+    /// # Errors
+    /// When images have none, or one of no pixels: names the first.
+    pub fn sizes(&self) -> Result<HashMap<u64, Size>> {
+        let mut sizes = HashMap::with_capacity(self.images.len());
+        let mut without = Vec::new();
+        for image in &self.images {
+            match (image.width, image.height) {
+                (Some(width @ 1..), Some(height @ 1..)) => {
+                    sizes.insert(image.id, Size { width, height });
+                }
+                (Some(width), Some(height)) => {
+                    without.push(format!("image {} of {width} x {height}", image.id))
+                }
+                _ => without.push(format!("image {} without `width` or `height`", image.id)),
+            }
+        }
+        refuse_any("images have no size", self.images.len(), without.into_iter())?;
+        Ok(sizes)
+    }
+}
+
+/// How the entries of an annotation file are read.
+fn lists<M: DeserializeOwned>() -> [List; 3] {
+    let object = |value: &Value| match readable::<Object<M>>(value) {
+        Err((_, error)) if Object::<IgnoredAny>::deserialize(value).is_ok() => {
+            Err(("the segmentation of ", error))
+        }
+        read => read,
+    };
+    [
+        List { key: "images", entry: "image", check: readable::<ListedImage> },
+        List { key: "annotations", entry: "annotation", check: object },
+        List { key: "categories", entry: "category", check: readable::<Category> },
+    ]
 }
 
 /// Those that have come before.

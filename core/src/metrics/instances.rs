@@ -1,22 +1,24 @@
 //! COCO's files as what is measured: ground truth and detections.
 
 use super::files::{AnnotationFile, Object};
+use super::numbers::whole;
 use super::rle::Rle;
-use super::segmentation::Segmentation;
+use super::segmentation::{Drawn, Oddity, Segmentation};
+use super::unreadable::{List, explain, readable};
 use super::{Detection, GroundTruth, IouType};
 use crate::error::refuse_any;
 use crate::geometry::{BoundingBox, Size};
+use crate::json_file;
 use crate::tally::Tally;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 const FLAT: &str = "objects have a box without an area, which no detection finds";
 const AREALESS: &str = "objects have no `area` and are as large as their box";
-const POLYGONS: &str = "polygons are passed over";
 const MASKLESS: &str = "images have objects without a mask and are passed over, with what was found in them";
 
 /// The objects of an annotation file.
@@ -29,7 +31,9 @@ pub struct Instances {
     pub passed_over: Tally,
     /// Each category's class.
     categories: BTreeMap<u64, usize>,
-    images: HashMap<u64, Size>,
+    images: HashSet<u64>,
+    /// Of each image, where masks are measured; of a file of boxes, where it has them all.
+    sizes: Result<HashMap<u64, Size>, String>,
     /// Images that cannot be measured on.
     excluded: BTreeSet<u64>,
 }
@@ -47,7 +51,9 @@ pub struct Results {
 /// An entry of a results file. `M` as in [`AnnotationFile`].
 #[derive(Deserialize)]
 struct Entry<M = Segmentation> {
+    #[serde(deserialize_with = "whole")]
     image_id: u64,
+    #[serde(deserialize_with = "whole")]
     category_id: u64,
     score: f64,
     bbox: Option<[f64; 4]>,
@@ -73,7 +79,7 @@ impl Instances {
             IouType::BoundingBox => {
                 let file = AnnotationFile::<IgnoredAny>::read(path)?;
                 let mut instances = Self::without_objects(&file);
-                file.annotations.iter().for_each(|object| instances.add(object, Mask::default(), kind));
+                file.annotations.iter().for_each(|object| instances.add(object, Drawn::default(), kind));
                 Ok(instances)
             }
             IouType::Segmentation => Self::with_masks(path),
@@ -83,11 +89,12 @@ impl Instances {
     fn with_masks(path: &Path) -> Result<Self> {
         let file = AnnotationFile::<Segmentation>::read(path)?;
         let mut instances = Self::without_objects(&file);
+        let sizes = file.sizes().with_context(|| path.display().to_string())?;
         let read = |object: &Object<Segmentation>| {
             let named = || format!("{}, annotation {}", path.display(), object.id);
-            Mask::new(object.segmentation.as_ref(), instances.images[&object.image_id]).with_context(named)
+            drawn(object.segmentation.as_ref(), sizes[&object.image_id]).with_context(named)
         };
-        let masks: Vec<Mask> = file.annotations.par_iter().map(read).collect::<Result<_>>()?;
+        let masks: Vec<Drawn> = file.annotations.par_iter().map(read).collect::<Result<_>>()?;
         for (object, mask) in file.annotations.iter().zip(masks) {
             instances.add(object, mask, IouType::Segmentation);
         }
@@ -106,16 +113,13 @@ impl Instances {
             truth: Vec::with_capacity(file.annotations.len()),
             passed_over: Tally::default(),
             categories: categories.keys().enumerate().map(|(class, id)| (*id, class)).collect(),
-            images: file
-                .images
-                .iter()
-                .map(|image| (image.id, Size { width: image.width, height: image.height }))
-                .collect(),
+            images: file.images.iter().map(|image| image.id).collect(),
+            sizes: file.sizes().map_err(|error| error.to_string()),
             excluded: BTreeSet::new(),
         }
     }
 
-    fn add<M>(&mut self, object: &Object<M>, mask: Mask, kind: IouType) {
+    fn add<M>(&mut self, object: &Object<M>, drawn: Drawn, kind: IouType) {
         let (image, named) =
             (object.image_id, || format!("annotation {} of image {}", object.id, object.image_id));
         let [_, _, width, height] = object.bbox;
@@ -126,10 +130,8 @@ impl Instances {
             self.passed_over.add(AREALESS, named);
             width * height
         });
-        for problem in &mask.problems {
-            self.passed_over.add(POLYGONS, || format!("{}: {problem:#}", named()));
-        }
-        if kind == IouType::Segmentation && mask.mask.is_none() {
+        drawn.oddities.iter().for_each(|oddity| oddity.count(&mut self.passed_over, named));
+        if kind == IouType::Segmentation && drawn.mask.is_none() {
             self.excluded.insert(image);
         }
         self.truth.push(GroundTruth {
@@ -137,9 +139,9 @@ impl Instances {
             class: self.categories[&object.category_id],
             bounding_box: object.bbox,
             area,
-            crowd: object.iscrowd != 0,
+            crowd: object.iscrowd,
             ignore: false,
-            mask: mask.mask,
+            mask: drawn.mask,
         });
     }
 
@@ -149,10 +151,13 @@ impl Instances {
     /// When the file cannot be read or is something else, when it has detections of images or categories that the
     /// annotation file does not list, or detections without what is measured.
     pub fn results(&self, path: &Path, kind: IouType) -> Result<Results> {
-        let text = std::fs::read(path).with_context(|| format!("opening {}", path.display()))?;
-        let entries =
-            entries(&text, kind).with_context(|| format!("{} is not a COCO results file", path.display()))?;
-        drop(text);
+        let entries = match entries(path, kind) {
+            Err(error) if error.is::<serde_json::Error>() => {
+                let why = explain(path, &[LISTED], &error);
+                return Err(anyhow!("{} is not a COCO results file: {why}", path.display()));
+            }
+            entries => entries?,
+        };
         self.convert(entries, kind).with_context(|| path.display().to_string())
     }
 
@@ -161,7 +166,7 @@ impl Instances {
             refuse_any(&format!("detections {problem}"), entries.len(), entries.iter().filter_map(has))
         };
         refuse("are in images that the annotation file does not list", &|entry| {
-            (!self.images.contains_key(&entry.image_id)).then(|| format!("image {}", entry.image_id))
+            (!self.images.contains(&entry.image_id)).then(|| format!("image {}", entry.image_id))
         })?;
         refuse(
             "are of categories that the annotation file does not list (are they class numbers?)",
@@ -183,36 +188,29 @@ impl Instances {
         let boxed = entries.first().is_none_or(|first| first.bbox.is_some());
         let size_of = if boxed { IouType::BoundingBox } else { IouType::Segmentation };
         let mut passed_over = Tally::default();
-        let read: Vec<(Detection, Vec<anyhow::Error>)> = entries
+        let read: Vec<Found> = entries
             .into_par_iter()
             .filter(|entry| !self.excluded.contains(&entry.image_id))
             .map(|entry| self.detection(entry, kind, size_of))
             .collect::<Result<_>>()?;
         let mut detections = Vec::with_capacity(read.len());
-        for (detection, problems) in read {
-            for problem in problems {
-                passed_over.add(POLYGONS, || format!("one found in image {}: {problem:#}", detection.image));
-            }
+        for Found { detection, oddities } in read {
+            let named = || format!("one found in image {}", detection.image);
+            oddities.iter().for_each(|oddity| oddity.count(&mut passed_over, named));
             detections.push(detection);
         }
         Ok(Results { detections, size_of, passed_over })
     }
 
-    fn detection(
-        &self,
-        entry: Entry,
-        kind: IouType,
-        size_of: IouType,
-    ) -> Result<(Detection, Vec<anyhow::Error>)> {
-        let size = self.images[&entry.image_id];
+    fn detection(&self, entry: Entry, kind: IouType, size_of: IouType) -> Result<Found> {
         let needed =
             kind == IouType::Segmentation || size_of == IouType::Segmentation || entry.bbox.is_none();
-        let segmentation = entry.segmentation.as_ref().filter(|_| needed);
-        let Mask { mask, problems } = Mask::new(segmentation, size)
-            .with_context(|| format!("a mask found in image {}", entry.image_id))?;
-        // Where no polygon was whole, nothing was found.
-        let mask =
-            mask.map_or_else(|| needed.then(|| Rle::empty(size)).transpose(), |mask| Ok(Some(mask)))?;
+        let Drawn { mask, oddities } = match needed {
+            true => self
+                .found_mask(&entry)
+                .with_context(|| format!("a mask found in image {}", entry.image_id))?,
+            false => Drawn::default(),
+        };
         let bounds = mask.as_ref().and_then(Rle::bounding_box).unwrap_or(BoundingBox::new(0, 0, 0, 0));
         let bounds = [bounds.x, bounds.y, bounds.width, bounds.height].map(f64::from);
         let detection = Detection {
@@ -222,34 +220,53 @@ impl Instances {
             score: entry.score,
             mask,
         };
-        Ok((detection, problems))
+        Ok(Found { detection, oddities })
+    }
+
+    /// The mask of a detection, which has no pixel where no polygon was whole.
+    fn found_mask(&self, entry: &Entry) -> Result<Drawn> {
+        let sizes = self.sizes.as_ref().map_err(|problem| anyhow!("of the annotation file, {problem}"))?;
+        let size = sizes[&entry.image_id];
+        let drawn = drawn(entry.segmentation.as_ref(), size)?;
+        Ok(Drawn { mask: Some(drawn.mask.map_or_else(|| Rle::empty(size), Ok)?), ..drawn })
     }
 }
 
+/// A detection, with what was odd about its polygons.
+struct Found {
+    detection: Detection,
+    oddities: Vec<Oddity>,
+}
+
+/// How the entries of a results file are read.
+const LISTED: List = List {
+    key: "",
+    entry: "detection",
+    check: |value| match readable::<Entry>(value) {
+        Err((_, error)) if Entry::<IgnoredAny>::deserialize(value).is_ok() => {
+            Err(("the segmentation of ", error))
+        }
+        read => read,
+    },
+};
+
 /// Masks are read where they are measured, or where some detection has no box but that of its mask.
-fn entries(text: &[u8], kind: IouType) -> serde_json::Result<Vec<Entry>> {
+fn entries(path: &Path, kind: IouType) -> Result<Vec<Entry>> {
     if kind == IouType::BoundingBox {
-        let boxes: Vec<Entry<IgnoredAny>> = serde_json::from_slice(text)?;
+        let boxes: Vec<Entry<IgnoredAny>> = json_file::read(path)?;
         if boxes.iter().all(|entry| entry.bbox.is_some()) {
             return Ok(boxes.into_iter().map(Entry::without_mask).collect());
         }
     }
-    serde_json::from_slice(text)
+    json_file::read(path)
 }
 
-/// A mask, where there is one, and what is wrong with polygons of it.
-#[derive(Default)]
-struct Mask {
-    mask: Option<Rle>,
-    problems: Vec<anyhow::Error>,
-}
-
-impl Mask {
-    fn new(segmentation: Option<&Segmentation>, size: Size) -> Result<Self> {
-        let Some(segmentation) = segmentation else { return Ok(Self::default()) };
-        let (mask, problems) = segmentation.mask(size)?;
-        // An object whose polygons are all broken is there, and cannot be found.
-        let mask = if problems.is_empty() { mask } else { Some(mask.map_or_else(|| Rle::empty(size), Ok)?) };
-        Ok(Self { mask, problems })
+/// The mask of a segmentation. An object whose polygons are all broken is there, and cannot be found.
+fn drawn(segmentation: Option<&Segmentation>, size: Size) -> Result<Drawn> {
+    let Some(segmentation) = segmentation else { return Ok(Drawn::default()) };
+    let mut drawn = segmentation.mask(size)?;
+    if drawn.mask.is_none() && !drawn.oddities.is_empty() {
+        drawn.mask = Some(Rle::empty(size)?);
     }
+    Ok(drawn)
 }

@@ -16,6 +16,7 @@ mod check;
 pub mod coco;
 pub mod files;
 pub mod instances;
+mod numbers;
 mod polygon;
 pub mod rle;
 mod run_text;

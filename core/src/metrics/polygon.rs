@@ -1,7 +1,7 @@
 //! Polygons as pixels: pycocotools' scan conversion (`rleFrPoly` of `maskApi.c`), bit for bit.
 //!
-//! The outline is walked on a grid five times as fine as the pixels. Wherever it passes the middle of a column, the
-//! mask changes at the height where it passes.
+//! The outline lies on a grid five times as fine as the pixels. Wherever it passes the middle of a column, the mask
+//! changes at the height where it passes. Only the columns of the image are looked at, whatever the outline reaches to.
 
 use crate::geometry::Size;
 use anyhow::{Result, ensure};
@@ -9,14 +9,17 @@ use anyhow::{Result, ensure};
 /// Steps of the fine grid to a pixel.
 const SCALE: i64 = 5;
 
-/// Coordinates beyond this are no pixels of any image, and would be walked all the same.
-const FARTHEST: f64 = 1e6;
+/// Coordinates beyond this are no pixels of any image.
+pub(super) const FARTHEST: f64 = 1e6;
 
-/// Where, in the order of a mask's runs, the mask of a polygon `[x, y, x, y, ...]` changes; sorted, at most the
-/// number of pixels.
+/// The most changes of one polygon, of 4 bytes each: an outline that somebody drew has thousands.
+const MOST: usize = 1 << 22;
+
+/// Where, in the order of a mask's runs, the mask of a polygon `[x, y, x, y, ...]` changes: each place once, sorted.
 ///
 /// # Errors
-/// When the polygon has fewer than three points, half a point, or a coordinate that is no number of pixels.
+/// When the polygon has fewer than three points, half a point, a coordinate that is no number of pixels, or passes the
+/// columns of its image millions of times.
 pub(super) fn crossings(polygon: &[f64], size: Size) -> Result<Vec<u32>> {
     ensure!(polygon.len().is_multiple_of(2), "a polygon has {} numbers; expected two a point", polygon.len());
     ensure!(polygon.len() >= 6, "a polygon has {} points; expected at least three", polygon.len() / 2);
@@ -26,44 +29,114 @@ pub(super) fn crossings(polygon: &[f64], size: Size) -> Result<Vec<u32>> {
     let fine = |coordinate: f64| (SCALE as f64 * coordinate + 0.5) as i64;
     let points: Vec<[i64; 2]> =
         polygon.chunks_exact(2).map(|point| [fine(point[0]), fine(point[1])]).collect();
-    let (width, height) = (i64::from(size.width), i64::from(size.height));
-    let mut changes = Vec::new();
-    let mut last: Option<[i64; 2]> = None;
+    let mut changes = Changes { places: Vec::new(), room: 4096 };
     for (index, &start) in points.iter().enumerate() {
-        let end = points[(index + 1) % points.len()];
-        walk(start, end, |[u, v]| {
-            if let Some([last_u, last_v]) = last.replace([u, v])
-                && u != last_u
-            {
-                // The middle of a column is two fine steps from its left edge.
-                let across = if u < last_u { u } else { u - 1 } - 2;
-                let column = across.div_euclid(SCALE);
-                if across.rem_euclid(SCALE) == 0 && (0..width).contains(&column) {
-                    // Rounded up.
-                    let row = -(2 - v.min(last_v)).div_euclid(SCALE);
-                    changes.push((column * height + row.clamp(0, height)) as u32);
-                }
-            }
-        });
+        let line = Line::new(start, points[(index + 1) % points.len()]);
+        for column in line.columns(size.width) {
+            // Rounded up.
+            let row = -(2 - line.height(SCALE * column + 2)).div_euclid(SCALE);
+            let row = row.clamp(0, i64::from(size.height));
+            changes.add((column * i64::from(size.height) + row) as u32)?;
+        }
     }
-    changes.sort_unstable();
-    Ok(changes)
+    changes.cancel();
+    Ok(changes.places)
 }
 
-/// The points of the fine grid on a line, both ends included: one a step along its longer axis.
-fn walk(start: [i64; 2], end: [i64; 2], mut visit: impl FnMut([i64; 2])) {
-    let reach = [(end[0] - start[0]).abs(), (end[1] - start[1]).abs()];
-    let along = usize::from(reach[0] < reach[1]);
-    let (across, steps) = (1 - along, reach[along]);
-    // Always computed from the lower end, so that a line and its reverse have the same points.
-    let backwards = start[along] > end[along];
-    let (from, to) = if backwards { (end, start) } else { (start, end) };
-    let slope = if steps == 0 { 0.0 } else { (to[across] - from[across]) as f64 / steps as f64 };
-    for step in 0..=steps {
-        let step = if backwards { steps - step } else { step };
-        let mut point = [0; 2];
-        point[along] = from[along] + step;
-        point[across] = (from[across] as f64 + slope * step as f64 + 0.5) as i64;
-        visit(point);
+/// The places of changes. Two at one place are none, so that there are never more than pixels for long.
+struct Changes {
+    places: Vec<u32>,
+    /// How many are kept before those that cancel each other are looked for.
+    room: usize,
+}
+
+impl Changes {
+    fn add(&mut self, place: u32) -> Result<()> {
+        if self.places.len() == self.room {
+            self.cancel();
+            ensure!(
+                self.places.len() <= MOST,
+                "a polygon's outline passes more than {MOST} pixels; expected a simpler one"
+            );
+            self.room = self.room.max(2 * self.places.len());
+        }
+        self.places.push(place);
+        Ok(())
+    }
+
+    fn cancel(&mut self) {
+        self.places.sort_unstable();
+        let mut kept = 0;
+        for at in 0..self.places.len() {
+            let place = self.places[at];
+            if kept > 0 && self.places[kept - 1] == place {
+                kept -= 1;
+            } else {
+                self.places[kept] = place;
+                kept += 1;
+            }
+        }
+        self.places.truncate(kept);
+    }
+}
+
+/// A side of the outline on the fine grid: a point for each step along its longer axis.
+struct Line {
+    /// The axis of the steps: 0 is x.
+    along: usize,
+    /// The end that is lower along this axis, so that a line and its reverse have the same points.
+    from: [i64; 2],
+    steps: i64,
+    /// Along the other axis, a step.
+    slope: f64,
+}
+
+impl Line {
+    fn new(start: [i64; 2], end: [i64; 2]) -> Self {
+        let reach = [(end[0] - start[0]).abs(), (end[1] - start[1]).abs()];
+        let along = usize::from(reach[0] < reach[1]);
+        let (from, to) = if start[along] > end[along] { (end, start) } else { (start, end) };
+        let steps = reach[along];
+        let slope = if steps == 0 { 0.0 } else { (to[1 - along] - from[1 - along]) as f64 / steps as f64 };
+        Self { along, from, steps, slope }
+    }
+
+    /// The place across the longer axis after a number of steps.
+    fn across(&self, step: i64) -> i64 {
+        (self.from[1 - self.along] as f64 + self.slope * step as f64 + 0.5) as i64
+    }
+
+    /// The columns of the image whose middle, two fine steps from their left edge, lies between two points of the line.
+    fn columns(&self, width: u32) -> std::ops::Range<i64> {
+        let (left, right) = match self.along {
+            0 => (self.from[0], self.from[0] + self.steps),
+            _ => {
+                let (one, other) = (self.across(0), self.across(self.steps));
+                (one.min(other), one.max(other))
+            }
+        };
+        let first = -(2 - left).div_euclid(SCALE);
+        let end = (right - 3).div_euclid(SCALE) + 1;
+        first.max(0)..end.min(i64::from(width))
+    }
+
+    /// The height of the line, the lower of the two, where it goes from `x` to `x + 1` or back.
+    fn height(&self, x: i64) -> i64 {
+        if self.along == 0 {
+            let step = x - self.from[0];
+            return self.across(step).min(self.across(step + 1));
+        }
+        let passed =
+            |step: i64| if self.slope > 0.0 { self.across(step) > x } else { self.across(step) <= x };
+        // The first step past it: a guess, and what rounding has made of it.
+        let middle = x as f64 + 0.5 - self.from[0] as f64;
+        let mut step = ((middle / self.slope) as i64).clamp(1, self.steps);
+        while step > 1 && passed(step - 1) {
+            step -= 1;
+        }
+        while step < self.steps && !passed(step) {
+            step += 1;
+        }
+        self.from[1] + step - 1
     }
 }

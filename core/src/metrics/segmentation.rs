@@ -1,7 +1,10 @@
 //! The ways in which COCO's files write a mask.
 
+use super::numbers::Whole;
+use super::polygon::FARTHEST;
 use super::rle::Rle;
 use crate::geometry::Size;
+use crate::tally::Tally;
 use anyhow::{Result, ensure};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -29,24 +32,47 @@ pub enum Counts {
     Compressed(String),
 }
 
+/// A mask as it was drawn.
+#[derive(Debug, Default)]
+pub struct Drawn {
+    /// None where there was nothing to draw: no polygon, only empty ones, or only those that were passed over.
+    pub mask: Option<Rle>,
+    /// What was not as it should be.
+    pub oddities: Vec<Oddity>,
+}
+
+/// What is wrong with a polygon that does not keep its object from being measured.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Oddity {
+    /// It was passed over, for this reason.
+    PassedOver(String),
+    /// It has so many numbers, the last of which is half a point. It was drawn without, as by pycocotools.
+    HalfPoint(usize),
+}
+
+impl Oddity {
+    /// Counts it as something of the object that `named` says.
+    pub fn count(&self, tally: &mut Tally, named: impl Fn() -> String) {
+        match self {
+            Oddity::PassedOver(reason) => {
+                tally.add("polygons are passed over", || format!("{}: {reason}", named()));
+            }
+            Oddity::HalfPoint(numbers) => {
+                let kind = "polygons end with half a point, which is left out";
+                tally.add(kind, || format!("{} with {numbers} numbers", named()));
+            }
+        }
+    }
+}
+
 impl Segmentation {
-    /// The mask in an image of `size`, and what is wrong with polygons that had to be passed over. No mask where
-    /// there is no polygon, or none that is whole.
+    /// The mask in an image of `size`. Polygons of fewer than three points are passed over.
     ///
     /// # Errors
-    /// When run lengths are broken, or of an image of another size.
-    pub fn mask(&self, image: Size) -> Result<(Option<Rle>, Vec<anyhow::Error>)> {
+    /// When run lengths are broken or of an image of another size, and for a coordinate that is no number.
+    pub fn mask(&self, image: Size) -> Result<Drawn> {
         match self {
-            Segmentation::Polygons(polygons) => {
-                let (mut union, mut problems): (Option<Rle>, _) = (None, Vec::new());
-                for polygon in polygons {
-                    match Rle::from_polygons(image, [polygon.as_slice()]) {
-                        Ok(drawn) => union = Some(union.map_or(Ok(drawn.clone()), |all| all.union(&drawn))?),
-                        Err(problem) => problems.push(problem),
-                    }
-                }
-                Ok((union, problems))
-            }
+            Segmentation::Polygons(polygons) => draw(polygons, image),
             Segmentation::Runs { size, counts } => {
                 ensure!(
                     *size == image,
@@ -60,10 +86,39 @@ impl Segmentation {
                     Counts::Plain(counts) => Rle::new(image, counts),
                     Counts::Compressed(text) => Rle::from_compressed(image, text),
                 };
-                Ok((Some(mask?), Vec::new()))
+                Ok(Drawn { mask: Some(mask?), oddities: Vec::new() })
             }
         }
     }
+}
+
+fn draw(polygons: &[Vec<f64>], image: Size) -> Result<Drawn> {
+    let mut drawn = Drawn::default();
+    if polygons.iter().all(Vec::is_empty) {
+        return Ok(drawn);
+    }
+    let mut whole: Vec<&[f64]> = Vec::with_capacity(polygons.len());
+    for polygon in polygons {
+        let points = &polygon[..polygon.len() / 2 * 2];
+        if points.len() < 6 {
+            let reason = format!("a polygon has {} points; expected at least three", points.len() / 2);
+            drawn.oddities.push(Oddity::PassedOver(reason));
+            continue;
+        }
+        if let Some(far) = points.iter().find(|coordinate| coordinate.abs() > FARTHEST) {
+            let reason = format!("a polygon has the coordinate {far}; expected pixels");
+            drawn.oddities.push(Oddity::PassedOver(reason));
+            continue;
+        }
+        if points.len() < polygon.len() {
+            drawn.oddities.push(Oddity::HalfPoint(polygon.len()));
+        }
+        whole.push(points);
+    }
+    if !whole.is_empty() {
+        drawn.mask = Some(Rle::from_polygons(image, whole)?);
+    }
+    Ok(drawn)
 }
 
 impl<'de> Deserialize<'de> for Segmentation {
@@ -98,7 +153,7 @@ impl<'de> Visitor<'de> for SegmentationVisitor {
                 _ => drop(map.next_value::<serde::de::IgnoredAny>()?),
             }
         }
-        let [height, width] = size.ok_or_else(|| A::Error::missing_field("size"))?;
+        let [Whole(height), Whole(width)] = size.ok_or_else(|| A::Error::missing_field("size"))?;
         let counts = counts.ok_or_else(|| A::Error::missing_field("counts"))?;
         Ok(Segmentation::Runs { size: Size { width, height }, counts })
     }
@@ -121,7 +176,7 @@ impl<'de> Visitor<'de> for CountsVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Counts, A::Error> {
         let mut counts = Vec::new();
-        while let Some(count) = sequence.next_element()? {
+        while let Some(Whole(count)) = sequence.next_element()? {
             counts.push(count);
         }
         Ok(Counts::Plain(counts))

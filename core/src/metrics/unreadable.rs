@@ -1,56 +1,112 @@
-//! Which annotation of a file cannot be read. serde knows a line and a column, and COCO's files are one line.
+//! The entry of a COCO file that cannot be read. serde knows a line and a column, and COCO's files are one line.
 
-use super::files::Object;
-use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny};
+use crate::json_file;
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::File;
-use std::io::BufReader;
-use std::marker::PhantomData;
 use std::path::Path;
 
-/// Reads a file again, whose reading failed, and says where that was; nothing where it was at no annotation.
-pub(super) fn place<M: DeserializeOwned>(path: &Path) -> Option<String> {
-    let (file, place) = (File::open(path).ok()?, RefCell::new(None));
-    let mut text = serde_json::Deserializer::from_reader(BufReader::new(file));
-    // That it fails is known; what counts is how far it came.
-    let _ = Whole::<M>(&place, PhantomData).deserialize(&mut text);
-    place.into_inner()
+/// A list of entries in a file.
+pub(super) struct List {
+    /// Its key; of a file that is a list itself there is none.
+    pub key: &'static str,
+    /// What an entry is: `annotation`.
+    pub entry: &'static str,
+    /// What is wrong with an entry, and in which part of it (`the segmentation of`), if anything is.
+    pub check: fn(&Value) -> Result<(), (&'static str, serde_json::Error)>,
 }
 
-/// The file, and its list of annotations. Each leaves behind where it is.
-struct Whole<'a, M>(&'a RefCell<Option<String>>, PhantomData<M>);
-struct List<'a, M>(&'a RefCell<Option<String>>, PhantomData<M>);
+/// Reads a file again, whose reading failed with `error`, and says where and why that was.
+pub(super) fn explain(path: &Path, lists: &[List], error: &anyhow::Error) -> String {
+    let place = RefCell::new(None);
+    let walk = Walk { lists, place: &place };
+    let again = json_file::tolerant(path).map(|text| {
+        let mut text = serde_json::Deserializer::from_reader(text);
+        // As the first reading, which looked for what follows as well.
+        walk.deserialize(&mut text).and_then(|()| text.end())
+    });
+    let said = match (place.into_inner(), again) {
+        (Some(Place::At(text)), _) => text,
+        (Some(Place::Behind(text)), Ok(Err(error))) => format!("{text}: {error}"),
+        (None, Ok(Err(error))) => error.to_string(),
+        _ => format!("{error:#}"),
+    };
+    // As `tolerant` writes them.
+    let said = ["NaN", "Infinity", "-Infinity"]
+        .iter()
+        .fold(said, |said, number| said.replace(&format!("string \"{number}\""), number));
+    short(&said)
+}
 
-impl<'de, M: DeserializeOwned> DeserializeSeed<'de> for Whole<'_, M> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+/// As much of a message as one reads: it may quote the file.
+fn short(text: &str) -> String {
+    const MOST: usize = 240;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text.to_string(),
     }
 }
 
-impl<'de, M: DeserializeOwned> Visitor<'de> for Whole<'_, M> {
+/// How far reading came.
+enum Place {
+    /// The entry that is wrong, and what is.
+    At(String),
+    /// The last entry that could be read.
+    Behind(String),
+}
+
+/// The file, which leaves behind how far its reading came.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    lists: &'a [List],
+    place: &'a RefCell<Option<Place>>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.lists {
+            [List { key: "", .. }] => deserializer.deserialize_seq(self),
+            _ => deserializer.deserialize_map(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("an annotation file")
+        match self.lists {
+            [List { key: "", entry, .. }] => write!(formatter, "a list of {entry}s"),
+            _ => {
+                let keys: Vec<&str> = self.lists.iter().map(|list| list.key).collect();
+                write!(formatter, "an object with the lists {}", keys.join(", "))
+            }
+        }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "annotations" => map.next_value_seed(List::<M>(self.0, PhantomData))?,
-                _ => drop(map.next_value::<IgnoredAny>()?),
+            match self.lists.iter().position(|list| list.key == key) {
+                Some(at) => map.next_value_seed(Entries(Walk { lists: &self.lists[at..=at], ..self }))?,
+                None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         Ok(())
     }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        Entries(self).visit_seq(list)
+    }
 }
 
-impl<'de, M: DeserializeOwned> DeserializeSeed<'de> for List<'_, M> {
+/// One list.
+struct Entries<'a>(Walk<'a>);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -58,28 +114,41 @@ impl<'de, M: DeserializeOwned> DeserializeSeed<'de> for List<'_, M> {
     }
 }
 
-impl<'de, M: DeserializeOwned> Visitor<'de> for List<'_, M> {
+impl<'de> Visitor<'de> for Entries<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("annotations")
+        self.0.lists.iter().try_for_each(|list| write!(formatter, "a list of {}s", list.entry))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        self.0.replace(Some("at the first annotation".into()));
-        while let Some(value) = list.next_element::<Value>()? {
-            let read = Object::<M>::deserialize(&value);
-            let place = match &read {
-                Ok(object) => format!("behind annotation {}", object.id),
-                Err(_) if Object::<IgnoredAny>::deserialize(&value).is_ok() => {
-                    format!("at the segmentation of annotation {}", value["id"])
-                }
-                Err(_) => format!("at annotation {}", value["id"]),
-            };
-            self.0.replace(Some(place));
-            read.map_err(A::Error::custom)?;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let Walk { lists: [list], place } = self.0 else { return Ok(()) };
+        place.replace(Some(Place::Behind(format!("at the first {}", list.entry))));
+        let mut number = 0_usize;
+        while let Some(value) = entries.next_element::<Value>()? {
+            number += 1;
+            let named = named(list.entry, number, &value);
+            if let Err((part, error)) = (list.check)(&value) {
+                place.replace(Some(Place::At(format!("at {part}{named}: {error}"))));
+                return Err(A::Error::custom(error));
+            }
+            place.replace(Some(Place::Behind(format!("behind {named}"))));
         }
-        self.0.replace(None);
+        place.replace(None);
         Ok(())
     }
+}
+
+/// An entry by its id; one without by its number in the list, and its image.
+fn named(entry: &str, number: usize, value: &Value) -> String {
+    match (value.get("id"), value.get("image_id")) {
+        (Some(id), _) => format!("{entry} {id}"),
+        (None, Some(image)) => format!("{entry} {number} (of image {image})"),
+        (None, None) => format!("{entry} {number} of the list"),
+    }
+}
+
+/// Whether an entry can be read as a `T`.
+pub(super) fn readable<T: DeserializeOwned>(value: &Value) -> Result<(), (&'static str, serde_json::Error)> {
+    T::deserialize(value).map(drop).map_err(|error| ("", error))
 }

@@ -1,6 +1,7 @@
 //! Named parameters and buffers, in one sorted map, with deterministic initial values.
 
 use super::{Synchronise, Synchroniser};
+use crate::error::brief;
 use crate::seed;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Shape, Tensor, Var};
@@ -115,30 +116,33 @@ impl Parameters {
 /// Refuses tensors, by their names and shapes, that are not those which are expected.
 ///
 /// # Errors
-/// Lists the names that are missing, those that are left over, and the shapes that differ.
+/// Counts the names that are missing, those that are left over and the shapes that differ, with the first of each kind.
 pub fn fit<'a>(
     expected: impl Iterator<Item = (&'a str, &'a [usize])>,
     found: impl Iterator<Item = (&'a str, &'a [usize])>,
 ) -> Result<()> {
+    const SHOWN: usize = 3;
     let expected: BTreeMap<&str, &[usize]> = expected.collect();
     let found: BTreeMap<&str, &[usize]> = found.collect();
     let (mut missing, mut differing) = (Vec::new(), Vec::new());
     for (name, shape) in &expected {
         match found.get(*name) {
-            None => missing.push(format!("{name} {shape:?}")),
+            None => missing.push(format!("{} {shape:?}", brief(name))),
             Some(other) if other != shape => {
-                differing.push(format!("{name} is {other:?}, expected {shape:?}"))
+                differing.push(format!("{} is {other:?}, expected {shape:?}", brief(name)))
             }
             Some(_) => {}
         }
     }
-    let surplus =
-        found.keys().filter(|name| !expected.contains_key(*name)).map(|name| name.to_string()).collect();
+    let surplus = found.keys().filter(|name| !expected.contains_key(*name)).map(|name| brief(name)).collect();
     let groups = [("missing", missing), ("unexpected", surplus), ("of another shape", differing)];
     let listed: Vec<String> = groups
         .into_iter()
         .filter(|(_, names)| !names.is_empty())
-        .map(|(what, names)| format!("{} {what}: {}", names.len(), names.join(", ")))
+        .map(|(what, names)| {
+            let more = if names.len() > SHOWN { ", ..." } else { "" };
+            format!("{} {what}: {}{more}", names.len(), names[..names.len().min(SHOWN)].join(", "))
+        })
         .collect();
     if !listed.is_empty() {
         bail!("{}", listed.join("; "));

@@ -44,6 +44,10 @@ pub(super) struct Identity {
 
 const FORMAT: &str = "univip proposals 1";
 const ABOUT: &str = "about.json";
+/// The names of 64 images and the key take kilobytes; packed, gigabytes fit into a small file.
+const LARGEST_ABOUT: u64 = 4 << 20;
+/// 16 bytes a box are four million boxes of an image.
+const LARGEST_ARRAY: u64 = 64 << 20;
 
 /// The bytes of a shard with the boxes of its images, by name and in order, and with what the images' files hold. The same
 /// input gives the same bytes.
@@ -103,7 +107,8 @@ impl Index {
         let about: About = {
             let member =
                 archive.by_name(ABOUT).context("it is no file of a store: it says nothing about itself")?;
-            serde_json::from_reader(member).context("what it says about itself is damaged")?
+            serde_json::from_reader(member.take(LARGEST_ABOUT))
+                .context("what it says about itself is damaged")?
         };
         ensure!(about.format == FORMAT, "its format is `{}`, expected `{FORMAT}`", about.format);
         ensure!(about.sha256 == sha256, "its boxes were computed from something else, by its {ABOUT}");
@@ -133,6 +138,7 @@ impl Index {
             .and_then(|_| file.take(place.packed).read_to_end(&mut packed))
             .context("it cannot be read")?;
         ensure!(packed.len() as u64 == place.packed, "it is truncated");
+        ensure!(place.unpacked <= LARGEST_ARRAY, "it claims {} bytes of boxes of one image", place.unpacked);
         let mut bytes = Vec::new();
         let unpacked = DeflateDecoder::new(&*packed).take(place.unpacked).read_to_end(&mut bytes);
         let mut crc = Crc::new();

@@ -1,9 +1,11 @@
 //! `inherit = ["../base.toml"]`: a recipe states its difference from others.
 
 use crate::error::{RecipeError, suggest};
+use crate::text_file;
 use anyhow::Result;
 use figment::value::{Dict, Value};
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// One file of a recipe.
@@ -39,7 +41,7 @@ struct Walk {
 impl Walk {
     fn visit(&mut self, path: &Path, heir: Option<(&Path, &str)>) -> Result<()> {
         let path = tidy(path);
-        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, heir, &error))?;
+        let text = text_file::read(&path).map_err(|error| unreadable(&path, heir, &error))?;
         let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
         if let Some((heir, written)) = heir {
             self.refuse_second_visit(&path, &identity, heir, written)?;
@@ -91,11 +93,10 @@ fn refused(origin: &Path, problem: String) -> anyhow::Error {
     RecipeError { origin: origin.display().to_string(), key: "inherit".into(), problem }.into()
 }
 
-fn unreadable(path: &Path, heir: Option<(&Path, &str)>, error: &std::io::Error) -> anyhow::Error {
-    let mut problem = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file".to_string(),
-        _ => error.to_string(),
-    };
+fn unreadable(path: &Path, heir: Option<(&Path, &str)>, error: &anyhow::Error) -> anyhow::Error {
+    let missing =
+        error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::NotFound);
+    let mut problem = if missing { "no such file".to_string() } else { format!("{error:#}") };
     let siblings = toml_stems(path.parent().unwrap_or(Path::new(".")));
     let siblings: Vec<String> = siblings.into_iter().map(|stem| format!("{stem}.toml")).collect();
     let siblings: Vec<&str> = siblings.iter().map(String::as_str).collect();

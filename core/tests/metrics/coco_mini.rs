@@ -4,7 +4,6 @@ use super::{assert_close, fixture};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use univip_core::geometry::Size;
 use univip_core::metrics::coco::{Parameters, evaluate};
 use univip_core::metrics::files::AnnotationFile;
 use univip_core::metrics::instances::Instances;
@@ -21,11 +20,9 @@ struct Expected {
 fn found(file: &AnnotationFile<Segmentation>, kind: IouType) -> Vec<Detection> {
     let mut categories: Vec<u64> = file.categories.iter().map(|category| category.id).collect();
     categories.sort_unstable();
-    let sizes: BTreeMap<u64, Size> = (file.images.iter())
-        .map(|image| (image.id, Size { width: image.width, height: image.height }))
-        .collect();
+    let sizes = file.sizes().unwrap();
     let mut found = Vec::new();
-    for object in file.annotations.iter().filter(|object| object.iscrowd == 0) {
+    for object in file.annotations.iter().filter(|object| !object.iscrowd) {
         let (number, [x, y, w, h]) = (object.id, object.bbox);
         let dx = ((number * 7919 % 17) as f64 - 8.0) / 40.0 * w;
         let dy = ((number * 104_729 % 13) as f64 - 6.0) / 40.0 * h;
@@ -34,7 +31,7 @@ fn found(file: &AnnotationFile<Segmentation>, kind: IouType) -> Vec<Detection> {
             (Some(Segmentation::Polygons(polygons)), IouType::Segmentation) if !polygons.is_empty() => {
                 let shift = |(place, value): (usize, &f64)| value + if place % 2 == 1 { dy } else { dx };
                 let shifted = polygons.iter().map(|part| part.iter().enumerate().map(shift).collect());
-                Segmentation::Polygons(shifted.collect()).mask(sizes[&object.image_id]).unwrap().0
+                Segmentation::Polygons(shifted.collect()).mask(sizes[&object.image_id]).unwrap().mask
             }
             _ => None,
         };

@@ -176,6 +176,7 @@ fn what_contradicts_itself_is_refused_with_how_much_and_where() {
         ("/annotations/1/id", json!(1), "1 of 2 annotations have an id twice: annotation 1"),
         ("/images/1/id", json!(9), "1 of 2 images are listed twice: image 9"),
         ("/images/0/width", json!(0), "1 of 2 images have no size: image 9 of 0 x 20"),
+        ("/images/0/width", Value::Null, "1 of 2 images have no size: image 9 without `width` or `height`"),
         (
             "/annotations/1/segmentation/size",
             json!([30, 20]),
@@ -200,7 +201,14 @@ fn what_contradicts_itself_is_refused_with_how_much_and_where() {
         ),
         ("/0/segmentation", Value::Null, "1 of 2 detections have no mask: one in image 9"),
         ("/0/segmentation/counts", json!("~"), "a mask found in image 9: character 1 of a compressed mask"),
-        ("/0/score", Value::Null, "is not a COCO results file"),
+        (
+            "/0/score",
+            Value::Null,
+            "is not a COCO results file: at detection 1 (of image 9): invalid type: null",
+        ),
+        ("/1/bbox/2", json!("wide"), "at detection 2 (of image 4): invalid type: string \"wide\""),
+        ("/1/image_id", json!(4.5), "at detection 2 (of image 4.5): invalid value: floating point `4.5`"),
+        ("/1/segmentation", json!("none"), "at the segmentation of detection 2 (of image 4): invalid type"),
     ] {
         let said = error(&annotations(), &with(results(), pointer, change), Segmentation);
         assert!(said.contains(expected) && said.contains("results.json"), "{said}");
@@ -208,4 +216,142 @@ fn what_contradicts_itself_is_refused_with_how_much_and_where() {
     let bare = ["/0/bbox", "/0/segmentation"].into_iter().fold(results(), without);
     let said = error(&annotations(), &bare, BoundingBox);
     assert!(said.contains("1 of 2 detections have neither a box nor a mask"), "{said}");
+}
+
+/// The text of a file in which `NaN` stands for the strings `"NaN"`.
+fn written(value: &Value) -> String {
+    value.to_string().replace("\"NaN\"", "NaN")
+}
+
+/// Reads both files from their text.
+fn read_texts(annotations: &str, results: &str, kind: IouType) -> anyhow::Result<(Instances, Results)> {
+    let directory = tempfile::tempdir()?;
+    let [instances, found] = ["instances.json", "results.json"].map(|name| directory.path().join(name));
+    std::fs::write(&instances, annotations)?;
+    std::fs::write(&found, results)?;
+    let read = Instances::read(&instances, kind)?;
+    let results = read.results(&found, kind)?;
+    Ok((read, results))
+}
+
+#[test]
+fn numbers_and_flags_are_read_in_all_the_ways_that_python_writes_them() {
+    let (expected, found) = read(&annotations(), &results(), Segmentation).unwrap();
+    for (pointer, value) in [
+        ("/images/0/id", json!(9.0)),
+        ("/images/0/width", json!(30.0)),
+        ("/annotations/0/id", json!(1.0)),
+        ("/annotations/0/image_id", json!(9.0)),
+        ("/annotations/0/category_id", json!(90.0)),
+        ("/annotations/0/iscrowd", json!(false)),
+        ("/annotations/0/iscrowd", Value::Null),
+        ("/annotations/0/iscrowd", json!(0.0)),
+        ("/annotations/1/iscrowd", json!(true)),
+        ("/annotations/1/iscrowd", json!(1.0)),
+        ("/categories/1/id", json!(3.0)),
+        ("/annotations/0/confidence", json!("NaN")),
+        ("/annotations/0/keypoints", json!(["NaN", { "a": "NaN" }])),
+        ("/info", json!({ "mean": "NaN" })),
+    ] {
+        let text = written(&with(annotations(), pointer, value));
+        let (read, _) = read_texts(&text, &results().to_string(), Segmentation).unwrap();
+        assert_eq!(read.truth, expected.truth, "{text}");
+    }
+    for (pointer, value) in
+        [("/0/image_id", json!(9.0)), ("/0/category_id", json!(90.0)), ("/0/uncertainty", json!("NaN"))]
+    {
+        let text = written(&with(results(), pointer, value));
+        let (_, read) = read_texts(&annotations().to_string(), &text, Segmentation).unwrap();
+        assert_eq!(read.detections, found.detections, "{text}");
+    }
+}
+
+#[test]
+fn a_bad_entry_is_named_in_every_list() {
+    let said = |annotations: &str, results: &str| {
+        let error = read_texts(annotations, results, BoundingBox).err().expect("it is refused");
+        format!("{error:#}")
+    };
+    for (pointer, value, expected) in [
+        ("/annotations/1/bbox/0", json!("NaN"), "at annotation 2: invalid type: NaN, expected f64"),
+        ("/annotations/1/area", json!("NaN"), "at annotation 2: invalid type: NaN, expected f64"),
+        (
+            "/annotations/1/iscrowd",
+            json!("0"),
+            "at annotation 2: invalid type: string \"0\", expected 0, 1, false or true",
+        ),
+        ("/annotations/1/iscrowd", json!(2), "at annotation 2: invalid value: integer `2`"),
+        ("/annotations/1/image_id", json!(-4), "at annotation 2: invalid value: integer `-4`"),
+        ("/images/1/width", json!(1.5), "at image 4: invalid value: floating point `1.5`"),
+        ("/images/1/height", json!(1e12), "at image 4: invalid value: "),
+        ("/images/1/id", json!("four"), "at image \"four\": invalid type: string \"four\""),
+        ("/categories/0/name", json!(7), "at category 90: invalid type: integer `7`"),
+    ] {
+        let said = said(&written(&with(annotations(), pointer, value)), &results().to_string());
+        assert!(said.contains(expected) && said.contains("instances.json"), "{said}");
+    }
+    for (pointer, value, expected) in [
+        ("/1/score", json!("NaN"), "at detection 2 (of image 4): invalid type: NaN, expected f64"),
+        ("/1/bbox", json!([1, 2, 3]), "at detection 2 (of image 4): invalid length 3"),
+    ] {
+        let said = said(&annotations().to_string(), &written(&with(results(), pointer, value)));
+        assert!(said.contains(expected) && said.contains("results.json"), "{said}");
+    }
+    let long = with(results(), "/1/score", json!("x".repeat(50_000)));
+    let said_of_long = said(&annotations().to_string(), &long.to_string());
+    assert!(said_of_long.len() < 500 && said_of_long.contains("detection 2"), "{said_of_long}");
+    let whole = results().to_string();
+    let cut = said(&annotations().to_string(), &whole[..whole.len() - 20]);
+    assert!(cut.contains("behind detection 1 (of image 9): EOF while parsing"), "{cut}");
+    let no_list = said(&annotations().to_string(), "{}");
+    assert!(no_list.contains("is not a COCO results file: invalid type: map, expected a "), "{no_list}");
+}
+
+#[test]
+fn boxes_are_measured_without_sizes_and_file_names_of_images() {
+    let bare = ["/images/0/file_name", "/images/0/width", "/images/0/height"];
+    let bare = bare.into_iter().fold(annotations(), without);
+    let (instances, found) = read(&bare, &results(), BoundingBox).unwrap();
+    assert_eq!((instances.truth.len(), found.detections.len()), (2, 2));
+    let masks = ["/0/bbox", "/1/bbox"].into_iter().fold(results(), without);
+    let said = format!("{:#}", read(&bare, &masks, BoundingBox).err().unwrap());
+    assert!(said.contains("image 9 without `width` or `height`"), "the box of a mask needs it: {said}");
+}
+
+#[test]
+fn what_is_no_json_is_named_for_what_it_is() {
+    let (annotations, results) = (annotations().to_string(), results().to_string());
+    let marked = |text: &str| format!("\u{feff}{text}");
+    let (read, _) = read_texts(&marked(&annotations), &marked(&results), Segmentation).unwrap();
+    assert_eq!(read.truth.len(), 2);
+    let page = "<!DOCTYPE html>\n<html></html>";
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 20\n";
+    for (text, expected) in [(page, "is an HTML page"), (pointer, "is a Git LFS pointer"), ("", "is empty")] {
+        for (one, other) in [(text, &results[..]), (&annotations[..], text)] {
+            let said = format!("{:#}", read_texts(one, other, BoundingBox).err().unwrap());
+            assert!(said.contains(expected) && said.contains(".json"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_polygon_is_no_mask() {
+    for empty in [json!([]), json!([[]]), json!([[], []])] {
+        let none = with(annotations(), "/annotations/0/segmentation", empty.clone());
+        let (instances, found) = read(&none, &results(), Segmentation).unwrap();
+        assert_eq!(
+            (instances.truth.len(), found.detections.len()),
+            (1, 1),
+            "{empty}: image 9 is not measured on"
+        );
+        let [said] = instances.passed_over.lines().try_into().unwrap();
+        assert!(said.ends_with("image 9"), "{said}");
+    }
+    let odd = json!([[1.0, 2.0, 4.0, 2.0, 4.0, 6.0, 7.0]]);
+    let odd = with(annotations(), "/annotations/0/segmentation", odd);
+    let (instances, _) = read(&odd, &results(), Segmentation).unwrap();
+    let (expected, _) = read(&annotations(), &results(), Segmentation).unwrap();
+    assert_eq!(instances.truth, expected.truth);
+    let said = "1 polygons end with half a point, which is left out: annotation 1 of image 9 with 7 numbers";
+    assert_eq!(instances.passed_over.lines(), [said]);
 }

@@ -146,18 +146,115 @@ fn files_write_a_mask_in_three_ways() {
         r#"{"size": [3, 4], "counts": [4, 2, 1, 2, 3]}"#,
         r#"{"counts": "42102", "size": [3, 4], "else": [1, {"a": 2}]}"#,
     ] {
-        let (found, problems) = mask(json).unwrap();
-        assert_eq!(found, Some(expected.clone()), "{json}");
-        assert!(problems.is_empty(), "{problems:?}");
+        let drawn = mask(json).unwrap();
+        assert_eq!(drawn.mask, Some(expected.clone()), "{json}");
+        assert!(drawn.oddities.is_empty(), "{:?}", drawn.oddities);
     }
-    let (found, problems) = mask("[[1, 1, 3, 1, 3, 3, 1, 3], [0, 0, 4, 3]]").unwrap();
-    assert_eq!((found, problems.len()), (Some(expected), 1), "the other polygons stay");
-    assert!(mask("[[0, 0, 4, 3]]").unwrap().0.is_none() && mask("[]").unwrap().0.is_none());
+    let drawn = mask("[[1, 1, 3, 1, 3, 3, 1, 3], [0, 0, 4, 3]]").unwrap();
+    assert_eq!((drawn.mask, drawn.oddities.len()), (Some(expected), 1), "the other polygons stay");
+    let floats = mask(r#"{"size": [3.0, 4], "counts": [4.0, 2, 1, 2, 3]}"#).unwrap();
+    assert_eq!(floats.mask, mask(r#"{"size": [3, 4], "counts": [4, 2, 1, 2, 3]}"#).unwrap().mask);
     let other = mask(r#"{"size": [4, 3], "counts": [12]}"#).unwrap_err().to_string();
     assert!(other.contains("3 x 4 pixels, and the image has 4 x 3"), "{other}");
     for json in ["{}", "3", r#"{"size": [3, 4], "counts": 5}"#, r#"{"size": [3, 4], "counts": [-1, 13]}"#] {
         assert!(serde_json::from_str::<Segmentation>(json).is_err(), "{json}");
     }
+}
+
+/// pycocotools' values: `odd.json`, made by `fixtures/metrics/make_odd.py`.
+#[test]
+fn odd_polygons_are_drawn_as_pycocotools_draws_them() {
+    #[derive(Deserialize)]
+    struct Odd {
+        segmentation: Segmentation,
+        /// None where pycocotools raises an exception.
+        compressed: Option<String>,
+    }
+    let size = Size { width: 100, height: 80 };
+    let mut drawn_by_both = 0;
+    for Odd { segmentation, compressed } in fixture::<Vec<Odd>>("odd.json") {
+        let drawn = segmentation.mask(size).unwrap();
+        let Segmentation::Polygons(polygons) = &segmentation else { panic!("a polygon") };
+        let empty = polygons.iter().all(Vec::is_empty);
+        assert_eq!(drawn.mask.is_none() && drawn.oddities.is_empty(), empty, "{polygons:?}");
+        if let Some(text) = compressed {
+            let expected = Rle::from_compressed(size, &text).unwrap();
+            assert_eq!(drawn.mask.unwrap_or(Rle::empty(size).unwrap()), expected, "{polygons:?}");
+            drawn_by_both += 1;
+        }
+    }
+    assert!(drawn_by_both >= 10, "{drawn_by_both}");
+}
+
+/// An outline may go over the same places again and again, and far out of its image: only what is left in the image is kept.
+#[test]
+fn the_changes_of_a_polygon_are_no_more_than_the_pixels() {
+    let size = Size { width: 2_000_000, height: 1 };
+    let there_and_back: Vec<f64> = (0..40).flat_map(|point| [1e6 * f64::from(point % 2), 0.0]).collect();
+    let mask = Rle::from_polygons(size, [&there_and_back[..]]).unwrap();
+    assert_eq!(mask, Rle::empty(size).unwrap());
+    let around = [-1e6, -1e6, 1e6, -1e6, 1e6, 1e6, -1e6, 1e6];
+    let small = Size { width: 3, height: 2 };
+    assert_eq!(Rle::from_polygons(small, [&around[..]]).unwrap().counts(), [0, 6]);
+    let comb: Vec<f64> =
+        (0..40).flat_map(|point| [1e6 * f64::from(point % 2), 100.0 * f64::from(point)]).collect();
+    let large = Size { width: 1_000_000, height: 4000 };
+    let said = Rle::from_polygons(large, [&comb[..]]).unwrap_err().to_string();
+    assert!(said.contains("passes more than 4194304 pixels; expected a simpler one"), "{said}");
+}
+
+/// Sides of every slope, also steep and far outside, against a walk over all points of the fine grid.
+#[test]
+fn the_columns_that_a_side_passes_are_those_of_the_whole_walk() {
+    let mut random = univip_core::seed::stream(0, "sides", &[]);
+    for _ in 0..3000 {
+        use rand::Rng;
+        let size = Size { width: random.random_range(1..40), height: random.random_range(1..40) };
+        let reach = [3.0, 60.0, 500.0][random.random_range(0..3)];
+        let polygon: Vec<f64> = (0..2 * random.random_range(3..7))
+            .map(|_| (f64::round(random.random_range(-reach..reach) * 8.0)) / 8.0)
+            .collect();
+        let expected = Rle::new(size, &walked(&polygon, size)).unwrap();
+        assert_eq!(Rle::from_polygons(size, [&polygon[..]]).unwrap(), expected, "{polygon:?} in {size:?}");
+    }
+}
+
+/// The runs of a polygon by the points of its outline, one after the other, as `maskApi.c` goes.
+fn walked(polygon: &[f64], size: Size) -> Vec<u32> {
+    let fine: Vec<i64> = polygon.iter().map(|coordinate| (5.0 * coordinate + 0.5) as i64).collect();
+    let points: Vec<[i64; 2]> = fine.chunks_exact(2).map(|point| [point[0], point[1]]).collect();
+    let mut outline = Vec::new();
+    for (index, &start) in points.iter().enumerate() {
+        let end = points[(index + 1) % points.len()];
+        let reach = [(end[0] - start[0]).abs(), (end[1] - start[1]).abs()];
+        let along = usize::from(reach[0] < reach[1]);
+        let backwards = start[along] > end[along];
+        let (from, to) = if backwards { (end, start) } else { (start, end) };
+        let slope = match reach[along] {
+            0 => 0.0,
+            steps => (to[1 - along] - from[1 - along]) as f64 / steps as f64,
+        };
+        for step in 0..=reach[along] {
+            let step = if backwards { reach[along] - step } else { step };
+            let mut point = [from[along] + step; 2];
+            point[1 - along] = (from[1 - along] as f64 + slope * step as f64 + 0.5) as i64;
+            outline.push(point);
+        }
+    }
+    let (width, height) = (f64::from(size.width), f64::from(size.height));
+    let mut places: Vec<u32> = Vec::new();
+    for pair in outline.windows(2) {
+        let ([last_u, last_v], [u, v]) = (pair[0], pair[1]);
+        let x = ((if u < last_u { u } else { u - 1 }) as f64 + 0.5) / 5.0 - 0.5;
+        if u != last_u && x.floor() == x && (0.0..width).contains(&x) {
+            let y = ((v.min(last_v) as f64 + 0.5) / 5.0 - 0.5).clamp(0.0, height).ceil();
+            places.push((x * height + y) as u32);
+        }
+    }
+    places.push(size.width * size.height);
+    places.sort_unstable();
+    let mut at = 0;
+    places.iter().map(|&place| place - std::mem::replace(&mut at, place)).collect()
 }
 
 proptest! {

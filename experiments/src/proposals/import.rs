@@ -10,11 +10,12 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::BufReader;
+use std::fs;
 use std::path::Path;
 use univip_core::dataset::Dataset;
+use univip_core::error::brief;
 use univip_core::geometry::BoundingBox;
+use univip_core::json_file;
 use univip_core::proposals::ProposalStore;
 use univip_core::tally::Tally;
 
@@ -27,7 +28,7 @@ use univip_core::tally::Tally;
 /// in the dataset's order is at once.
 pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     let store = opened.store()?;
-    let empty = store.stored() == 0;
+    let empty = holds_nothing(store.directory())?;
     let filled = fill(opened, store, path);
     if filled.is_err() && empty {
         // A part of a file would be in the way of the whole one. What failed first is the error to tell.
@@ -47,6 +48,17 @@ pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     ))
 }
 
+/// Whether there are no boxes in a store's directory, of whatever images.
+fn holds_nothing(directory: &Path) -> Result<bool> {
+    let listing = || format!("listing {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(listing)? {
+        if entry.with_context(listing)?.path().extension().is_some_and(|ending| ending == "npz") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What an import read.
 struct Filled {
     /// Images of the dataset.
@@ -58,13 +70,13 @@ struct Filled {
 }
 
 fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
-    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let text = json_file::tolerant(path)?;
     let mut incoming = Incoming::new(&*opened.dataset, store);
-    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(1 << 20, file));
+    let mut json = serde_json::Deserializer::from_reader(text);
     let read = json.deserialize_map(Images { incoming: &mut incoming }).and_then(|()| json.end());
     // A message of ours reaches us through serde, and says what it wants to say.
     read.map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    let Incoming { found, foreign, .. } = incoming;
+    let (found, foreign) = (incoming.found, incoming.foreign.clone());
     ensure!(
         found > 0,
         "{}: none of its images is in the dataset ({}); check --data and --split",
@@ -175,7 +187,9 @@ fn listed(boxes: &Value) -> Result<Vec<[u32; 4]>> {
     if list.first().is_some_and(Value::is_number) {
         return Ok(vec![sides(boxes).context(expected)?]);
     }
-    list.iter().map(|one| sides(one).with_context(|| format!("{expected}, found {one}"))).collect()
+    list.iter()
+        .map(|one| sides(one).with_context(|| format!("{expected}, found {}", brief(&one.to_string()))))
+        .collect()
 }
 
 fn sides(one: &Value) -> Option<[u32; 4]> {
@@ -203,7 +217,9 @@ impl<'de> Visitor<'de> for Images<'_, '_> {
             if name == IN_ORDER {
                 map.next_value_seed(InOrder { incoming: self.incoming })?;
             } else {
-                let boxes: Value = map.next_value()?;
+                let behind =
+                    |error: A::Error| A::Error::custom(format!("the boxes of {}: {error}", brief(&name)));
+                let boxes: Value = map.next_value().map_err(behind)?;
                 let taken = self.incoming.take_named(&name, &boxes);
                 taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
             }
@@ -234,7 +250,10 @@ impl<'de> Visitor<'de> for InOrder<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let mut image = 0;
-        while let Some(boxes) = list.next_element::<Value>()? {
+        let behind = |image: usize, error: A::Error| {
+            A::Error::custom(format!("the boxes of its image {image}: {error}"))
+        };
+        while let Some(boxes) = list.next_element::<Value>().map_err(|error| behind(image + 1, error))? {
             let taken = self.incoming.take(image, &boxes);
             taken.map_err(|error| A::Error::custom(format!("{error:#}")))?;
             image += 1;

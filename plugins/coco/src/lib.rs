@@ -18,15 +18,18 @@ use masks::Masks;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use univip_core::below::Below;
 use univip_core::dataset::{Annotation, Dataset, Split};
 use univip_core::digest::hexadecimal;
+use univip_core::error::refuse_any;
+use univip_core::files::visible;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::image_file;
 use univip_core::metrics::GroundTruth;
-use univip_core::metrics::files::AnnotationFile;
+use univip_core::metrics::files::{AnnotationFile, ListedImage};
 use univip_core::metrics::rle::Rle;
 use univip_core::recipe::{Config as _, Invalid};
 use univip_core::register_dataset;
@@ -49,6 +52,9 @@ pub struct Config {
     pub train: Vec<Part>,
     /// What to measure on.
     pub val: Vec<Part>,
+    /// Whether an annotated image may be a symbolic link to a file outside of its directory.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follow_links: bool,
 }
 
 /// A directory of images with, or without, annotations.
@@ -68,7 +74,7 @@ impl Default for Config {
             let annotations = Some(format!("annotations/instances_{name}.json").into());
             vec![Part { images: name.into(), annotations }]
         };
-        Self { root: PathBuf::new(), train: part("train2017"), val: part("val2017") }
+        Self { root: PathBuf::new(), train: part("train2017"), val: part("val2017"), follow_links: false }
     }
 }
 
@@ -94,10 +100,17 @@ impl univip_core::recipe::Config for Config {
 pub struct Coco {
     images: Vec<Image>,
     classes: Vec<String>,
-    /// Of each annotation file.
-    masks: Vec<Masks>,
+    files: Vec<Annotated>,
     passed_over: Tally,
     digest: String,
+}
+
+/// An annotation file that has been read.
+#[derive(Debug)]
+struct Annotated {
+    masks: Masks,
+    /// The images that it may name.
+    directory: Below,
 }
 
 #[derive(Debug)]
@@ -106,8 +119,8 @@ struct Image {
     id: String,
     /// As the annotation file has it.
     size: Option<Size>,
-    /// The place of its annotation file's masks.
-    masks: Option<usize>,
+    /// The place of its annotation file.
+    file: Option<usize>,
     objects: Vec<Object>,
 }
 
@@ -151,31 +164,33 @@ impl Coco {
         let categories = categories(files.iter().flatten())?;
         let dense: BTreeMap<u64, usize> =
             categories.keys().enumerate().map(|(class, category)| (*category, class)).collect();
-        let (mut images, mut masks, mut passed_over) = (Vec::new(), Vec::new(), Tally::default());
+        let (mut images, mut annotated, mut passed_over) = (Vec::new(), Vec::new(), Tally::default());
         for (part, file) in parts.iter().zip(files) {
             let directory = config.root.join(&part.images);
             ensure!(directory.is_dir(), "coco: `{}` is not a directory", directory.display());
-            match file {
-                Some(file) => {
-                    images.extend(annotated(&directory, file, &dense, masks.len(), &mut passed_over));
-                    masks.push(Masks::new(
-                        config.root.join(part.annotations.as_deref().unwrap_or(Path::new(""))),
-                    ));
-                }
-                None => images.extend(unlabelled(&directory)?),
-            }
+            let (Some(file), Some(path)) = (file, &part.annotations) else {
+                images.extend(unlabelled(&directory)?);
+                continue;
+            };
+            let (path, place) = (config.root.join(path), annotated.len());
+            let directory = Below::new(&directory, config.follow_links).context("coco")?;
+            let mut listed =
+                listed(&directory, &file, place).with_context(|| format!("coco: {}", path.display()))?;
+            add_objects(&mut listed, file, &dense, &mut passed_over);
+            images.extend(listed);
+            annotated.push(Annotated { masks: Masks::new(path), directory });
         }
         ensure!(!images.is_empty(), "coco: the {} split of {} is empty", split.name(), config.root.display());
         let classes: Vec<String> = categories.into_values().collect();
         let annotations = parts.iter().filter_map(|part| part.annotations.as_deref());
         let digest = digest(&images, &classes, annotations.map(|path| config.root.join(path)))?;
-        Ok(Self { images, classes, masks, passed_over, digest })
+        Ok(Self { images, classes, files: annotated, passed_over, digest })
     }
 
     /// The mask of an object, where its file has one.
     fn mask(&self, image: &Image, object: &Object) -> Result<Option<Rle>> {
-        let Some((masks, size)) = image.masks.zip(image.size) else { return Ok(None) };
-        self.masks[masks].get(object.id, size)
+        let Some((file, size)) = image.file.zip(image.size) else { return Ok(None) };
+        self.files[file].masks.get(object.id, size)
     }
 }
 
@@ -197,7 +212,11 @@ impl Dataset for Coco {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {
-        image_file::read(&self.images[index].path)
+        let Image { path, file, .. } = &self.images[index];
+        if let Some(file) = file {
+            self.files[*file].directory.check(path)?;
+        }
+        image_file::read(path)
     }
 
     fn size(&self, index: usize) -> Result<Size> {
@@ -234,7 +253,7 @@ impl Dataset for Coco {
 
     fn passed_over(&self) -> Tally {
         let mut all = self.passed_over.clone();
-        self.masks.iter().for_each(|masks| all.merge(masks.passed_over()));
+        self.files.iter().for_each(|file| all.merge(file.masks.passed_over()));
         all
     }
 
@@ -271,28 +290,31 @@ fn categories<'a>(files: impl Iterator<Item = &'a Boxes>) -> Result<BTreeMap<u64
     Ok(all)
 }
 
-/// The images that an annotation file lists. `masks` is the place of its masks.
-fn annotated(
-    directory: &Path,
-    file: Boxes,
-    dense: &BTreeMap<u64, usize>,
-    masks: usize,
-    passed_over: &mut Tally,
-) -> Vec<Image> {
-    let mut images = Vec::with_capacity(file.images.len());
-    let mut by_id = BTreeMap::new();
-    for listed in file.images {
-        by_id.insert(listed.id, images.len());
-        images.push(Image {
-            path: directory.join(&listed.file_name),
+/// The images that an annotation file lists, still without their objects. `place` is the file's.
+fn listed(directory: &Below, file: &Boxes, place: usize) -> Result<Vec<Image>> {
+    let sizes = file.sizes()?;
+    let nameless = file.images.iter().filter(|image| image.file_name.is_none());
+    let nameless = nameless.map(|image| format!("image {}", image.id));
+    refuse_any("images have no `file_name`", file.images.len(), nameless)?;
+    let image = |listed: &ListedImage| {
+        let name = listed.file_name.as_deref().unwrap_or_default();
+        Ok(Image {
+            path: directory.path(name).with_context(|| format!("image {}", listed.id))?,
             id: listed.id.to_string(),
-            size: Some(Size { width: listed.width, height: listed.height }),
-            masks: Some(masks),
+            size: sizes.get(&listed.id).copied(),
+            file: Some(place),
             objects: Vec::new(),
-        });
-    }
+        })
+    };
+    file.images.iter().map(image).collect()
+}
+
+/// Puts the objects of an annotation file, which has been checked, into the images that it lists.
+fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, passed_over: &mut Tally) {
+    let by_id: HashMap<u64, usize> =
+        file.images.iter().enumerate().map(|(place, image)| (image.id, place)).collect();
     for object in file.annotations {
-        // The file has been checked: it lists the images and categories of its objects.
+        // The file lists the images and categories of its objects.
         let (id, exact, image) = (object.id, object.bbox, &mut images[by_id[&object.image_id]]);
         let Some(size) = image.size else { continue };
         let named = || format!("annotation {id} of {}", image.path.display());
@@ -302,26 +324,22 @@ fn annotated(
             bounding_box: whole_pixels::clip(exact, size, passed_over, named),
             area: object.area.unwrap_or(exact[2] * exact[3]),
             class: dense[&object.category_id],
-            crowd: object.iscrowd != 0,
+            crowd: object.iscrowd,
         });
     }
-    images
 }
 
 /// The JPEG and PNG files of a directory, sorted by name.
 fn unlabelled(directory: &Path) -> Result<Vec<Image>> {
-    let context = || format!("coco: cannot list {}", directory.display());
     let mut images = Vec::new();
-    for entry in std::fs::read_dir(directory).with_context(context)? {
-        let path = entry.with_context(context)?.path();
+    for path in visible(directory).context("coco")? {
         let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
         if !matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png")) {
             continue;
         }
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        images.push(Image { path, id, size: None, masks: None, objects: Vec::new() });
+        images.push(Image { path, id, size: None, file: None, objects: Vec::new() });
     }
-    images.sort_by(|one, other| one.path.cmp(&other.path));
     ensure!(!images.is_empty(), "coco: no .jpg, .jpeg or .png file in {}", directory.display());
     Ok(images)
 }

@@ -9,10 +9,8 @@ use std::sync::OnceLock;
 use univip_core::geometry::Size;
 use univip_core::metrics::files::AnnotationFile;
 use univip_core::metrics::rle::Rle;
-use univip_core::metrics::segmentation::Segmentation;
+use univip_core::metrics::segmentation::{Drawn, Segmentation};
 use univip_core::tally::Tally;
-
-const POLYGONS: &str = "polygons are passed over";
 
 /// The masks of one file.
 #[derive(Debug)]
@@ -50,25 +48,20 @@ impl Masks {
     }
 
     fn read(&self) -> Result<Read> {
-        let AnnotationFile { images, annotations, .. } = AnnotationFile::<Segmentation>::read(&self.path)?;
-        let sizes: HashMap<u64, Size> = images
-            .iter()
-            .map(|image| (image.id, Size { width: image.width, height: image.height }))
-            .collect();
-        let drawn: Vec<_> = (annotations.into_par_iter())
+        let file = AnnotationFile::<Segmentation>::read(&self.path)?;
+        let sizes = file.sizes().with_context(|| self.path.display().to_string())?;
+        let drawn: Vec<(u64, Drawn)> = (file.annotations.into_par_iter())
             .filter_map(|object| Some((object.id, sizes[&object.image_id], object.segmentation?)))
             .map(|(id, size, segmentation)| {
                 let broken = || format!("{}, the mask of annotation {id}", self.path.display());
-                let (mask, problems) = segmentation.mask(size).with_context(broken)?;
-                Ok((id, mask.map(|mask| mask.compressed()), problems))
+                Ok((id, segmentation.mask(size).with_context(broken)?))
             })
             .collect::<Result<_>>()?;
         let mut read = Read { masks: HashMap::with_capacity(drawn.len()), passed_over: Tally::default() };
-        for (id, mask, problems) in drawn {
-            read.masks.extend(mask.map(|mask| (id, mask)));
-            for problem in problems {
-                read.passed_over.add(POLYGONS, || format!("annotation {id}: {problem:#}"));
-            }
+        for (id, Drawn { mask, oddities }) in drawn {
+            read.masks.extend(mask.map(|mask| (id, mask.compressed())));
+            let named = || format!("annotation {id}");
+            oddities.iter().for_each(|oddity| oddity.count(&mut read.passed_over, named));
         }
         Ok(read)
     }

@@ -139,7 +139,7 @@ fn a_mask_that_cannot_be_read_is_named() {
             "the mask of annotation 2: its mask is of an image of 20 x 30",
         ),
         (runs(json!([-1, 601])), "at the segmentation of annotation 2: invalid value: integer `-1`"),
-        (runs(json!([0.5])), "at the segmentation of annotation 2: invalid type: floating point `0.5`"),
+        (runs(json!([0.5])), "at the segmentation of annotation 2: invalid value: floating point `0.5`"),
         (json!({ "counts": [600] }), "at the segmentation of annotation 2: missing field `size`"),
         (
             json!({ "counts": "0", "size": 600 }),
@@ -178,7 +178,7 @@ fn an_annotation_that_is_none_is_named() {
         ("/annotations/1/bbox/2", json!("wide"), "at annotation 2: invalid type: string \"wide\""),
         ("/annotations/1/image_id", json!("9"), "at annotation 2: invalid type: string \"9\""),
         ("/annotations/1/id", json!("two"), "at annotation \"two\": invalid type: string \"two\""),
-        ("/images/1/width", json!(-1), "is not a COCO annotation file: invalid value: integer `-1`"),
+        ("/images/1/width", json!(-1), "at image 4: invalid value: integer `-1`"),
     ] {
         let mut broken = annotations();
         *broken.pointer_mut(pointer).unwrap() = value;
@@ -188,10 +188,10 @@ fn an_annotation_that_is_none_is_named() {
             "{pointer} said {error:?}, expected {expected:?}"
         );
     }
-    // Python writes NaN, which is no JSON, and a file that is cut off is none either.
+    // Python writes NaN, which is no JSON; a file that is cut off is none for Python either.
     for (from, to, expected) in [
-        ("20.0", "NaN", "behind annotation 1: expected value"),
-        ("1.0,2.0,3.0,4.0", "NaN,2.0,3.0,4.0", "at the first annotation: expected value"),
+        ("20.0", "NaN", "at annotation 2: invalid type: NaN, expected f64"),
+        ("1.0,2.0,3.0,4.0", "NaN,2.0,3.0,4.0", "at annotation 1: invalid type: NaN, expected f64"),
     ] {
         let root = root(&annotations());
         let path = root.path().join("annotations/instances_train2017.json");
@@ -210,7 +210,7 @@ fn an_annotation_that_is_none_is_named() {
 fn a_polygon_that_is_none_is_counted_and_passed_over() {
     let mut short = annotations();
     short["annotations"][0]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0], [1.0, 2.0, 4.0, 2.0, 4.0, 6.0]]);
-    short["annotations"][1]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0, 4.0, 6.0, 7.0]]);
+    short["annotations"][1]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0, 4.0]]);
     let root = self::root(&short);
     let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
     let [some, none] = coco.masks(0).unwrap().try_into().unwrap();
@@ -219,6 +219,56 @@ fn a_polygon_that_is_none_is_counted_and_passed_over() {
     let expected =
         "2 polygons are passed over: annotation 1: a polygon has 2 points; expected at least three";
     assert!(lines.iter().any(|line| line.starts_with(expected)), "{lines:?}");
+}
+
+#[test]
+fn a_file_name_leads_to_no_other_file_of_the_machine() {
+    for (name, expected) in [
+        (json!("/dev/zero"), "image 9: the file name \"/dev/zero\" is not of a file below "),
+        (
+            json!("../../../../etc/passwd"),
+            "image 9: the file name \"../../../../etc/passwd\" is not of a file below ",
+        ),
+        (
+            json!("\u{1b}]0;owned\u{7}\u{1b}[2J a.jpg\nerror: all is well"),
+            r#"image 9: the file name "\u{1b}]0;owned\u{7}"#,
+        ),
+        (json!(""), "image 9: the file name \"\" is not of a file below "),
+        (Value::Null, "1 of 2 images have no `file_name`: image 9"),
+    ] {
+        let mut hostile = annotations();
+        hostile["images"][0]["file_name"] = name;
+        let error = open_error(&hostile);
+        assert!(error.contains(expected) && error.contains("instances_train2017.json"), "{error}");
+        assert!(!error.contains(char::is_control), "{error:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_image_may_be_a_link_out_of_its_directory_only_where_the_recipe_says_so() {
+    let (root, elsewhere) = (root(&annotations()), tempfile::tempdir().unwrap());
+    let image = root.path().join("train2017/b.png");
+    std::fs::rename(&image, elsewhere.path().join("b.png")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("b.png"), &image).unwrap();
+    let mut config = config(root.path());
+    let error = Coco::open(&config, Split::Train).unwrap().image(0).unwrap_err();
+    assert!(error.to_string().contains("follow_links = true"), "{error}");
+    assert_eq!(error.downcast::<ImageError>().unwrap().path, image);
+    config.follow_links = true;
+    assert_eq!(Coco::open(&config, Split::Train).unwrap().image(0).unwrap().dimensions(), (30, 20));
+    assert!(!Table::of("root = '/data'").read::<Config>().unwrap().follow_links);
+}
+
+#[test]
+fn what_macos_puts_beside_images_is_no_image() {
+    let root = root(&annotations());
+    std::fs::write(root.path().join("unlabeled2017/._c.png"), "not an image").unwrap();
+    let mut config = config(root.path());
+    config.train = vec![Part { images: "unlabeled2017".into(), annotations: None }];
+    let coco = Coco::open(&config, Split::Train).unwrap();
+    let ids: Vec<String> = (0..coco.len()).map(|index| coco.id(index)).collect();
+    assert_eq!(ids, ["c.png", "d.png"]);
 }
 
 #[test]

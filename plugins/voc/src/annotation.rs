@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use roxmltree::{Document, Node};
+use univip_core::error::brief;
 use univip_core::geometry::Size;
 
 /// `<annotation>`, as far as it is needed.
@@ -24,13 +25,14 @@ pub(crate) struct Object {
 
 impl AnnotationFile {
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let document = Document::parse(text).context("it is not XML")?;
+        let document = Document::parse(text).context("it is not XML that can be read")?;
         let root = document.root_element();
         let found = root.tag_name().name();
-        ensure!(found == "annotation", "its root is <{found}>; expected <annotation>");
-        let size = child(root, "size").map(|size| Ok((number(size, "width")?, number(size, "height")?)));
-        let size = size.transpose().map_err(|error: anyhow::Error| error.context("<size>"))?;
-        let size = size.map(|(width, height)| Size { width: width as u32, height: height as u32 });
+        ensure!(found == "annotation", "its root is <{}>; expected <annotation>", brief(found));
+        let size = child(root, "size").map(|size| -> Result<Size> {
+            Ok(Size { width: side(size, "width")?, height: side(size, "height")? })
+        });
+        let size = size.transpose().context("<size>")?;
         let objects = root.children().filter(|node| node.has_tag_name("object")).enumerate();
         let objects =
             objects.map(|(place, node)| object(node).with_context(|| format!("object {}", place + 1)));
@@ -68,7 +70,15 @@ fn text<'a>(node: Node<'a, '_>, name: &str) -> Result<&'a str> {
 fn number(node: Node, name: &str) -> Result<f64> {
     let text = text(node, name)?;
     let number: Option<f64> = text.parse().ok().filter(|number: &f64| number.is_finite());
-    number.with_context(|| format!("<{name}> is `{text}`; expected a number"))
+    number.with_context(|| format!("<{name}> is `{}`; expected a number", brief(text)))
+}
+
+/// The side of an image in pixels.
+fn side(node: Node, name: &str) -> Result<u32> {
+    let number = number(node, name)?;
+    let whole = (0.0..=f64::from(u32::MAX)).contains(&number) && number.fract() == 0.0;
+    ensure!(whole, "<{name}> is {number}; expected a whole number of pixels");
+    Ok(number as u32)
 }
 
 #[cfg(test)]
@@ -116,6 +126,22 @@ mod tests {
             (
                 "<annotation><size><width>wide</width><height>1</height></size></annotation>".into(),
                 "<size>: <width> is `wide`; expected a number",
+            ),
+            (
+                "<annotation><size><width>1e300</width><height>1</height></size></annotation>".into(),
+                "<size>: <width> is 1000000000000",
+            ),
+            (
+                "<annotation><size><width>-5</width><height>1</height></size></annotation>".into(),
+                "<size>: <width> is -5; expected a whole number of pixels",
+            ),
+            (
+                "<annotation><size><width>NaN</width><height>1</height></size></annotation>".into(),
+                "<size>: <width> is `NaN`; expected a number",
+            ),
+            (
+                "<!DOCTYPE a [<!ENTITY b '&c;&c;'><!ENTITY c 'dd'>]><annotation>&b;</annotation>".into(),
+                "it is not XML that can be read: XML with DTD detected",
             ),
         ] {
             let error = format!("{:#}", AnnotationFile::parse(&text).unwrap_err());

@@ -18,9 +18,11 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use univip_core::below::Below;
 use univip_core::dataset::{Annotation, Dataset, Split};
 use univip_core::digest::hexadecimal;
-use univip_core::error::{refuse_any, suggest};
+use univip_core::error::{brief, refuse_any, suggest};
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::image_file;
 use univip_core::metrics::GroundTruth;
@@ -28,6 +30,7 @@ use univip_core::recipe::{Config as _, Invalid};
 use univip_core::register_dataset;
 use univip_core::registry::DatasetPlugin;
 use univip_core::tally::Tally;
+use univip_core::text_file;
 use univip_core::whole_pixels;
 
 register_dataset!("voc", Voc, "PASCAL VOC from a directory, 07+12, with its boxes");
@@ -66,6 +69,9 @@ pub struct Config {
     pub train: Vec<ImageSet>,
     /// What to measure on.
     pub val: Vec<ImageSet>,
+    /// Whether images and annotations may be symbolic links to files outside of the directory of their year.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub follow_links: bool,
 }
 
 /// A list of images.
@@ -85,6 +91,7 @@ impl Default for Config {
             root: PathBuf::new(),
             train: vec![of("VOC2007", "trainval"), of("VOC2012", "trainval")],
             val: vec![of("VOC2007", "test")],
+            follow_links: false,
         }
     }
 }
@@ -119,6 +126,8 @@ struct Image {
     /// `VOC2007/000005`
     id: String,
     path: PathBuf,
+    /// That it must be below.
+    year: Arc<Below>,
     size: Size,
     objects: Vec<Object>,
 }
@@ -149,7 +158,7 @@ impl Voc {
         };
         let mut listed = Vec::new();
         for set in sets {
-            listed.extend(set.images(&config.root)?);
+            listed.extend(set.images(&config.root, config.follow_links)?);
         }
         let unannotated = listed.iter().filter(|one| !one.annotation.is_file());
         let unannotated = unannotated.map(|one| one.annotation.display().to_string());
@@ -179,26 +188,30 @@ impl Voc {
 /// An image of a list.
 struct Listed {
     id: String,
+    year: Arc<Below>,
     image: PathBuf,
     annotation: PathBuf,
 }
 
 impl ImageSet {
-    fn images(&self, root: &Path) -> Result<Vec<Listed>> {
-        let year = root.join(&self.year);
-        let list = year.join("ImageSets/Main").join(format!("{}.txt", self.set));
+    fn images(&self, root: &Path, follow_links: bool) -> Result<Vec<Listed>> {
+        let directory = root.join(&self.year);
+        let list = directory.join("ImageSets/Main").join(format!("{}.txt", self.set));
         let missing =
             || format!("voc: cannot read {}; check `root` and the image sets of the recipe", list.display());
-        let text = std::fs::read_to_string(&list).with_context(missing)?;
+        let text = text_file::read(&list).with_context(missing)?;
+        let year = Arc::new(Below::new(&directory, follow_links).context("voc")?);
         let mut images = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             if line.contains(char::is_whitespace) {
-                bail!("voc: {} has the line `{line}`; expected one image a line", list.display());
+                bail!("voc: {} has the line `{}`; expected one image a line", list.display(), brief(line));
             }
+            let named = || format!("voc: {}", list.display());
             images.push(Listed {
                 id: format!("{}/{line}", self.year),
-                image: year.join("JPEGImages").join(format!("{line}.jpg")),
-                annotation: year.join("Annotations").join(format!("{line}.xml")),
+                image: year.path(&format!("JPEGImages/{line}.jpg")).with_context(named)?,
+                annotation: year.path(&format!("Annotations/{line}.xml")).with_context(named)?,
+                year: year.clone(),
             });
         }
         ensure!(!images.is_empty(), "voc: {} lists no image", list.display());
@@ -209,9 +222,14 @@ impl ImageSet {
 impl Listed {
     fn read(&self) -> Result<(Size, AnnotationFile)> {
         let context = || format!("voc: {}", self.annotation.display());
-        let text = std::fs::read_to_string(&self.annotation).with_context(context)?;
+        self.year.check(&self.annotation).with_context(context)?;
+        let text = text_file::read(&self.annotation).with_context(context)?;
         let file = AnnotationFile::parse(&text).with_context(context)?;
-        let size = file.size.map_or_else(|| image_file::size(&self.image), Ok)?;
+        let of_image = || -> Result<Size> {
+            self.year.check(&self.image)?;
+            image_file::size(&self.image)
+        };
+        let size = file.size.map_or_else(of_image, Ok)?;
         Ok((size, file))
     }
 
@@ -224,7 +242,7 @@ impl Listed {
             let bounding_box = whole_pixels::clip(exact, size, passed_over, named);
             objects.push(Object { exact, bounding_box, class, difficult });
         }
-        Image { id: self.id, path: self.image, size, objects }
+        Image { id: self.id, path: self.image, year: self.year, size, objects }
     }
 }
 
@@ -250,7 +268,9 @@ impl Dataset for Voc {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {
-        image_file::read(&self.images[index].path)
+        let Image { path, year, .. } = &self.images[index];
+        year.check(path)?;
+        image_file::read(path)
     }
 
     fn size(&self, index: usize) -> Result<Size> {

@@ -122,12 +122,28 @@ fn what_cannot_be_used_is_refused_with_how_much_and_where() {
     }
     fs::write(annotations.join("000009.xml"), "<annotation><object>").unwrap();
     assert!(open_error(&root).contains("000009.xml: it is not XML"));
+    for (text, expected) in [
+        (&b"\xff\xfe<\0"[..], "000009.xml is UTF-16"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "000009.xml is a Git LFS pointer"),
+    ] {
+        fs::write(annotations.join("000009.xml"), text).unwrap();
+        let error = open_error(&root);
+        assert!(error.contains(expected), "{error}");
+    }
     fs::remove_file(annotations.join("000009.xml")).unwrap();
     let error = open_error(&root);
     assert!(error.contains("1 of 3 images have no annotation: ") && error.contains("000009.xml"), "{error}");
     let list = root.path().join("VOC2007/ImageSets/Main/trainval.txt");
     fs::write(&list, "000005 -1\n").unwrap();
     assert!(open_error(&root).contains("the line `000005 -1`; expected one image a line"));
+    fs::write(&list, "../../../etc/passwd\n").unwrap();
+    let error = open_error(&root);
+    assert!(
+        error.contains(
+            "trainval.txt: the file name \"JPEGImages/../../../etc/passwd.jpg\" is not of a file below"
+        ),
+        "{error}"
+    );
     fs::write(&list, "\n").unwrap();
     assert!(open_error(&root).contains("trainval.txt lists no image"));
     fs::remove_file(&list).unwrap();
@@ -149,4 +165,36 @@ fn the_digest_tells_splits_apart_and_roots_not() {
     let changed = annotation(&[("dog", true, [1, 1, 10, 20]), ("person", true, [11, 5, 30, 20])]);
     fs::write(other.path().join("VOC2007/Annotations/000009.xml"), changed).unwrap();
     assert_ne!(digest(&root, Split::Train), digest(&other, Split::Train));
+}
+
+#[test]
+fn a_byte_order_mark_is_read() {
+    let root = kit();
+    for file in ["VOC2007/Annotations/000009.xml", "VOC2007/ImageSets/Main/trainval.txt"] {
+        let path = root.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("\u{feff}{text}")).unwrap();
+    }
+    let train = Voc::open(&config(root.path()), Split::Train).unwrap();
+    assert_eq!((train.len(), train.id(0)), (3, "VOC2007/000009".into()));
+    assert_eq!(train.annotations(0).unwrap().len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_its_year_is_followed_only_where_the_recipe_says_so() {
+    let (root, elsewhere) = (kit(), tempfile::tempdir().unwrap());
+    let move_away = |file: &str, name: &str| {
+        fs::rename(root.path().join(file), elsewhere.path().join(name)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join(name), root.path().join(file)).unwrap();
+    };
+    move_away("VOC2007/JPEGImages/000009.jpg", "000009.jpg");
+    let image =
+        |follow_links| Voc::open(&Config { follow_links, ..config(root.path()) }, Split::Train)?.image(0);
+    assert!(image(false).unwrap_err().to_string().contains("follow_links = true"));
+    assert_eq!(image(true).unwrap().dimensions(), (30, 20));
+    move_away("VOC2007/Annotations/000009.xml", "000009.xml");
+    let error = open_error(&root);
+    assert!(error.contains("000009.xml") && error.contains("follow_links = true"), "{error}");
+    assert!(image(true).is_ok());
 }

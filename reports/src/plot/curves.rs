@@ -21,8 +21,13 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
     let rows: Vec<(usize, &RowResult<'_>)> =
         section.rows.iter().filter(|row| !row.random).enumerate().collect();
     let trained = |run: &&Run| !run.training.loss.is_empty();
-    let last =
-        |run: &Run| run.training.steps.into_iter().chain(run.training.loss.keys().map(|step| step + 1)).max();
+    let last = |run: &Run| {
+        run.training
+            .steps
+            .into_iter()
+            .chain(run.training.loss.keys().map(|step| step.saturating_add(1)))
+            .max()
+    };
     let runs = || rows.iter().flat_map(|(_, row)| row.runs.iter().copied()).filter(trained);
     let steps = runs().filter_map(last).max()?;
 

@@ -58,6 +58,21 @@ fn damaged_files_are_notes_of_their_run() {
 }
 
 #[test]
+fn a_step_that_the_run_has_not_is_said_and_left_out() {
+    let runs = one_row();
+    let path = runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0)).join("metrics.jsonl");
+    let text = fs::read_to_string(&path).unwrap();
+    let damaged = json!({ "event": "step", "step": u64::MAX, "total": -0.8 });
+    fs::write(&path, format!("{text}{damaged}\n")).unwrap();
+    let text = runs.report(100).unwrap();
+    let said = "metrics.jsonl has a step 18446744073709551615 of ";
+    assert!(text.contains(said) && text.contains("58.0"), "{text}");
+    // Without a line that says how many steps there are, it is the last one.
+    fs::write(&path, format!("{damaged}\n")).unwrap();
+    runs.report(100).unwrap();
+}
+
+#[test]
 fn a_malformed_plan_is_an_error_with_its_file() {
     let runs = one_row();
     fs::write(runs.path().join("plans/table9-small.json"), "{}").unwrap();
