@@ -124,7 +124,6 @@ fn phases(
         *record.seconds.entry(phase.into()).or_default() += clock.elapsed().as_secs_f64();
         clock = Instant::now();
     };
-    let registry = data.registry();
     let part = data.part(job.recipe, Use::Learning, Split::Train)?;
     data.look(&part, observers, stop)?;
     let mut ledger = Ledger::of(record, data);
@@ -137,11 +136,11 @@ fn phases(
     directory.write_record(record)?;
     lap(record, "look");
 
-    let proposals = proposals(job, registry, &part, observers, stop)?;
+    let proposals = proposals(job, data, &part, observers, stop)?;
     lap(record, "proposals");
 
     let (images, proposals) = (part.images, Arc::new(proposals));
-    let mut engine = Engine::new(job.recipe, registry, job.seed, images, proposals, &device)?;
+    let mut engine = Engine::new(job.recipe, data.registry(), job.seed, images, proposals, &device)?;
     record.steps = engine.steps();
     let backbone = engine.networks().backbone_tensors();
     record.parameters = backbone.values().map(|tensor| tensor.elem_count()).sum();
@@ -165,13 +164,13 @@ fn phases(
 /// The proposals of the recipe, computed and stored as far as they are needed and not there yet.
 fn proposals(
     job: &Job<'_>,
-    registry: &Registry,
+    data: &Data<'_>,
     part: &Part,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<Proposals> {
     let settings = &job.recipe.settings;
-    let proposals = proposals::open(job.recipe, registry, part.whole.clone(), job.runs)?;
+    let proposals = proposals::open(job.recipe, data.registry(), part.whole.clone(), job.runs)?;
     if proposals.annotated() {
         part.whole.check_sizes(&part.images.places())?;
     }
