@@ -1,10 +1,11 @@
 //! Checkpoints: everything that a resumed run needs to end in the same bits.
 
 use crate::files::{remove_abandoned, write_atomic};
+use crate::sealed_tensors::{seal, unseal};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +38,6 @@ pub struct Checkpoints {
     keep: usize,
 }
 
-const METADATA_KEY: &str = "univip";
 const PREFIX: &str = "step-";
 const SUFFIX: &str = ".safetensors";
 
@@ -61,10 +61,7 @@ impl Checkpoints {
     pub fn save(&self, checkpoint: &Checkpoint) -> Result<PathBuf> {
         let step = checkpoint.progress.step;
         let path = self.directory.join(format!("{PREFIX}{step:08}{SUFFIX}"));
-        let metadata = serde_json::to_string(&checkpoint.progress)?;
-        let metadata = HashMap::from([(METADATA_KEY.to_string(), metadata)]);
-        let bytes = safetensors::serialize(&checkpoint.tensors, Some(metadata))?;
-        write_atomic(&path, &bytes)?;
+        write_atomic(&path, &seal(&checkpoint.tensors, serde_json::to_value(&checkpoint.progress)?)?)?;
         let (mut old, later): (Vec<_>, Vec<_>) =
             self.files()?.into_iter().partition(|file| file.step <= step);
         old.truncate(old.len().saturating_sub(self.keep));
@@ -74,17 +71,23 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// The newest checkpoint that can be read, and what was wrong with newer ones.
+    /// The newest checkpoint that is whole, and what was wrong with newer ones.
+    ///
+    /// # Errors
+    /// When there are checkpoints and not one of them is whole: what they stand for is not done again without being asked for.
     pub fn latest(&self, device: &Device) -> Result<(Option<Checkpoint>, Vec<String>)> {
         let mut problems = Vec::new();
-        for (older, File { path, .. }) in self.files()?.iter().enumerate().rev() {
+        for File { path, .. } in self.files()?.iter().rev() {
             match read(path, device) {
                 Ok(checkpoint) => return Ok((Some(checkpoint), problems)),
-                Err(error) if older > 0 => problems.push(format!("{error:#}; trying the one before")),
-                Err(error) => {
-                    problems.push(format!("{error:#}; there is none before: the run begins at step 0"))
-                }
+                Err(error) => problems.push(format!("{error:#}; trying the one before")),
             }
+        }
+        if let Some(newest) = problems.first() {
+            bail!(
+                "{newest}; not one of the {} checkpoints is whole: put a copy of one back, or begin anew with --force",
+                problems.len()
+            );
         }
         Ok((None, problems))
     }
@@ -115,15 +118,14 @@ struct File {
 /// Reads a checkpoint.
 ///
 /// # Errors
-/// When the file is truncated, or was not written by this program.
+/// When the file is truncated, a bit of it has changed, or it was not written by this program.
 pub fn read(path: &Path, device: &Device) -> Result<Checkpoint> {
-    let broken = || format!("checkpoint {} is broken", path.display());
+    let broken = || format!("checkpoint {} is damaged", path.display());
     let bytes = fs::read(path).with_context(broken)?;
-    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).with_context(broken)?;
-    let Some(progress) = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)) else {
-        bail!("{} is not a checkpoint of univip: its header has no `{METADATA_KEY}`", path.display());
+    let Some(note) = unseal(&bytes).with_context(broken)? else {
+        bail!("{} is not a checkpoint of univip: it has no checksum", path.display());
     };
-    let progress = serde_json::from_str(progress).with_context(broken)?;
+    let progress = serde_json::from_value(note).with_context(broken)?;
     let tensors = candle_core::safetensors::load_buffer(&bytes, device).with_context(broken)?;
     Ok(Checkpoint { progress, tensors: tensors.into_iter().collect() })
 }

@@ -9,6 +9,7 @@ use crate::seed::stream;
 use crate::tally::Tally;
 use anyhow::Result;
 use image::RgbImage;
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -166,6 +167,22 @@ impl Limited {
         Self { dataset, chosen }
     }
 
+    /// The first `limit` images of a random order of the whole dataset, so that fewer are always among more: what a few labels
+    /// are worth is then measured with the same ones at each number. 0 is all of them; the same ones for every run.
+    pub fn nested(dataset: impl Into<Arc<dyn Dataset>>, limit: usize) -> Self {
+        let dataset = dataset.into();
+        let len = dataset.len();
+        let draw = || {
+            let mut order: Vec<usize> = (0..len).collect();
+            order.shuffle(&mut stream(0, "nested limit", &[len as u64]));
+            order.truncate(limit);
+            order.sort_unstable();
+            order
+        };
+        let chosen = (limit > 0 && limit < len).then(draw);
+        Self { dataset, chosen }
+    }
+
     /// The dataset that these images are of. The images of [`Limited::first`] have the same index in it.
     pub fn whole(&self) -> &dyn Dataset {
         &*self.dataset
@@ -264,4 +281,51 @@ pub fn class_difference(train: &[String], val: &[String]) -> Option<String> {
         val.len(),
         train.len()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Images that nobody looks at.
+    struct Named(usize);
+
+    impl Dataset for Named {
+        fn len(&self) -> usize {
+            self.0
+        }
+
+        fn id(&self, index: usize) -> String {
+            format!("{index}")
+        }
+
+        fn image(&self, _index: usize) -> Result<RgbImage> {
+            Ok(RgbImage::new(1, 1))
+        }
+
+        fn digest(&self) -> String {
+            "named".into()
+        }
+    }
+
+    fn whole() -> Arc<dyn Dataset> {
+        Arc::new(Named(1000))
+    }
+
+    #[test]
+    fn fewer_nested_images_are_among_more() {
+        let names = |limit| -> BTreeSet<String> {
+            let some = Limited::nested(whole(), limit);
+            (0..some.len()).map(|index| some.id(index)).collect()
+        };
+        let subsets = [1, 10, 200, 999, 1000].map(names);
+        assert_eq!(subsets.each_ref().map(BTreeSet::len), [1, 10, 200, 999, 1000]);
+        assert!(subsets.windows(2).all(|pair| pair[0].is_subset(&pair[1])));
+        assert_eq!((names(0).len(), names(5000).len()), (1000, 1000), "all of them");
+        // From the whole of it: the chance that none of the last half is among 200 is below 1e-66.
+        assert!(subsets[2].iter().any(|name| name.parse::<usize>().is_ok_and(|index| index >= 500)));
+        assert_ne!(Limited::nested(whole(), 10).digest(), Limited::nested(whole(), 200).digest());
+        assert_eq!(Limited::nested(whole(), 1000).digest(), "named");
+    }
 }

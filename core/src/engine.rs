@@ -11,15 +11,17 @@ use crate::loader::{Batch, BatchMaker, Loader};
 use crate::loss::LossContext;
 use crate::networks::Networks;
 use crate::nn::Parameters;
-use crate::online_probe::{self, OnlineProbe};
+use crate::online_probe::{self, OnlineProbe, Shown};
 use crate::optim::{Optimizer, Schedule, peak_lr, target_momentum};
 use crate::proposals::Proposals;
-use crate::recipe::{Recipe, Settings};
+use crate::recipe::{Recipe, Settings, TrainSettings};
 use crate::registry::{Kind, Registry};
+use crate::sealed_tensors::seal;
 use crate::step::{NotFinite, Rates, StepReport, WeightedLoss, needs, step};
 use crate::views::ViewContext;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,15 +81,8 @@ impl Engine {
             0 => dataset.len(),
             limit => limit.min(dataset.len()),
         };
-        let per_step = settings.train.batch.saturating_mul(settings.train.accumulate);
-        if settings.train.epochs > 0 && images < per_step {
-            let problem = format!(
-                "a step takes {per_step} images (batch {} x accumulate {}), but there are only {images}",
-                settings.train.batch, settings.train.accumulate
-            );
-            return Err(recipe.error("train.batch", problem).into());
-        }
-        let steps_per_epoch = (images / per_step) as u64;
+        let steps_per_epoch = steps_per_epoch(recipe, images)?;
+        let per_step = settings.train.batch * settings.train.accumulate;
         let peak = peak_lr(settings.optimizer.lr, per_step);
         let schedule = Schedule::new(&settings.schedule, peak, settings.train.epochs, steps_per_epoch);
         let maker = Arc::new(BatchMaker {
@@ -126,9 +121,13 @@ impl Engine {
     /// # Errors
     /// When an image has no class.
     pub fn with_online_probe(mut self, labelled: Arc<dyn Dataset>) -> Result<Self> {
-        let (renderer, backbone) = (self.maker.renderer.clone(), self.networks.frozen_backbone()?);
-        let (size, batch) = (self.settings.probe_data.image_size, self.settings.evaluators.online);
-        self.probe = Some(OnlineProbe::new(labelled, renderer, backbone, size, batch, self.seed)?);
+        let shown = Shown {
+            renderer: self.maker.renderer.clone(),
+            image_size: self.settings.probe_data.image_size,
+            batch: self.settings.evaluators.online,
+            broken: self.settings.loader.broken,
+        };
+        self.probe = Some(OnlineProbe::new(labelled, shown, self.networks.frozen_backbone()?, self.seed)?);
         Ok(self)
     }
 
@@ -211,6 +210,9 @@ impl Engine {
                     skipped: progress.epoch_skipped,
                 })?;
                 (progress.epoch_total, progress.epoch_skipped) = (0.0, 0);
+                if let Some(line) = self.probe.as_ref().and_then(OnlineProbe::passed_over) {
+                    observer.observe(&Event::Warning { message: format!("online probe: {line}") })?;
+                }
                 for metric in self.probe.iter_mut().flat_map(OnlineProbe::end_epoch) {
                     let (epoch, evaluator) = (Some(number / steps_per_epoch), online_probe::NAME.into());
                     observer.observe(&Event::Evaluation { epoch, evaluator, metric })?;
@@ -302,6 +304,7 @@ impl Engine {
         let named = parts.into_iter().flat_map(|(part, tensors)| {
             tensors.into_iter().map(move |(name, tensor)| (format!("{part}.{name}"), tensor))
         });
+        observer.sync()?;
         checkpoints.save(&Checkpoint { progress: progress.clone(), tensors: named.collect() })?;
         observer.observe(&Event::Checkpoint { step: progress.step })
     }
@@ -330,6 +333,29 @@ impl Engine {
     }
 }
 
+/// The optimiser steps of an epoch of so many images.
+///
+/// # Errors
+/// [`crate::error::RecipeError`] when they do not fill one: it says with what batch they do.
+pub fn steps_per_epoch(recipe: &Recipe, images: usize) -> Result<u64> {
+    let TrainSettings { epochs, batch, accumulate, .. } = recipe.settings.train;
+    let per_step = batch.saturating_mul(accumulate);
+    if epochs == 0 || images >= per_step {
+        return Ok((images / per_step) as u64);
+    }
+    let remedy = match images {
+        0 | 1 => "one step needs at least 2: add images".to_string(),
+        _ if accumulate > 1 => {
+            format!("--set train.batch={images} --set train.accumulate=1 takes all of them")
+        }
+        _ => format!("--set train.batch={images} takes all of them"),
+    };
+    let problem = format!(
+        "a step takes {per_step} images (batch {batch} x accumulate {accumulate}), but there are only {images}; {remedy}"
+    );
+    Err(recipe.error("train.batch", problem).into())
+}
+
 /// The losses of a recipe, with their parameters among `parameters`.
 pub(crate) fn build_losses(
     recipe: &Recipe,
@@ -355,5 +381,5 @@ fn save_batch(batch: &Batch, path: &Path) -> Result<()> {
     let mut tensors = BTreeMap::from([("scenes".to_string(), batch.scenes.clone())]);
     tensors.extend(batch.online_instances.clone().map(|images| ("online_instances".to_string(), images)));
     tensors.extend(batch.target_instances.clone().map(|images| ("target_instances".to_string(), images)));
-    write_atomic(path, &safetensors::serialize(&tensors, None)?)
+    write_atomic(path, &seal(&tensors, Value::Null)?)
 }

@@ -1,13 +1,15 @@
 //! The trait of evaluators: they measure a frozen backbone and never change it.
 
 use crate::augment::Renderer;
+pub use crate::canvas::{Canvas, Draw, Rows, enough};
 use crate::dataset::{Dataset, Split};
+use crate::error::NotApplicable;
 use crate::nn::{Backbone, Mode, Parameters, Scope};
 use crate::recipe::NetworkSettings;
-use anyhow::{Context, Result, bail, ensure};
+use crate::unread::Unread;
+use anyhow::{Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use image::RgbImage;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +25,15 @@ pub struct Metric {
     pub protocol: String,
     /// The digests of the train and val splits, joined by `-`.
     pub split: String,
-    /// The number of val images.
+    /// The number of val images that were measured.
     pub images: usize,
+    /// The images, of train and val, that could not be read and were passed over.
+    #[serde(default, skip_serializing_if = "none")]
+    pub passed_over: usize,
+}
+
+fn none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What an evaluator is given.
@@ -39,6 +48,8 @@ pub struct EvaluationContext<'a> {
     pub scenes: &'a Scenes<'a>,
     /// Draws images as the backbone is used to see them.
     pub renderer: &'a Renderer,
+    /// What becomes of images that cannot be read: all reading goes through it.
+    pub unread: &'a Unread,
     /// The run's seed.
     pub seed: u64,
     /// The side of the images that the backbone sees, in pixels.
@@ -50,57 +61,42 @@ pub struct EvaluationContext<'a> {
 /// Opens a split of what the backbone learned from, with annotations of the images as they are.
 pub type Scenes<'a> = dyn Fn(Split) -> Result<Arc<dyn Dataset>> + 'a;
 
-/// How an evaluator draws image `index` of a split to `[S, S, 3]` floats.
-pub type Draw<'a> = dyn Fn(&RgbImage, usize, &mut [f32]) -> Result<()> + Sync + 'a;
-
-/// The images at `indices` with a side of `size` pixels, drawn by `draw` in parallel. `[B, S, S, 3]`.
-///
-/// # Errors
-/// When an image cannot be read.
-pub fn drawn(
-    dataset: &dyn Dataset,
-    indices: &[usize],
-    size: u32,
-    device: &Device,
-    draw: &Draw<'_>,
-) -> Result<Tensor> {
-    let side = size as usize;
-    let mut pixels = vec![0f32; indices.len() * side * side * 3];
-    pixels.par_chunks_mut(side * side * 3).zip(indices).try_for_each(|(out, &index)| {
-        let named = || format!("image {}", dataset.id(index));
-        draw(&dataset.image(index)?, index, out).with_context(named)
-    })?;
-    let shape = (indices.len(), side, side, 3);
-    Ok(Tensor::from_vec(pixels, shape, &Device::Cpu)?.to_device(device)?)
-}
-
 impl EvaluationContext<'_> {
     /// The images at `indices`, drawn by `draw`, on the backbone's device. `[B, S, S, 3]`.
-    pub fn images(&self, dataset: &dyn Dataset, indices: &[usize], draw: &Draw<'_>) -> Result<Tensor> {
-        drawn(dataset, indices, self.image_size, self.backbone.device(), draw)
+    ///
+    /// # Errors
+    /// As [`Canvas::draw`].
+    pub fn images(&self, dataset: &dyn Dataset, indices: &[usize], draw: &Draw<'_>) -> Result<Rows> {
+        let canvas = Canvas { size: self.image_size, device: self.backbone.device(), unread: self.unread };
+        canvas.draw(dataset, indices, draw)
     }
 
-    /// The pooled features of every image of a split, without augmentation: short side resized, centre
+    /// The pooled features of every image of a split that can be read, without augmentation: short side resized, centre
     /// cropped. `[N, F]`.
     ///
     /// # Errors
-    /// When an image cannot be read or a feature is not finite.
-    pub fn features(&mut self, dataset: &dyn Dataset, task: &str) -> Result<Tensor> {
+    /// When an image cannot be read and is not to be passed over, when a class has none left, or a feature is not finite.
+    pub fn features(&mut self, dataset: &dyn Dataset, task: &str) -> Result<Rows> {
         /// Images a forward pass: enough to keep every core busy, few enough for any memory.
         const BATCH: usize = 64;
         let (renderer, side, total) = (self.renderer, self.image_size, dataset.len() as u64);
-        let indices: Vec<usize> = (0..dataset.len()).collect();
-        let mut parts = Vec::new();
-        for batch in indices.chunks(BATCH) {
+        let all: Vec<usize> = (0..dataset.len()).collect();
+        let (mut parts, mut indices) = (Vec::new(), Vec::new());
+        for (number, batch) in all.chunks(BATCH).enumerate() {
             let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
             let images = self.images(dataset, batch, &draw)?;
-            let features = self.backbone.features(&images)?;
+            (self.progress)(total.min(((number + 1) * BATCH) as u64), total, task);
+            if images.indices.is_empty() {
+                continue;
+            }
+            let features = self.backbone.features(&images.values)?;
             let sum = features.sqr()?.sum_all()?.to_scalar::<f32>()?;
             ensure!(sum.is_finite(), "the backbone's features are not finite: its training has diverged");
             parts.push(features);
-            (self.progress)(total.min((parts.len() * BATCH) as u64), total, task);
+            indices.extend(images.indices);
         }
-        Ok(Tensor::cat(&parts, 0)?)
+        enough(dataset, &all, &indices)?;
+        Ok(Rows { values: Tensor::cat(&parts, 0)?, indices })
     }
 
     /// [`Metric::split`] of numbers measured here.
@@ -112,28 +108,32 @@ impl EvaluationContext<'_> {
 /// The labels of a split whose classes are `classes`.
 ///
 /// # Errors
-/// Naming what is missing: images, classes, a label.
+/// [`NotApplicable`], naming what is missing: images, classes, a label. A label that is no class.
 pub fn labels(dataset: &dyn Dataset, split: &str) -> Result<Vec<u32>> {
     let classes = dataset.classes().len();
-    ensure!(!dataset.is_empty(), "the {split} split of the probe data has no image");
+    let missing = |problem: String| -> anyhow::Error {
+        let remedy = "set probe_data.use to a dataset with a class an image";
+        NotApplicable(format!("{problem}: {remedy}")).into()
+    };
+    if dataset.is_empty() {
+        return Err(missing(format!("the {split} split of the probe data has no image")));
+    }
     if classes < 2 {
-        bail!(
-            "the {split} split of the probe data ({} images, the first is {}) has {classes} classes, expected at \
-             least 2: set probe_data.use to a dataset with a class an image",
+        return Err(missing(format!(
+            "the {split} split of the probe data ({} images, the first is {}) has {classes} classes, expected at least 2",
             dataset.len(),
             dataset.id(0)
-        );
+        )));
     }
     let label = |index| match dataset.label(index) {
         Some(label) if label < classes => Ok(label as u32),
         Some(label) => {
             bail!("image {} of the {split} split has class {label} of {classes}", dataset.id(index))
         }
-        None => bail!(
-            "image {} of the {split} split of the probe data has no label: set probe_data.use to a dataset with \
-             a class an image",
+        None => Err(missing(format!(
+            "image {} of the {split} split of the probe data has no label",
             dataset.id(index)
-        ),
+        ))),
     };
     (0..dataset.len()).map(label).collect()
 }
@@ -178,6 +178,11 @@ impl Accuracy {
         self.hits[1] += usize::from(rank < 5);
     }
 
+    /// The number of images counted.
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
     /// The share of images whose class came first, in percent.
     pub fn top1(&self) -> f64 {
         100.0 * self.hits[0] as f64 / self.images.max(1) as f64
@@ -191,6 +196,7 @@ impl Accuracy {
             protocol: protocol.into(),
             split: split.into(),
             images: self.images,
+            passed_over: 0,
         };
         let mut metrics = vec![metric("top1", self.hits[0])];
         if self.classes > 5 {
@@ -212,6 +218,11 @@ pub trait Evaluator {
     /// When it cannot be measured on; [`NotApplicable`](crate::error::NotApplicable) when there is nothing to measure.
     fn check(&self, _scenes: &Scenes<'_>) -> Result<Vec<String>> {
         Ok(Vec::new())
+    }
+
+    /// Whether it measures on the probe data. One that does is left out where there is none, or no val split of it.
+    fn uses_probe_data(&self) -> bool {
+        true
     }
 }
 

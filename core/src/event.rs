@@ -87,4 +87,9 @@ pub enum Event {
 pub trait Observer {
     /// Called for every event, in order, on the training thread.
     fn observe(&mut self, event: &Event) -> Result<()>;
+
+    /// Makes durable what was observed so far: a checkpoint that claims it is about to be written.
+    fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
 }

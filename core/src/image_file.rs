@@ -1,21 +1,46 @@
-//! Image files: JPEG and PNG of every kind, as upright 8-bit RGB.
+//! Image files of every kind that the `image` crate decodes in Rust, as upright 8-bit RGB.
 //!
 //! As with torchvision's `convert("RGB")`, transparency is dropped and grey becomes three equal channels;
-//! 16-bit levels are scaled to 8. The format is told by the content, whatever the file's name. An orientation
-//! in EXIF is applied, so that boxes and pixels agree with what a viewer shows.
+//! 16-bit levels are scaled to 8. Of several frames or pages the first is read. The format is told by the content,
+//! whatever the file's name. An orientation in EXIF is applied, so that boxes and pixels agree with what a viewer
+//! shows.
 
 use crate::error::ImageError;
 use crate::geometry::Size;
 use anyhow::Result;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use std::io::{Cursor, ErrorKind};
+use std::fs::File;
+use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The formats that are read.
+const FORMATS: [ImageFormat; 8] = [
+    ImageFormat::Jpeg,
+    ImageFormat::Png,
+    ImageFormat::WebP,
+    ImageFormat::Bmp,
+    ImageFormat::Gif,
+    ImageFormat::Tiff,
+    ImageFormat::Pnm,
+    ImageFormat::Qoi,
+];
+
+/// The pixels of the largest image that is read, unless [`limit_pixels`] says otherwise: Pillow's limit, beyond which it
+/// warns of a decompression bomb.
+pub const DEFAULT_MOST_PIXELS: u64 = 89_478_485;
+
+/// One for the process, as in Pillow: memory is the process's.
+static MOST_PIXELS: AtomicU64 = AtomicU64::new(DEFAULT_MOST_PIXELS);
+
+/// The most that a pixel takes where nothing is compressed: four channels of 16 bits.
+const BYTES_OF_A_PIXEL: u64 = 8;
 
 /// Reads an image.
 ///
 /// # Errors
-/// [`ImageError`] when the file is missing, is neither JPEG nor PNG, is truncated or is broken.
+/// [`ImageError`] when the file is missing, is in no format that is read, is truncated, broken or too large.
 pub fn read(path: &Path) -> Result<RgbImage> {
     decode(&bytes(path)?).map_err(|problem| broken(path, problem).into())
 }
@@ -33,8 +58,27 @@ pub fn size_of(bytes: &[u8]) -> Option<Size> {
     upright_size(bytes).ok()
 }
 
+/// Refuses images of more than `most` pixels from now on: `loader.max_pixels` of the recipe whose data is opened.
+pub fn limit_pixels(most: u64) {
+    MOST_PIXELS.store(most, Ordering::Relaxed);
+}
+
+/// Whether the name of a file ends as those of images that can be read do: `photo.JPG`, `scan.tif`.
+pub fn is_named_as_image(path: &Path) -> bool {
+    match ImageFormat::from_path(path) {
+        Ok(format) => FORMATS.contains(&format),
+        Err(_) => path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("jpe")),
+    }
+}
+
+/// The endings that [`is_named_as_image`] knows, as a sentence lists them.
+pub fn endings() -> String {
+    let all = FORMATS.iter().flat_map(|format| format.extensions_str());
+    all.map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(" ")
+}
+
 fn bytes(path: &Path) -> Result<Vec<u8>, ImageError> {
-    let bytes = std::fs::read(path).map_err(|error| {
+    let cannot = |error: std::io::Error| {
         let problem = match error.kind() {
             ErrorKind::NotFound => {
                 "there is no such file; check the dataset's root and its annotations".into()
@@ -42,10 +86,26 @@ fn bytes(path: &Path) -> Result<Vec<u8>, ImageError> {
             _ => format!("cannot be read: {error}"),
         };
         broken(path, problem)
-    })?;
-    if bytes.is_empty() {
+    };
+    // Asked by name and before it is opened: opening a pipe would wait for its other end.
+    let metadata = std::fs::metadata(path).map_err(cannot)?;
+    if !metadata.is_file() {
+        return Err(broken(path, "cannot be read: it is not a regular file".into()));
+    }
+    if metadata.len() == 0 {
         return Err(broken(path, "is empty (0 bytes); download or copy it again".into()));
     }
+    let most = MOST_PIXELS.load(Ordering::Relaxed);
+    let limit = most.saturating_mul(BYTES_OF_A_PIXEL).saturating_add(1 << 20);
+    if metadata.len() > limit {
+        let problem = format!(
+            "has {} bytes, more than an image of {most} pixels needs; make it smaller or raise loader.max_pixels",
+            metadata.len()
+        );
+        return Err(broken(path, problem));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(cannot)?;
     Ok(bytes)
 }
 
@@ -61,11 +121,6 @@ fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
             bytes.len()
         ));
     }
-    // Memory follows what the header claims.
-    let (width, height) = decoder.dimensions();
-    Limits::default().reserve(decoder.total_bytes()).map_err(|_| {
-        format!("claims {width} x {height} pixels, more than 512 MiB; replace it or make it smaller")
-    })?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| damaged(format, &error))?;
     image.apply_orientation(orientation);
@@ -82,20 +137,48 @@ fn upright_size(bytes: &[u8]) -> Result<Size, String> {
     })
 }
 
+/// A decoder of an image that is not too large, whose memory follows the limit on pixels.
 fn decoder(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), String> {
     let format = match image::guess_format(bytes) {
-        Ok(format @ (ImageFormat::Jpeg | ImageFormat::Png)) => format,
-        Ok(other) => return Err(format!("is {other:?}, not JPEG or PNG; convert it")),
-        Err(_) => return Err("is neither JPEG nor PNG; replace or remove it".into()),
+        Ok(format) if FORMATS.contains(&format) => format,
+        Ok(other) => return Err(format!("is {other:?}, which is not read; convert it to PNG or JPEG")),
+        // The container of HEIC and AVIF, which phones write whatever the file is then called.
+        Err(_) if bytes.get(4..8) == Some(b"ftyp") => {
+            return Err("is HEIC, which is not read; convert it to JPEG".into());
+        }
+        Err(_) => return Err("is in no image format that is known; replace or remove it".into()),
     };
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let most = MOST_PIXELS.load(Ordering::Relaxed);
+    let allowed = most.saturating_mul(BYTES_OF_A_PIXEL).saturating_add(1 << 20);
+    let mut limits = Limits::no_limits();
+    limits.max_alloc = Some(allowed);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|error| damaged(format, &error))?;
+    let (width, height) = decoder.dimensions();
+    // A pixel of 32-bit floats takes more than the decoder may.
+    if u64::from(width) * u64::from(height) > most || decoder.total_bytes() > allowed {
+        return Err(format!(
+            "has {width} x {height} pixels, more than the {most} of loader.max_pixels; make it smaller or raise that"
+        ));
+    }
     Ok((format, decoder))
 }
 
+/// In one line: what decoders say of broken data may have several, or quote the data.
 fn damaged(format: ImageFormat, error: &image::ImageError) -> String {
-    let name = if format == ImageFormat::Jpeg { "JPEG" } else { "PNG" };
-    format!("is a broken or truncated {name} ({error}); download or copy it again")
+    const MOST: usize = 160;
+    let said: String = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut = said.char_indices().nth(MOST).map_or("", |_| "...");
+    let said: String = said.chars().filter(|sign| !sign.is_control()).take(MOST).collect();
+    format!("is a broken or truncated {} ({said}{cut}); download or copy it again", name(format))
+}
+
+fn name(format: ImageFormat) -> String {
+    match format {
+        ImageFormat::WebP => "WebP".into(),
+        other => format!("{other:?}").to_uppercase(),
+    }
 }
 
 /// Whether the segments of a JPEG go on to its end-of-image marker.

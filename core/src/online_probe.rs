@@ -3,13 +3,14 @@
 
 use crate::augment::Renderer;
 use crate::dataset::Dataset;
-use crate::evaluate::{Accuracy, FrozenBackbone, Metric, drawn, labels};
+use crate::evaluate::{Accuracy, Canvas, FrozenBackbone, Metric, labels};
 use crate::nn::cross_entropy::cross_entropy;
 use crate::nn::ops::Map;
 use crate::nn::{Linear, Parameters};
 use crate::optim::{Gradients, Optimizer};
-use crate::recipe::{OptimizerKind, OptimizerSettings};
+use crate::recipe::{BrokenImage, OptimizerKind, OptimizerSettings};
 use crate::seed::stream;
+use crate::unread::Unread;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
@@ -33,10 +34,9 @@ const EPSILON: f64 = 1e-5;
 pub struct OnlineProbe {
     dataset: Arc<dyn Dataset>,
     labels: Vec<u32>,
-    renderer: Renderer,
+    shown: Shown,
     backbone: FrozenBackbone,
-    image_size: u32,
-    batch: usize,
+    unread: Unread,
     seed: u64,
     parameters: Parameters,
     classifier: Linear,
@@ -45,19 +45,24 @@ pub struct OnlineProbe {
     order: Order,
 }
 
+/// What the classifier is shown at each step.
+pub struct Shown {
+    /// Draws the images.
+    pub renderer: Renderer,
+    /// Their side, in pixels.
+    pub image_size: u32,
+    /// Their number.
+    pub batch: usize,
+    /// What becomes of one that cannot be read.
+    pub broken: BrokenImage,
+}
+
 impl OnlineProbe {
-    /// A classifier of `dataset`, which learns from `batch` images of `image_size` pixels at each step.
+    /// A classifier of `dataset`, which learns from what it is `shown` at each step.
     ///
     /// # Errors
     /// When an image of the dataset has no class.
-    pub fn new(
-        dataset: Arc<dyn Dataset>,
-        renderer: Renderer,
-        backbone: FrozenBackbone,
-        image_size: u32,
-        batch: usize,
-        seed: u64,
-    ) -> Result<Self> {
+    pub fn new(dataset: Arc<dyn Dataset>, shown: Shown, backbone: FrozenBackbone, seed: u64) -> Result<Self> {
         let labels = labels(&*dataset, "train")?;
         let classes = dataset.classes().len();
         let parameters = Parameters::new(seed, backbone.device());
@@ -71,13 +76,13 @@ impl OnlineProbe {
         };
         let optimizer = Optimizer::new(&settings, &parameters)?;
         let (accuracy, order) = (Accuracy::new(classes), Order::default());
+        let unread = Unread::new(shown.broken);
         Ok(Self {
             dataset,
             labels,
-            renderer,
+            shown,
             backbone,
-            image_size,
-            batch,
+            unread,
             seed,
             parameters,
             classifier,
@@ -91,16 +96,22 @@ impl OnlineProbe {
     /// pre-training that has just been done.
     ///
     /// # Errors
-    /// When an image cannot be read.
+    /// When an image cannot be read and is not to be passed over.
     pub fn step(&mut self, step: u64) -> Result<()> {
-        let (seed, size, images) = (self.seed, self.image_size, self.batch as u64);
+        let Shown { renderer, image_size, batch, .. } = &self.shown;
+        let (seed, size, images) = (self.seed, *image_size, *batch as u64);
         let chosen = self.order.places(step * images..(step + 1) * images, self.labels.len() as u64, seed);
         // Without augmentation, as they are measured afterwards: a small crop hides what its class is.
-        let render = |image: &_, _, out: &mut [f32]| self.renderer.plain(image, size, out);
-        let images = drawn(&*self.dataset, &chosen, size, self.backbone.device(), &render)?;
-        let features = standardised(&self.backbone.features(&images)?)?;
+        let render = |image: &_, _, out: &mut [f32]| renderer.plain(image, size, out);
+        let canvas = Canvas { size, device: self.backbone.device(), unread: &self.unread };
+        let images = canvas.draw(&*self.dataset, &chosen, &render)?;
+        // The statistics of features need two.
+        if images.indices.len() < 2 {
+            return Ok(());
+        }
+        let features = standardised(&self.backbone.features(&images.values)?)?;
         let scores = self.classifier.forward(&Map::of(&features)?)?.tensor()?;
-        let truth: Vec<u32> = chosen.iter().map(|index| self.labels[*index]).collect();
+        let truth = images.labels(&self.labels);
         for (scores, label) in scores.to_vec2::<f32>()?.iter().zip(&truth) {
             self.accuracy.count(scores, *label);
         }
@@ -111,10 +122,15 @@ impl OnlineProbe {
 
     /// `top1` (and `top5`) over the images since the last epoch, each as it was classified before it was learnt from.
     pub fn end_epoch(&mut self) -> Vec<Metric> {
-        let protocol = format!("online, {} train images a step", self.batch);
+        let protocol = format!("online, {} train images a step", self.shown.batch);
         let metrics = self.accuracy.metrics(&protocol, &self.dataset.identity());
         self.accuracy = Accuracy::new(self.dataset.classes().len());
         metrics
+    }
+
+    /// One line that names the images that were passed over since the run was begun or resumed; none where all were read.
+    pub fn passed_over(&self) -> Option<String> {
+        self.unread.line()
     }
 
     /// What a checkpoint needs of it.

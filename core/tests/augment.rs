@@ -5,7 +5,7 @@ use image::RgbImage;
 use std::path::PathBuf;
 use univip_core::augment::{Adjustment, Jitter, Renderer, ViewKind, ViewParameters};
 use univip_core::geometry::{BoundingBox, Size};
-use univip_core::recipe::{AugmentSettings, Augmentation, Interpolation};
+use univip_core::recipe::{AugmentSettings, Augmentation, BlurScale, Interpolation};
 use univip_core::seed::stream;
 
 /// The side of `view.png`.
@@ -104,6 +104,23 @@ fn blurs_as_pillow() {
         let blur = Some(sigma * 224.0 / f64::from(SIDE));
         let name = format!("blur-{sigma:?}");
         check(&name, &rendered(ViewParameters { blur, ..Default::default() }), most, 1.0);
+    }
+}
+
+#[test]
+fn an_absolute_blur_is_pillows_in_a_view_of_any_side() {
+    let settings = AugmentSettings {
+        mean: [0.0; 3],
+        std: [1.0 / 255.0; 3],
+        blur_scale: BlurScale::Absolute,
+        ..AugmentSettings::default()
+    };
+    for (sigma, most) in [(0.1, 3.0), (0.5, 3.0), (1.0, 3.0), (1.4, 3.0), (1.7, 10.0)] {
+        let view = fixture("view");
+        let mut out = vec![f32::NAN; view.as_raw().len()];
+        let parameters = ViewParameters { blur: Some(sigma), ..Default::default() };
+        Renderer::new(&settings).render(&view, &whole(&view), SIDE, &parameters, &mut out).unwrap();
+        check(&format!("blur-{sigma:?}"), &out, most, 1.0);
     }
 }
 

@@ -40,16 +40,35 @@ fn the_last_ones_stay_in_the_order_of_their_steps() {
 }
 
 #[test]
-fn after_damage_the_run_begins_anew_says_so_and_keeps_what_it_saves() {
+fn without_a_whole_checkpoint_nothing_is_done_again_unasked() {
     let directory = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::open(directory.path(), 1).unwrap();
+    assert_eq!(latest(&checkpoints), (None, vec![]));
     fs::write(directory.path().join("step-00001000.safetensors"), "cut short").unwrap();
-    let (step, problems) = latest(&checkpoints);
-    assert_eq!(step, None);
-    assert!(problems.len() == 1 && problems[0].contains("begins at step 0"), "{problems:?}");
-    save(&checkpoints, 100);
-    assert_eq!(names(directory.path()), ["step-00000100.safetensors"]);
-    assert_eq!(latest(&checkpoints), (Some(100), vec![]));
+    let said = format!("{:#}", checkpoints.latest(&Device::Cpu).err().unwrap());
+    for part in ["step-00001000.safetensors is damaged", "not one of the 1 checkpoints is whole", "--force"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+/// Each bit by itself: of the header, of the numbers and of the checksum.
+#[test]
+fn a_changed_bit_is_named_and_the_checkpoint_before_is_used() {
+    let directory = tempfile::tempdir().unwrap();
+    let checkpoints = Checkpoints::open(directory.path(), 2).unwrap();
+    [1, 2].into_iter().for_each(|step| save(&checkpoints, step));
+    let newest = directory.path().join("step-00000002.safetensors");
+    let whole = fs::read(&newest).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut damaged = whole.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&newest, damaged).unwrap();
+        let (step, problems) = latest(&checkpoints);
+        assert_eq!(step, Some(1), "bit {bit}");
+        assert!(problems.len() == 1 && problems[0].contains("step-00000002.safetensors"), "{problems:?}");
+    }
+    fs::write(&newest, whole).unwrap();
+    assert_eq!(latest(&checkpoints), (Some(2), vec![]));
 }
 
 #[test]

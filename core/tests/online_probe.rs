@@ -7,8 +7,8 @@ use std::sync::Arc;
 use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
 use univip_core::networks::Networks;
-use univip_core::online_probe::OnlineProbe;
-use univip_core::recipe::{AugmentSettings, BackboneKind, NetworkSettings};
+use univip_core::online_probe::{OnlineProbe, Shown};
+use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
 
 const SIDE: u32 = 32;
 
@@ -48,7 +48,9 @@ fn probe() -> Result<OnlineProbe> {
         NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
     let backbone = Networks::new(&settings, 0, &Device::Cpu)?.frozen_backbone()?;
     let dataset = Stripes(vec!["dark".into(), "bright".into()]);
-    OnlineProbe::new(Arc::new(dataset), Renderer::new(&AugmentSettings::default()), backbone, SIDE, 16, 5)
+    let renderer = Renderer::new(&AugmentSettings::default());
+    let shown = Shown { renderer, image_size: SIDE, batch: 16, broken: BrokenImage::Skip };
+    OnlineProbe::new(Arc::new(dataset), shown, backbone, 5)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The command line of `univip`.
 
-use crate::{evaluate, export};
+use crate::{data, evaluate, export};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use univip_core::dataset::Split;
@@ -17,11 +17,12 @@ use univip_core::dataset::Split;
   univip recipe show table7/d --scale small   every resolved value and where it comes from
   univip recipe diff table7/d table7/e        what two rows differ in
   univip proposals build --data coco=DIR      the boxes of all of COCO, made once
+  univip data check images=DIR                what is wrong with images of one's own
   univip coco-eval --help                     COCO's twelve numbers of a file of detections
   univip plugins                              what can be named in a recipe
 
 Exit codes: 0 done, 1 a run, a measurement or a file failed (the message says which), 2 a command or recipe that
-cannot be used, or its data or input files, 130 interrupted.")]
+cannot be used, or its data or input files, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.")]
 pub struct Cli {
     /// What to do
     #[command(subcommand)]
@@ -54,6 +55,9 @@ A finished run is reused, an interrupted one goes on; rows with the same recipe 
     /// Make, bring in, take out or look at stored boxes
     #[command(subcommand)]
     Proposals(ProposalsCommand),
+    /// Look at a dataset before a run does
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Measure a file of detections as COCO does: average precision and recall, the numbers of pycocotools
     #[command(after_help = "Examples:
   univip coco-eval --annotations instances_val2017.json --detections detections.json
@@ -145,6 +149,14 @@ pub enum RecipeCommand {
         #[command(flatten)]
         layers: Layers,
     },
+}
+
+/// `univip data`
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// List all that is wrong with a dataset
+    #[command(after_help = data::EXAMPLES)]
+    Check(data::Check),
 }
 
 /// `univip proposals`

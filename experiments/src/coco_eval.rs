@@ -6,10 +6,11 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::time::Duration;
-use univip_core::files::write_atomic;
+use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::metrics::IouType;
 use univip_core::metrics::coco::{Evaluation, Parameters, Summary, evaluate};
 use univip_core::metrics::instances::{Instances, Results};
+use univip_core::printable::printable;
 
 /// Measures, prints the numbers, and says on standard error what could not be used.
 pub fn coco_eval(asked: &CocoEval) -> Result<()> {
@@ -30,7 +31,7 @@ pub fn coco_eval(asked: &CocoEval) -> Result<()> {
     let evaluation = evaluate(truth, &results.detections, kind, classes, &parameters)?;
     step.finish_and_clear();
     for line in instances.passed_over.lines().iter().chain(&results.passed_over.lines()) {
-        eprintln!("warning: {line}");
+        output::say(format_args!("warning: {line}"));
     }
     output::print(format_args!(
         "{} classes, {} objects, {} detections, {}\n{}",
@@ -45,6 +46,7 @@ pub fn coco_eval(asked: &CocoEval) -> Result<()> {
     }
     if let Some(path) = &asked.json {
         let value = as_json(kind, &instances, &results, &evaluation);
+        remove_abandoned_of(path)?;
         write_atomic(path, format!("{value:#}\n").as_bytes())?;
     }
     Ok(())
@@ -86,6 +88,7 @@ fn summary(summary: &Summary) -> String {
 
 fn per_class(names: &[String], evaluation: &Evaluation) -> String {
     const SHOWN: [&str; 7] = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"];
+    let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("class".len());
     let mut text = format!("{:<width$} {:>8} {:>10}", "class", "objects", "detections");
     SHOWN.iter().for_each(|name| text += &format!(" {name:>7}"));

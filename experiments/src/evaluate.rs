@@ -1,5 +1,6 @@
 //! `univip evaluate`: evaluators on a run that is there, or on a backbone from elsewhere.
 
+use crate::export::manifest;
 use crate::measure::{Measured, Probe};
 use crate::observers::Bars;
 use crate::plan::{Library, flatten, usage};
@@ -65,7 +66,8 @@ pub const EXAMPLES: &str = "Examples:
 
 Numbers of a run are appended to its evaluations.jsonl, those of a file are only printed.
 An evaluator that fails costs the others nothing.
-Exit codes: 0 done, 1 an evaluator or a file failed (the message says which), 2 a command that cannot be used, 130 interrupted.";
+Exit codes: 0 done, 1 an evaluator or a file failed (the message says which), 2 a command that cannot be used, 130 stopped
+by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.";
 
 /// What can be set of a run that is trained.
 const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "dataset."];
@@ -106,8 +108,10 @@ fn of_run(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) 
         with => with.to_vec(),
     };
     if names.is_empty() {
-        let names = recipe.settings.evaluators.names.join(", ");
-        output::print(format_args!("measured already: {names}; name one with --with to repeat it\n"))?;
+        output::print(match &recipe.settings.evaluators.names[..] {
+            [] => "its recipe names no evaluator; name one with --with\n".to_string(),
+            names => format!("measured already: {}; name one with --with to repeat it\n", names.join(", ")),
+        })?;
         settle(&directory, run.record, &planned)?;
         return Ok(false);
     }
@@ -205,6 +209,7 @@ fn of_file(asked: &Evaluate, registry: &Registry, stop: &AtomicBool) -> Result<b
     // Of a directory that has both it is not known which was meant.
     let path = if let [file] = &inside[..] { file } else { path };
     needs_file("--backbone", path)?;
+    manifest::check(path)?;
     let library: Library = library_with(
         &asked.scale,
         &asked.set,
@@ -255,9 +260,13 @@ fn told(measured: Measured) -> Result<bool> {
 
 fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
     let width = metrics.iter().map(|metric| metric.name.len()).fold(12, usize::max);
-    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images }| {
+    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images, passed_over }| {
+        let without = match passed_over {
+            0 => String::new(),
+            count => format!(" ({count} of train and val passed over)"),
+        };
         output::print(format_args!(
-            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images, split {split}\n"
+            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images{without}, split {split}\n"
         ))
     })
 }

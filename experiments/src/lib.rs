@@ -5,16 +5,20 @@
 //! fn main() -> std::process::ExitCode { univip_experiments::main() }
 //! ```
 
-// A closed pipe would make it panic.
-#![deny(clippy::print_stdout)]
+// A closed pipe would make them panic, and names within could steer a terminal: `output` has what to call.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod ablate;
 mod cli;
+mod clock;
 mod coco_eval;
+mod data;
 mod device;
 mod estimate;
 mod evaluate;
 mod export;
+mod figures;
+mod interrupts;
 mod machine;
 mod measure;
 mod observers;
@@ -31,36 +35,35 @@ pub use ablate::{Outcome, ablate};
 pub use observers::Bars;
 pub use plan::{Library, Plan};
 pub use process::prepare_process;
+use process::start_threads;
+pub use proposals::{Imported, import_boxes};
 pub use run::{Job, run};
 pub use used_data::Data;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, Layers, ProposalsCommand, RecipeCommand, Running};
+use cli::{Cli, Command, DataCommand, Layers, ProposalsCommand, RecipeCommand, Running};
+use interrupts::STOP;
 use plan::usage;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::dataset::{Dataset, Split};
 use univip_core::error::{Interrupted, RecipeError};
 use univip_core::recipe::{Override, Recipe, diff};
 use univip_core::registry::Registry;
 
-/// Set by Ctrl-C: the run writes a checkpoint and ends.
-static STOP: AtomicBool = AtomicBool::new(false);
-
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-const INTERRUPTED: u8 = 130;
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
     prepare_process();
+    process::say_panics_in_one_line();
     let cli = Cli::parse();
     match command(cli.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            output::say(format_args!("error: {error:#}"));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -68,6 +71,9 @@ pub fn main() -> ExitCode {
 
 fn command(command: Command) -> Result<u8> {
     let registry = Registry::linked()?;
+    if !matches!(command, Command::Recipe(_) | Command::Plugins) {
+        start_threads()?;
+    }
     match command {
         Command::Ablate(ablate) => {
             let plan = Plan::new(
@@ -102,18 +108,22 @@ fn command(command: Command) -> Result<u8> {
         Command::Proposals(command) => {
             // The others have nothing to finish first: Ctrl-C ends them.
             if let ProposalsCommand::Build { .. } = command {
-                stop_on_interrupt("stopping after these images; again to leave at once")?;
+                interrupts::listen("these images")?;
             }
             proposals::command(command, &registry, &STOP)?;
             Ok(0)
         }
         Command::Evaluate(asked) => {
-            stop_on_interrupt("stopping after this evaluator; again to leave at once")?;
-            Ok(if evaluate::evaluate(&asked, &registry, &STOP)? { INTERRUPTED } else { 0 })
+            interrupts::listen("this evaluator")?;
+            Ok(if evaluate::evaluate(&asked, &registry, &STOP)? { interrupts::exit_code() } else { 0 })
         }
         Command::Export(asked) => {
             export::export(&asked)?;
             Ok(0)
+        }
+        Command::Data(DataCommand::Check(asked)) => {
+            interrupts::listen("these images")?;
+            Ok(if data::check(&asked, &registry, &STOP)? { 0 } else { FAILED })
         }
         Command::CocoEval(asked) => {
             coco_eval::coco_eval(&asked)?;
@@ -127,11 +137,11 @@ fn command(command: Command) -> Result<u8> {
 }
 
 fn execute(plan: &Plan, title: &str, registry: &Registry, running: &Running) -> Result<u8> {
-    stop_on_interrupt("stopping after this step; again to leave at once")?;
+    interrupts::listen("this step")?;
     Ok(match ablate(plan, title, registry, &running.runs, running.force, &STOP)? {
         Outcome::Finished => 0,
         Outcome::Failed(_) => FAILED,
-        Outcome::Interrupted => INTERRUPTED,
+        Outcome::Interrupted => interrupts::exit_code(),
     })
 }
 
@@ -143,18 +153,6 @@ fn needs_file(flag: &str, path: &Path) -> Result<()> {
         Err(error) => error.to_string(),
     };
     Err(usage(flag, format!("{}: {problem}", path.display())))
-}
-
-/// Has Ctrl-C set [`STOP`] and say so.
-fn stop_on_interrupt(message: &'static str) -> Result<()> {
-    ctrlc::set_handler(move || {
-        if STOP.swap(true, Ordering::Relaxed) {
-            // Asked twice: leave now. Whatever is on disk is whole, as after any kill.
-            std::process::exit(INTERRUPTED.into());
-        }
-        eprintln!("{message}");
-    })?;
-    Ok(())
 }
 
 /// Where the project's recipes are, and what the command line lays over them.
@@ -200,7 +198,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<RecipeError>() {
         USAGE
     } else if error.is::<Interrupted>() {
-        INTERRUPTED
+        interrupts::exit_code()
     } else {
         FAILED
     }

@@ -3,17 +3,21 @@
 use crate::run;
 use crate::used_data::{Data, Ledger, Part, Use};
 use anyhow::{Context, Result, anyhow, bail};
+use image::RgbImage;
 use std::cell::{Ref, RefCell};
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Limited, Split, class_difference};
 use univip_core::error::{Interrupted, NotApplicable};
-use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, labels};
 use univip_core::event::{Event, Observer};
 use univip_core::recipe::Recipe;
 use univip_core::registry::Kind;
+use univip_core::tally::Tally;
+use univip_core::unread::Unread;
 
 /// The evaluators of a recipe, and the images that they measure on.
 pub struct Probe<'a> {
@@ -21,8 +25,17 @@ pub struct Probe<'a> {
     data: &'a Data<'a>,
     seed: u64,
     ledger: RefCell<Ledger>,
-    /// Train and val, opened when they are first needed.
-    labelled: Option<[Arc<Limited>; 2]>,
+    /// Opened when it is first needed.
+    labelled: Option<ProbeData>,
+}
+
+/// The images that classifiers learn from and are measured on.
+#[derive(Clone)]
+enum ProbeData {
+    /// Train and val.
+    Open([Arc<Limited>; 2]),
+    /// There are none, for this reason.
+    Missing(String),
 }
 
 /// What became of the evaluators.
@@ -60,7 +73,7 @@ impl<'a> Probe<'a> {
         if !settings.any() {
             return Ok(());
         }
-        self.parts(observer, stop)?;
+        self.probe_data(observer, stop)?;
         let (observer, opened) = (RefCell::new(observer), RefCell::default());
         let scenes = self.scenes(&observer, stop, &opened);
         for name in settings.names.iter().chain(&settings.during) {
@@ -116,7 +129,7 @@ impl<'a> Probe<'a> {
         if names.is_empty() {
             return Ok(measured);
         }
-        let [train, val] = self.parts(observer, stop)?.clone();
+        let probe_data = self.probe_data(observer, stop)?.clone();
         let (recipe, seed) = (self.recipe, self.seed);
         let renderer = Renderer::new(&recipe.settings.augment);
         let (observer, opened) = (RefCell::new(observer), RefCell::default());
@@ -127,15 +140,25 @@ impl<'a> Probe<'a> {
                 break;
             }
             let evaluator = self.evaluator(name)?;
+            let (train, val): (&dyn Dataset, &dyn Dataset) = match &probe_data {
+                ProbeData::Open([train, val]) => (&**train, &**val),
+                ProbeData::Missing(why) if evaluator.uses_probe_data() => {
+                    measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {why}"));
+                    continue;
+                }
+                ProbeData::Missing(_) => (&NoImages, &NoImages),
+            };
+            let unread = Unread::new(recipe.settings.loader.broken);
             let mut progress = |done, total, task: &str| {
                 // Drawing a bar cannot fail; the observers that write ignore progress.
                 let _ = observer.borrow_mut().observe(&Event::Progress { task: task.into(), done, total });
             };
             let context = EvaluationContext {
                 backbone,
-                train: &*train,
-                val: &*val,
+                train,
+                val,
                 scenes: &scenes,
+                unread: &unread,
                 seed,
                 image_size: recipe.settings.probe_data.image_size,
                 renderer: &renderer,
@@ -149,8 +172,14 @@ impl<'a> Probe<'a> {
                 let of = format!("{name}: {}, split {}", recipe.settings.data.name, part.split().name());
                 run::warn_of(&of, &*part.whole, &mut **observer)?;
             }
+            if let Some(line) = unread.line() {
+                observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
+            }
             match outcome {
-                Ok(metrics) => keep(name, metrics, &mut **observer)?,
+                Ok(mut metrics) => {
+                    metrics.iter_mut().for_each(|metric| metric.passed_over = unread.count());
+                    keep(name, metrics, &mut **observer)?;
+                }
                 Err(error) if error.is::<Interrupted>() => {
                     measured.stopped = true;
                     break;
@@ -167,29 +196,87 @@ impl<'a> Probe<'a> {
     /// The images that classifiers learn from.
     ///
     /// # Errors
-    /// When the probe data cannot be opened.
+    /// When the probe data cannot be opened; [`NotApplicable`] when there is none, or it has no labels.
     pub fn labelled(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Arc<Limited>> {
-        let [train, _] = self.parts(observer, stop)?;
-        Ok(train.clone())
+        match self.probe_data(observer, stop)? {
+            ProbeData::Open([train, _]) => {
+                labels(&**train, Split::Train.name())?;
+                Ok(train.clone())
+            }
+            ProbeData::Missing(why) => Err(NotApplicable(why.clone()).into()),
+        }
     }
 
     /// Train and val; what of them cannot be used is said when they are opened.
-    fn parts(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<&[Arc<Limited>; 2]> {
+    fn probe_data(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<&ProbeData> {
         if self.labelled.is_none() {
-            let name = &self.recipe.settings.probe_data.name;
-            let mut open = |split| -> Result<Arc<Limited>> {
-                let part = self.data.part(self.recipe, Use::Probing, split)?;
-                self.data.look(&part, observer, stop)?;
-                self.ledger.get_mut().check(&part)?;
-                run::warn_of(name, &*part.images, observer)?;
-                Ok(part.images)
-            };
-            let both = [open(Split::Train)?, open(Split::Val)?];
-            if let Some(difference) = class_difference(both[0].classes(), both[1].classes()) {
-                bail!("the probe data `{name}`: {difference}; both splits must number their classes alike");
-            }
-            self.labelled = Some(both);
+            self.labelled = Some(match self.open_probe_data(observer, stop) {
+                Ok(splits) => ProbeData::Open(splits),
+                Err(error) if error.is::<NotApplicable>() => ProbeData::Missing(format!("{error:#}")),
+                Err(error) => return Err(error),
+            });
         }
         self.labelled.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))
+    }
+
+    fn open_probe_data(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<[Arc<Limited>; 2]> {
+        let name = &self.recipe.settings.probe_data.name;
+        let parts = [Split::Train, Split::Val].map(|split| self.data.part(self.recipe, Use::Probing, split));
+        let [train, val] = parts;
+        let mut known = |part: Part| -> Result<Arc<Limited>> {
+            self.data.look(&part, observer, stop)?;
+            self.ledger.get_mut().check(&part)?;
+            run::warn_of(name, &*part.images, observer)?;
+            Ok(part.images)
+        };
+        let both = [known(train?)?, known(val?)?];
+        if let Some(difference) = class_difference(both[0].classes(), both[1].classes()) {
+            bail!("the probe data `{name}`: {difference}; both splits must number their classes alike");
+        }
+        warn_of_unlearnt(name, &both, observer)?;
+        Ok(both)
+    }
+}
+
+/// Names the classes of val that no train image teaches: each of their images counts as wrong.
+fn warn_of_unlearnt(name: &str, [train, val]: &[Arc<Limited>; 2], observer: &mut dyn Observer) -> Result<()> {
+    let classes = |dataset: &Limited| -> BTreeSet<usize> {
+        (0..dataset.len()).filter_map(|index| dataset.label(index)).collect()
+    };
+    let (taught, asked) = (classes(train), classes(val));
+    let mut unlearnt = Tally::default();
+    for class in asked.difference(&taught) {
+        let kind =
+            "classes have images in val and none in train (of probe_data.train_limit), and count as wrong";
+        unlearnt.add(kind, || val.classes().get(*class).cloned().unwrap_or_default());
+    }
+    unlearnt
+        .lines()
+        .into_iter()
+        .try_for_each(|line| observer.observe(&Event::Warning { message: format!("{name}: {line}") }))
+}
+
+/// What an evaluator is given that measures on other images.
+struct NoImages;
+
+impl Dataset for NoImages {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn id(&self, index: usize) -> String {
+        index.to_string()
+    }
+
+    fn image(&self, _index: usize) -> Result<RgbImage> {
+        Err(anyhow!("there is no probe data"))
+    }
+
+    fn digest(&self) -> String {
+        String::new()
     }
 }

@@ -1,9 +1,50 @@
 //! What a process that trains asks of the libraries below it.
 
+use crate::output;
+use anyhow::{Context, Result};
+use std::panic::{self, PanicHookInfo};
+use std::sync::Mutex;
+use std::thread;
+use univip_core::pool;
+
 /// Lets idle threads rest and freed memory stay. To be called first in `main`, before any thread is started.
 pub fn prepare_process() {
     rest_idle_threads();
     keep_freed_memory();
+}
+
+/// Starts the threads that kernels run on, and makes sure of those that libraries start later: they panic where they
+/// cannot.
+///
+/// # Errors
+/// When the system allows too few threads.
+pub fn start_threads() -> Result<()> {
+    /// Those that watch: signals, progress, tensorboard, drawing batches.
+    const WATCHING: usize = 8;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    // candle's pool and the makers of batches or proposals have one a core.
+    let needed = 2 * cores + WATCHING;
+    pool::start().and_then(|()| try_threads(needed)).with_context(|| {
+        format!(
+            "this process may not start the {} threads that it needs: raise the limit (ulimit -u, or that of the container)",
+            needed + cores
+        )
+    })
+}
+
+/// Starts so many threads, which end at once.
+fn try_threads(count: usize) -> Result<()> {
+    let all_there = Mutex::new(());
+    thread::scope(|scope| {
+        // They stay until the last one is there.
+        let _waiting = all_there.lock();
+        for started in 0..count {
+            let wait = || drop(all_there.lock());
+            let thread = thread::Builder::new().spawn_scoped(scope, wait);
+            thread.with_context(|| format!("starting thread {} of {count}", started + 1))?;
+        }
+        Ok(())
+    })
 }
 
 /// candle keeps a pool of its own whose idle threads spin, and would take the cores from the kernels.
@@ -28,4 +69,20 @@ fn keep_freed_memory() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, libc::c_int::MAX);
         }
     }
+}
+
+/// Has a panic said in one line, as any other message. With `RUST_BACKTRACE` it is said as Rust says it.
+pub fn say_panics_in_one_line() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| match std::env::var_os("RUST_BACKTRACE") {
+        Some(_) => usual(panic),
+        None => output::say(panic_line(panic)),
+    }));
+}
+
+fn panic_line(panic: &PanicHookInfo<'_>) -> String {
+    let place =
+        panic.location().map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
+    let message = panic.payload_as_str().unwrap_or("it says nothing");
+    format!("panic{place}: {message} (a mistake of the program; RUST_BACKTRACE=1 shows the way to it)")
 }

@@ -1,26 +1,27 @@
 //! One run, from a recipe and a seed to measured numbers in a directory.
 
 use crate::measure::{Measured, Probe};
-use crate::observers::{JsonLines, Observers, Progress, Tensorboard};
-use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, read_record};
+use crate::observers::{Observers, Progress};
+use crate::run_directory::{Evaluated, RunDirectory, RunRecord, Status, lock_runs, read_record};
 use crate::used_data::{Data, Ledger, Part, Use};
 use crate::{device, machine, proposals};
 use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use univip_core::backbone_file;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::engine::Engine;
-use univip_core::error::Interrupted;
+use univip_core::error::{Interrupted, NotApplicable};
 use univip_core::evaluate::Metric;
 use univip_core::event::{Event, Observer};
 use univip_core::files::write_atomic;
 use univip_core::networks::Networks;
 use univip_core::proposals::{BuildOptions, Proposals};
 use univip_core::recipe::{EvaluatorSettings, Recipe};
+use univip_core::registry::Registry;
 
 /// A recipe to run with a seed, and where.
 pub struct Job<'a> {
@@ -50,37 +51,18 @@ pub fn finished(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result
 /// Whatever stops it; `run.json` then says why. [`Interrupted`] when `stop` was set.
 pub fn run(job: &Job<'_>, data: &Data<'_>, mut progress: Progress, stop: &AtomicBool) -> Result<PathBuf> {
     let fingerprint = job.recipe.fingerprint();
-    let directory = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
-    let directory = RunDirectory::open(&directory)?;
-    if job.force {
-        directory.clear()?;
+    // Found out before anything is written: finished runs may be where nothing can be.
+    if !job.force && finished(job.runs, job.name, &fingerprint, job.seed)? {
+        let directory = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
+        return reuse(job, data, &directory, &mut progress, stop);
     }
-    let settings = &job.recipe.settings;
-    let mut record = match read_record(directory.path())? {
-        Some(record) => record,
-        None => {
-            let (data, probe_data) = (&settings.data.name, &settings.probe_data.name);
-            RunRecord::begin(job.name, job.seed, &fingerprint, job.scale, data, probe_data)?
-        }
-    };
+    let Claimed { directory, mut record } = claim(job, &mut progress, stop)?;
     if record.status == Status::Finished {
-        check_finished(job, data, &record, &mut progress, stop)?;
-        // Data that was moved is where the recipe says now.
-        let recipe = job.recipe.show();
-        if std::fs::read_to_string(directory.file("recipe.toml")).ok().as_ref() != Some(&recipe) {
-            write_atomic(&directory.file("recipe.toml"), recipe.as_bytes())?;
-        }
-        return Ok(directory.path().to_path_buf());
+        return reuse(job, data, directory.path(), &mut progress, stop);
     }
-    (record.status, record.error) = (Status::Running, None);
-    directory.write_record(&record)?;
     write_atomic(&directory.file("recipe.toml"), job.recipe.show().as_bytes())?;
     machine::reset_peak_memory();
-    let mut observers = Observers(vec![
-        Box::new(JsonLines::new(&directory.file("metrics.jsonl"))),
-        Box::new(Tensorboard::new(directory.path())),
-        Box::new(progress),
-    ]);
+    let mut observers = Observers::new(directory.path(), progress);
     let outcome = phases(job, data, &directory, &mut record, &mut observers, stop);
     record.peak_memory_bytes = machine::peak_memory().max(record.peak_memory_bytes);
     record.status = match &outcome {
@@ -93,20 +75,76 @@ pub fn run(job: &Job<'_>, data: &Data<'_>, mut progress: Progress, stop: &Atomic
     outcome.map(|()| directory.path().to_path_buf())
 }
 
-/// Refuses to reuse a finished run when its data has changed.
-fn check_finished(
+/// A run that no other process works on.
+struct Claimed {
+    directory: RunDirectory,
+    record: RunRecord,
+}
+
+/// How often it is looked whether another process is done.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Opens the run's directory; while another process works on the run, waits for it.
+fn claim(job: &Job<'_>, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Claimed> {
+    let (settings, fingerprint) = (&job.recipe.settings, job.recipe.fingerprint());
+    let mut waited = false;
+    loop {
+        // Until the record is there, another process would begin the same recipe under another row's name.
+        let lock = lock_runs(job.runs)?;
+        let path = RunDirectory::find(job.runs, job.name, &fingerprint, job.seed)?;
+        if let Some(directory) = RunDirectory::try_open(&path)? {
+            let done = |record: &RunRecord| record.status == Status::Finished;
+            // What another process has finished meanwhile is new already.
+            if job.force && !(waited && read_record(&path)?.as_ref().is_some_and(done)) {
+                directory.clear()?;
+            }
+            let mut record = match read_record(&path)? {
+                Some(record) => record,
+                None => {
+                    let (data, probe_data) = (&settings.data.name, &settings.probe_data.name);
+                    RunRecord::begin(job.name, job.seed, &fingerprint, job.scale, data, probe_data)?
+                }
+            };
+            if !done(&record) {
+                (record.status, record.error) = (Status::Running, None);
+                directory.write_record(&record)?;
+            }
+            return Ok(Claimed { directory, record });
+        }
+        drop(lock);
+        if !waited {
+            let message = format!("another process works in {}: waiting for it", path.display());
+            observer.observe(&Event::Warning { message })?;
+        }
+        waited = true;
+        if stop.load(Ordering::Relaxed) {
+            return Err(Interrupted::Elsewhere.into());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Returns the directory of a finished run, unless its data has changed since.
+fn reuse(
     job: &Job<'_>,
     data: &Data<'_>,
-    record: &RunRecord,
+    directory: &Path,
     progress: &mut Progress,
     stop: &AtomicBool,
-) -> Result<()> {
-    let mut ledger = Ledger::of(record, data);
-    for part in ledger.parts(job.recipe, data)? {
-        data.look(&part, progress, stop)?;
-        ledger.check(&part)?;
+) -> Result<PathBuf> {
+    if let Some(record) = read_record(directory)? {
+        let mut ledger = Ledger::of(&record, data);
+        for part in ledger.parts(job.recipe, data)? {
+            data.look(&part, progress, stop)?;
+            ledger.check(&part)?;
+        }
     }
-    Ok(())
+    // Data that was moved is where the recipe says now.
+    let (path, recipe) = (directory.join("recipe.toml"), job.recipe.show());
+    if std::fs::read_to_string(&path).ok().as_ref() != Some(&recipe) {
+        write_atomic(&path, recipe.as_bytes())?;
+    }
+    Ok(directory.to_path_buf())
 }
 
 fn phases(
@@ -146,7 +184,13 @@ fn phases(
     record.parameters = backbone.values().map(|tensor| tensor.elem_count()).sum();
     let checkpoints = Checkpoints::open(&directory.file("checkpoints"), settings.train.keep)?;
     if settings.evaluators.online > 0 {
-        engine = engine.with_online_probe(probe.labelled(observers, stop)?)?;
+        match probe.labelled(observers, stop) {
+            Ok(labelled) => engine = engine.with_online_probe(labelled)?,
+            Err(error) if error.is::<NotApplicable>() => {
+                observers.observe(&Event::Warning { message: format!("no online probe: {error:#}") })?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     let trained = engine.train(&checkpoints, observers, stop, &mut |epoch, networks, observer| {
         evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)

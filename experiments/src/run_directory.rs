@@ -1,7 +1,8 @@
 //! One run's directory: what is in it, and who may write there.
 
+use crate::clock;
 use crate::machine::Machine;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -65,6 +66,27 @@ pub struct RunRecord {
     pub parameters: usize,
 }
 
+const RECORD: &str = "run.json";
+
+const LOCK: &str = ".lock";
+
+/// Keeps other processes from making runs and plans below `runs` while the value lives: for moments, and not for a training.
+///
+/// # Errors
+/// When `runs` cannot be made or written.
+pub fn lock_runs(runs: &Path) -> Result<File> {
+    fs::create_dir_all(runs).with_context(|| format!("making {}", runs.display()))?;
+    let name = runs.join(LOCK);
+    let lock = lock_file(&name)?;
+    lock.lock().with_context(|| format!("locking {}", name.display()))?;
+    Ok(lock)
+}
+
+fn lock_file(name: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).append(true).open(name);
+    file.with_context(|| format!("opening {}", name.display()))
+}
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -106,18 +128,28 @@ pub struct Evaluated {
 impl RunDirectory {
     /// The directory under `runs` of that fingerprint and seed, whatever row it was first run for; a new one
     /// is called after `name`.
+    ///
+    /// A copy that somebody gave another name is not it: a run's directory is called as its record says.
     pub fn find(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result<PathBuf> {
         let ending = format!("-{fingerprint}-s{seed}");
-        if runs.exists() {
-            let listing = || format!("listing {}", runs.display());
-            for entry in fs::read_dir(runs).with_context(listing)? {
-                let entry = entry.with_context(listing)?;
-                if entry.file_name().to_string_lossy().ends_with(&ending) {
-                    return Ok(entry.path());
-                }
+        let own = runs.join(format!("{name}{ending}"));
+        if own.join(RECORD).exists() || !runs.exists() {
+            return Ok(own);
+        }
+        let listing = || format!("listing {}", runs.display());
+        let mut found = Vec::new();
+        for entry in fs::read_dir(runs).with_context(listing)? {
+            let entry = entry.with_context(listing)?;
+            let directory = entry.file_name().to_string_lossy().into_owned();
+            let Some(row) = directory.strip_suffix(&ending) else { continue };
+            // One whose record is damaged is found by its own row's name alone.
+            let Ok(Some(record)) = read_record(&entry.path()) else { continue };
+            if (record.name.as_str(), record.fingerprint.as_str(), record.seed) == (row, fingerprint, seed) {
+                found.push(entry.path());
             }
         }
-        Ok(runs.join(format!("{name}{ending}")))
+        // Which of several is taken must not depend on the disk.
+        Ok(found.into_iter().min().unwrap_or(own))
     }
 
     /// Opens it for writing, making it if need be. Files that a killed process did not finish are removed.
@@ -125,18 +157,23 @@ impl RunDirectory {
     /// # Errors
     /// When another process has it open.
     pub fn open(path: &Path) -> Result<Self> {
+        let opened = Self::try_open(path)?;
+        opened.with_context(|| {
+            format!("another process is working in {}: wait for it or stop it", path.display())
+        })
+    }
+
+    /// As [`RunDirectory::open`]; none when another process has it open.
+    pub fn try_open(path: &Path) -> Result<Option<Self>> {
         fs::create_dir_all(path).with_context(|| format!("making the run directory {}", path.display()))?;
-        let name = path.join(".lock");
-        let lock = OpenOptions::new().create(true).append(true).open(&name);
-        let lock = lock.with_context(|| format!("opening {}", name.display()))?;
+        let name = path.join(LOCK);
+        let lock = lock_file(&name)?;
         match lock.try_lock() {
             Ok(()) => {
                 remove_abandoned(path)?;
-                Ok(Self { path: path.to_path_buf(), _lock: lock })
+                Ok(Some(Self { path: path.to_path_buf(), _lock: lock }))
             }
-            Err(fs::TryLockError::WouldBlock) => {
-                bail!("another process is working in {}: wait for it or stop it", path.display())
-            }
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => {
                 Err(error).with_context(|| format!("locking {}", name.display()))
             }
@@ -160,7 +197,7 @@ impl RunDirectory {
             let path = entry.with_context(clearing)?.path();
             if path.is_dir() {
                 fs::remove_dir_all(&path).with_context(clearing)?;
-            } else if path.file_name().is_some_and(|name| name != ".lock") {
+            } else if path.file_name().is_some_and(|name| name != LOCK) {
                 fs::remove_file(&path).with_context(clearing)?;
             }
         }
@@ -169,7 +206,7 @@ impl RunDirectory {
 
     /// Writes `run.json`.
     pub fn write_record(&self, record: &RunRecord) -> Result<()> {
-        write_atomic(&self.file("run.json"), serde_json::to_string_pretty(record)?.as_bytes())
+        write_atomic(&self.file(RECORD), serde_json::to_string_pretty(record)?.as_bytes())
     }
 
     /// The numbers measured so far. A last line that a kill cut short is removed.
@@ -226,7 +263,7 @@ pub fn read_evaluations(directory: &Path) -> Result<Vec<Evaluated>> {
 
 /// Reads `run.json` of a directory; none if it was never begun.
 pub fn read_record(directory: &Path) -> Result<Option<RunRecord>> {
-    let path = directory.join("run.json");
+    let path = directory.join(RECORD);
     match fs::read(&path) {
         Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| {
             format!("{} is not a run record; remove the directory or run with --force", path.display())
@@ -259,7 +296,7 @@ impl RunRecord {
             probe_data: probe_data.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             machine: serde_json::to_value(Machine::here())?,
-            started: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
+            started: clock::seconds()?,
             seconds: BTreeMap::new(),
             peak_memory_bytes: None,
             steps: 0,

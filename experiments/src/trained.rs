@@ -44,8 +44,7 @@ impl TrainedRun {
 
     /// The recipe that it was run with, and what is laid over it.
     pub fn recipe(&self, overlays: Vec<Override>, sets: Vec<String>) -> Result<Recipe> {
-        let path = self.path.join("recipe.toml");
-        Recipe::load(&Sources { path, overlays, sets, ..Sources::default() })
+        recipe_of(&self.path, overlays, sets)
     }
 
     /// Its backbone.
@@ -55,6 +54,12 @@ impl TrainedRun {
     pub fn backbone(&self, recipe: &Recipe, device: &Device) -> Result<FrozenBackbone> {
         backbone_file::read(&backbone(&self.path), &recipe.settings.network, device)
     }
+}
+
+/// The recipe of the run in `directory`, and what is laid over it.
+pub fn recipe_of(directory: &Path, overlays: Vec<Override>, sets: Vec<String>) -> Result<Recipe> {
+    let path = directory.join("recipe.toml");
+    Recipe::load(&Sources { path, overlays, sets, ..Sources::default() })
 }
 
 fn backbone(run: &Path) -> PathBuf {
@@ -77,8 +82,14 @@ fn directory(name: &str, runs: &Path) -> Result<PathBuf> {
         }
     }
     known.sort();
-    let begins = |run: &&String| *run == name || run.starts_with(&format!("{name}-"));
-    let found: Vec<&String> = known.iter().filter(begins).collect();
+    let beginning = |beginning: &str| -> Vec<&String> {
+        known.iter().filter(|run| *run == name || run.starts_with(beginning)).collect()
+    };
+    // `table9-1` is that row, and not the beginning of `table9-10`.
+    let mut found = beginning(&format!("{name}-"));
+    if found.is_empty() {
+        found = beginning(name);
+    }
     match found[..] {
         [run] => Ok(runs.join(run)),
         [] if known.is_empty() => {

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::error::{Interrupted, RecipeError};
+use univip_core::engine::steps_per_epoch;
+use univip_core::error::{Interrupted, NotApplicable, RecipeError};
 use univip_core::event::{Event, Observer};
 use univip_core::identity::{Checked, Manifest};
+use univip_core::image_file;
 use univip_core::recipe::Recipe;
 use univip_core::registry::{Kind, Registry};
 
@@ -81,11 +83,12 @@ impl<'a> Data<'a> {
     /// A split of a recipe's data, and the images of it that the recipe asks for.
     ///
     /// # Errors
-    /// A [`RecipeError`]: what is named cannot be used.
+    /// [`NotApplicable`] where the dataset has no such split; otherwise a [`RecipeError`]: what is named cannot be used.
     pub fn part(&self, recipe: &Recipe, usage: Use, split: Split) -> Result<Part> {
         let Named { name, key } = usage.dataset(recipe);
         let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
         let table = recipe.table(Kind::Dataset, name);
+        image_file::limit_pixels(recipe.settings.loader.max_pixels);
         let settings = (plugin.resolve)(&table)?;
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |one: &&Opened| one.name == name && one.split == split && one.settings == settings;
@@ -94,11 +97,8 @@ impl<'a> Data<'a> {
             None => {
                 let dataset = plugin.dataset(&table, split).map_err(|error| {
                     let error = error.context(format!("dataset `{name}`, split {}", split.name()));
-                    if error.is::<RecipeError>() {
-                        error
-                    } else {
-                        recipe.error(key, format!("{error:#}")).into()
-                    }
+                    let told = error.is::<RecipeError>() || error.is::<NotApplicable>();
+                    if told { error } else { recipe.error(key, format!("{error:#}")).into() }
                 })?;
                 let dataset = Arc::new(Checked::new(dataset, &self.directory));
                 opened.push(Opened { name: name.into(), settings, split, dataset: dataset.clone() });
@@ -120,10 +120,15 @@ impl<'a> Data<'a> {
     /// # Errors
     /// As [`Data::part`].
     pub fn open_all(&self, recipe: &Recipe) -> Result<()> {
-        self.part(recipe, Use::Learning, Split::Train)?;
+        let learnt = self.part(recipe, Use::Learning, Split::Train)?;
+        steps_per_epoch(recipe, learnt.images.len())?;
         if recipe.settings.evaluators.any() {
             for split in [Split::Train, Split::Val] {
-                self.part(recipe, Use::Probing, split)?;
+                match self.part(recipe, Use::Probing, split) {
+                    // The evaluators that need it say so.
+                    Err(error) if error.is::<NotApplicable>() => {}
+                    opened => drop(opened?),
+                }
             }
         }
         Ok(())

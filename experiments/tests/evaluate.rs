@@ -296,3 +296,16 @@ fn evaluating_during_training_changes_no_bit_of_it() -> Result<()> {
     ensure!(events(&resumed)? == events(&measured)?, "the same events, each once");
     Ok(())
 }
+
+/// Its untrained backbone has nothing to measure either.
+#[test]
+fn a_recipe_by_itself_may_measure_nothing() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let run = ["run", "table7/b", "--scale", "smoke", "--set", "evaluators.use=[]"];
+    stdout(&run, runs.path())?;
+    for name in ["table7-b", "random"] {
+        let run = run_directory(runs.path(), name)?;
+        ensure!(run.join("backbone.safetensors").exists() && !run.join("evaluations.jsonl").exists());
+    }
+    Ok(())
+}

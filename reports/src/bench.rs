@@ -1,7 +1,8 @@
 //! A bench's lines as Markdown, CSV and a picture: ours beside a peer, pair by pair.
 
-use crate::plot;
-use crate::text::{TextColumn, TextTable};
+use crate::files::write_atomic;
+use crate::text::{TextColumn, TextTable, Width, wrap};
+use crate::{escape, plot};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +56,7 @@ pub struct Case {
 ///
 /// # Errors
 /// When the file is missing or holds anything else.
-pub fn bench(path: &Path, width: usize) -> Result<(String, Vec<PathBuf>)> {
+pub fn bench(path: &Path, width: Width) -> Result<(String, Vec<PathBuf>)> {
     let context = || format!("reading the bench {}", path.display());
     let text = fs::read_to_string(path).with_context(context)?;
     let (first, rest) = text.split_once('\n').with_context(context)?;
@@ -63,21 +64,26 @@ pub fn bench(path: &Path, width: usize) -> Result<(String, Vec<PathBuf>)> {
     let lines: Vec<Line> =
         rest.lines().map(serde_json::from_str).collect::<Result<_, _>>().with_context(context)?;
     let cases = cases(&lines)?;
-    let (title, table, parts) = (describe(&head, &lines), table(&cases), parts_table(&cases));
-    let shown = |show: &dyn Fn(&TextTable) -> String| {
+    let (table, parts) = (table(&cases), parts_table(&cases));
+    let shown = |words: &dyn Fn(&str) -> String, show: &dyn Fn(&TextTable) -> String| {
         let parts = parts.as_ref().map_or(String::new(), |parts| format!("\n{}", show(parts)));
-        format!("{title}\n\n{}\n{NOTE}\n{parts}", show(&table))
+        let missing = head.missing.as_ref().map_or(String::new(), |why| format!("\n\n**{}**", words(why)));
+        format!("{}{missing}\n\n{}\n{}\n{parts}", words(&describe(&head, &lines)), show(&table), words(NOTE))
     };
-    let markdown = format!("# Bench {}\n\n{}", head.bench, shown(&TextTable::markdown));
+    let name = escape::markdown(&head.bench);
+    let markdown = format!("# Bench {name}\n\n{}", shown(&escape::markdown, &TextTable::markdown));
     let files = [
         (path.with_extension("md"), markdown),
         (path.with_extension("csv"), csv(&cases)),
         (path.with_extension("svg"), plot::seconds(&head.bench, &cases)),
     ];
     for (path, content) in &files {
-        fs::write(path, content).with_context(|| format!("writing {}", path.display()))?;
+        write_atomic(path, content.as_bytes())?;
     }
-    Ok((shown(&|table| table.terminal(width)), files.map(|(path, _)| path).to_vec()))
+    Ok((
+        shown(&|text| wrap(text, width.words), &|table| table.terminal(width.table)),
+        files.map(|(path, _)| path).to_vec(),
+    ))
 }
 
 const NOTE: &str = "Medians over the pairs, measured in turns; a ratio is ours over the peer's, the median of \
@@ -88,8 +94,7 @@ fn describe(head: &Head, lines: &[Line]) -> String {
     versions.sort_unstable();
     versions.dedup();
     let load = head.load.map_or(String::new(), |load| format!(", load {load:.1} before it began"));
-    let missing = head.missing.as_ref().map_or(String::new(), |missing| format!("\n\n**{missing}**"));
-    format!("{}{load}; {}; {} images.{missing}", head.machine, versions.join(", "), head.images)
+    format!("{}{load}; {}; {} images.", head.machine, versions.join(", "), head.images)
 }
 
 /// The cases in the order of their first lines.
@@ -215,9 +220,15 @@ fn csv(cases: &[Case]) -> String {
     for Case { name, ours, peer, ratio, memory_ratio, pairs, .. } in cases {
         let (seconds, bytes) = (maybe(peer.map(|peer| peer.0)), maybe(peer.map(|peer| peer.1)));
         let (ratio, memory_ratio) = (maybe(*ratio), maybe(*memory_ratio));
+        let name = quoted(&escape::cell(name));
         text += &format!("{name},{},{seconds},{ratio},{},{bytes},{memory_ratio},{pairs}\n", ours.0, ours.1);
     }
     text
+}
+
+/// A cell as a CSV file can hold it.
+fn quoted(cell: &str) -> String {
+    if cell.contains([',', '"']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.into() }
 }
 
 #[cfg(test)]
@@ -258,7 +269,7 @@ mod tests {
             r#"{"bench":"proposals","machine":"m","load":null,"images":"drawn","missing":"no OpenCV"}"#;
         let line = r#"{"case":"fast","side":"ours","pair":0,"seconds":0.25,"peak_bytes":5e6,"version":"1"}"#;
         fs::write(&path, format!("{head}\n{line}\n")).unwrap();
-        let (text, files) = bench(&path, 80).unwrap();
+        let (text, files) = bench(&path, Width::of_terminal(80)).unwrap();
         assert!(text.contains("no OpenCV") && text.contains("250.0"), "{text}");
         assert!(files.iter().all(|file| file.exists()) && files.len() == 3);
         assert!(fs::read_to_string(&files[1]).unwrap().ends_with("fast,0.25,,,5000000,,,1\n"));
@@ -269,6 +280,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("other.jsonl");
         fs::write(&path, "{}\n{}\n").unwrap();
-        assert!(bench(&path, 80).unwrap_err().to_string().contains("other.jsonl"));
+        assert!(bench(&path, Width::of_terminal(80)).unwrap_err().to_string().contains("other.jsonl"));
     }
 }

@@ -1,8 +1,9 @@
 //! Runs side by side: what differs in their recipes, and what they measured.
 
+use crate::escape::message;
 use crate::report::name_of;
 use crate::run::Run;
-use crate::text::{TextColumn, TextTable};
+use crate::text::{TextColumn, TextTable, Width};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +14,7 @@ use toml::Value;
 ///
 /// # Errors
 /// When a directory is not a run, or its recipe cannot be read.
-pub fn compare(paths: &[PathBuf], width: usize) -> Result<String> {
+pub fn compare(paths: &[PathBuf], width: Width) -> Result<String> {
     let mut runs = Vec::new();
     for path in paths {
         let run = Run::read(path).with_context(|| format!("{} is not a run directory", path.display()))?;
@@ -25,7 +26,8 @@ pub fn compare(paths: &[PathBuf], width: usize) -> Result<String> {
         let run = &runs[index].1;
         let status = run.record.iter().map(|record| record.status.name());
         let state: Vec<&str> = status.chain(run.notes.iter().map(String::as_str)).collect();
-        text += &format!("{}: {name} ({})\n", letter(index), state.join("; "));
+        let line = format!("{}: {name} ({})", letter(index), state.join("; "));
+        text += &format!("{}\n", message(&line));
     }
     let recipes: Vec<_> = runs.iter().map(|(recipe, _)| recipe).collect();
     let keys: BTreeSet<&String> = recipes.iter().flat_map(|recipe| recipe.keys()).collect();
@@ -36,7 +38,7 @@ pub fn compare(paths: &[PathBuf], width: usize) -> Result<String> {
     text += &if rows.is_empty() {
         "The recipes are equal.\n".into()
     } else {
-        table("recipe", rows).terminal(width)
+        table("recipe", rows).terminal(width.table)
     };
 
     let numbers: Vec<_> = runs.iter().map(|(_, run)| measured(run)).collect();
@@ -47,7 +49,7 @@ pub fn compare(paths: &[PathBuf], width: usize) -> Result<String> {
     text += &if rows.is_empty() {
         "Nothing is measured.\n".into()
     } else {
-        table("measured", rows).terminal(width)
+        table("measured", rows).terminal(width.table)
     };
     Ok(text)
 }

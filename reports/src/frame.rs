@@ -1,12 +1,13 @@
 //! The tables as Polars data frames, and as CSV.
 
+use crate::escape::cell;
+use crate::files::write_atomic;
 use crate::plan::Plan;
 use crate::run::Run;
 use crate::section::{Protocol, RowResult, Section, Setting};
 use crate::statistics::Summary;
 use anyhow::{Context, Result};
 use polars::prelude::{Column, CsvWriter, DataFrame, IntoColumn, NamedFrom, SerWriter, Series};
-use std::fs::File;
 use std::path::Path;
 
 /// One row a table row, with the setting of its section. Means and sample deviations are over seeds;
@@ -90,16 +91,21 @@ pub fn runs(section: &Section<'_>) -> Result<DataFrame> {
     DataFrame::new(pairs.len(), columns).context("making the data frame of the runs")
 }
 
-/// Writes the frames, which have the same columns, one after the other.
+/// Writes the frames, which have the same columns, one after the other. No cell is a formula.
 pub fn write_csv(path: &Path, frames: &[DataFrame]) -> Result<()> {
     let Some((first, rest)) = frames.split_first() else { return Ok(()) };
     let mut whole = first.clone();
     for frame in rest {
         whole.vstack_mut(frame).context("joining the sections of a table")?;
     }
-    let writing = || format!("writing {}", path.display());
-    let file = File::create(path).with_context(writing)?;
-    CsvWriter::new(file).finish(&mut whole).with_context(writing)
+    for name in whole.get_column_names_owned() {
+        let Ok(texts) = whole.column(&name)?.str() else { continue };
+        let cells: Vec<Option<String>> = texts.iter().map(|text| text.map(cell)).collect();
+        whole.with_column(Series::new(name, cells).into_column()).context("escaping the cells of a table")?;
+    }
+    let mut bytes = Vec::new();
+    CsvWriter::new(&mut bytes).finish(&mut whole).with_context(|| format!("writing {}", path.display()))?;
+    write_atomic(path, &bytes)
 }
 
 fn shared(section: &Section<'_>, height: usize) -> Vec<Column> {

@@ -10,6 +10,8 @@
 
 pub mod bench;
 pub mod compare;
+pub mod escape;
+mod files;
 pub mod frame;
 pub mod lines;
 pub mod page;

@@ -1,10 +1,14 @@
 //! `univip-reports`: the paper's tables beside what runs measured.
 
 use clap::{Parser, Subcommand};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
+use univip_reports::escape;
 use univip_reports::plan::UnknownTable;
+use univip_reports::text::Width;
 
 const USAGE: u8 = 2;
 
@@ -53,6 +57,10 @@ Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(error) = try_threads() {
+        eprintln!("error: starting threads: {error}; raise the limit (ulimit -u, or that of the container)");
+        return ExitCode::FAILURE;
+    }
     let done = match arguments.command {
         Some(Command::Compare { runs }) => univip_reports::compare::compare(&runs, width()),
         Some(Command::Bench { lines }) => {
@@ -64,10 +72,22 @@ fn main() -> ExitCode {
     match done {
         Ok(text) => print(&text),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&format!("{error:#}"));
             if error.is::<UnknownTable>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// Starts a thread for each core, all at once, and ends them: Polars panics where it cannot.
+fn try_threads() -> io::Result<()> {
+    let all_there = Mutex::new(());
+    thread::scope(|scope| {
+        let _waiting = all_there.lock();
+        for _ in 0..thread::available_parallelism()?.get() {
+            thread::Builder::new().spawn_scoped(scope, || drop(all_there.lock()))?;
+        }
+        Ok(())
+    })
 }
 
 /// A reader that stops reading, such as `head`, is no failure; a full disk is.
@@ -75,20 +95,28 @@ fn print(text: &str) -> ExitCode {
     let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            eprintln!("error: writing to standard output: {error}");
+            complain(&format!("writing to standard output: {error}"));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
     }
 }
 
-/// One path a line.
-fn listed(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| format!("{}\n", path.display())).collect()
+/// Says an error. Where nobody listens there is nothing left to do.
+fn complain(problem: &str) {
+    let _ = writeln!(io::stderr(), "{}", escape::message(&format!("error: {problem}")));
 }
 
-/// The terminal's width as the shell states it, within what a table can use.
-fn width() -> usize {
-    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    columns.unwrap_or(100).clamp(80, 120)
+/// One path per line.
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| escape::printable(&path.display().to_string()) + "\n").collect()
+}
+
+/// The width of the terminal; what is piped has every column.
+fn width() -> Width {
+    match terminal_size::terminal_size_of(io::stdout()) {
+        Some((columns, _)) => Width::of_terminal(columns.0.into()),
+        None if io::stdout().is_terminal() => Width::of_terminal(80),
+        None => Width::PIPED,
+    }
 }

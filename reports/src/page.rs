@@ -1,7 +1,8 @@
 //! The pages of a table: Markdown, and HTML that needs no other file.
 
+use crate::escape;
 use crate::section::Section;
-use crate::text::{TextTable, escape};
+use crate::text::TextTable;
 use crate::view;
 
 /// A section with what shows it.
@@ -22,15 +23,15 @@ pub fn heading(table: &str, caption: &str) -> String {
 
 /// The page in Markdown, its pictures in files beside it.
 pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
-    let mut text = format!("# {}\n", heading(table, caption(parts)));
+    let mut text = format!("# {}\n", escape::markdown(&heading(table, caption(parts))));
     for Part { section, table, pictures } in parts {
-        text += &format!("\n## {}\n\n", section.setting.describe());
+        text += &format!("\n## {}\n\n", escape::markdown(&section.setting.describe()));
         if let Some(warning) = section.setting.warning() {
-            text += &format!("**{warning}**\n\n");
+            text += &format!("**{}**\n\n", escape::markdown(&warning));
         }
         text += &format!("{}\n", table.markdown());
         for note in &section.notes {
-            text += &format!("- {}\n", note.replace('\n', " "));
+            text += &format!("- {}\n", escape::markdown(note));
         }
         if !section.notes.is_empty() {
             text.push('\n');
@@ -46,21 +47,25 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
 
 /// The page in HTML, its pictures inside it.
 pub fn html(table: &str, parts: &[Part<'_>]) -> String {
-    let title = escape(&heading(table, caption(parts)));
+    let title = escape::xml(&heading(table, caption(parts)));
     let mut body = format!("<h1>{title}</h1>\n");
     for Part { section, table, pictures } in parts {
-        body += &format!("<section>\n<h2>{}</h2>\n", escape(&section.setting.describe()));
+        body += &format!("<section>\n<h2>{}</h2>\n", escape::xml(&section.setting.describe()));
         if let Some(warning) = section.setting.warning() {
-            body += &format!("<p class=\"warning\">{}</p>\n", escape(&warning));
+            body += &format!("<p class=\"warning\">{}</p>\n", escape::xml(&warning));
         }
         let baseline = section.rows.iter().position(|row| row.baseline);
         body += &format!("<div class=\"wide\">\n{}</div>\n", table.html(baseline));
         if !section.notes.is_empty() {
             let notes: String =
-                section.notes.iter().map(|note| format!("<li>{}</li>\n", escape(note))).collect();
+                section.notes.iter().map(|note| format!("<li>{}</li>\n", escape::xml(note))).collect();
             body += &format!("<ul>\n{notes}</ul>\n");
         }
-        body += &format!("<p class=\"legend\">{} {}</p>\n", escape(view::LEGEND), escape(view::DETECTION));
+        body += &format!(
+            "<p class=\"legend\">{} {}</p>\n",
+            escape::xml(view::LEGEND),
+            escape::xml(view::DETECTION)
+        );
         for (_, svg) in *pictures {
             body += &format!("<figure>\n{svg}</figure>\n");
         }
@@ -79,18 +84,18 @@ fn caption<'a>(parts: &'a [Part<'_>]) -> &'a str {
 
 const STYLE: &str = "\
 :root { color-scheme: light; }
-body { max-width: 76rem; margin: 2.5rem auto; padding: 0 1.25rem; color: #1f2933; background: #fff;
+body { max-width: 78rem; margin: 2.5rem auto; padding: 0 1.25rem; color: #1f2933; background: #fff;
        font: 15px/1.5 system-ui, 'Segoe UI', 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1.5rem; }
 h2 { font-size: .95rem; font-weight: 500; color: #52606d; margin: 0 0 .75rem; overflow-wrap: anywhere; }
 section + section { margin-top: 3rem; padding-top: 2rem; border-top: 1px solid #d9dee4; }
 .warning { background: #fff6e0; border-left: 4px solid #e0a100; padding: .55rem .9rem; margin: 0 0 1rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .8rem; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .75rem; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; border-bottom: 2px solid #1f2933; vertical-align: bottom; }
-th, td { padding: .4rem .5rem; }
-td { border-bottom: 1px solid #e4e8ec; white-space: nowrap; }
-td:nth-child(2), td:nth-child(3) { white-space: normal; min-width: 8.5rem; }
+th, td { padding: .4rem .35rem; }
+td { border-bottom: 1px solid #e4e8ec; }
+td:nth-child(2), td:nth-child(3) { min-width: 6.5rem; overflow-wrap: anywhere; }
 tbody tr.baseline td { background: #f3f6f9; }
 .number { text-align: right; }
 ul { font-size: .85rem; padding-left: 1.2rem; }

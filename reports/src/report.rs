@@ -1,8 +1,10 @@
 //! From run directories to tables and pages.
 
+use crate::files::write_atomic;
 use crate::plan::{Plan, read_plans};
 use crate::run::{Run, read_runs};
 use crate::section::{Section, sections};
+use crate::text::Width;
 use crate::{frame, page, plot, text, view};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
@@ -19,11 +21,11 @@ pub struct Report {
 }
 
 /// Reports every table that has a plan under the `roots`, or only `table`, into the directory `out`.
-/// The text is at most `width` characters wide.
+/// The text is at most `width` wide.
 ///
 /// # Errors
 /// When there is no plan, a file is malformed, or `out` cannot be written.
-pub fn report(roots: &[PathBuf], table: Option<&str>, out: &Path, width: usize) -> Result<Report> {
+pub fn report(roots: &[PathBuf], table: Option<&str>, out: &Path, width: Width) -> Result<Report> {
     let plans = read_plans(roots, table)?;
     let fingerprints: BTreeSet<&str> = plans.iter().flat_map(Plan::fingerprints).collect();
     let runs = read_runs(roots, &fingerprints)?;
@@ -37,7 +39,7 @@ pub fn report(roots: &[PathBuf], table: Option<&str>, out: &Path, width: usize) 
 }
 
 impl Report {
-    fn add(&mut self, name: &str, sections: &[Section<'_>], out: &Path, width: usize) -> Result<()> {
+    fn add(&mut self, name: &str, sections: &[Section<'_>], out: &Path, width: Width) -> Result<()> {
         let frames = sections.iter().map(frame::rows).collect::<Result<Vec<_>>>()?;
         let runs = sections.iter().map(frame::runs).collect::<Result<Vec<_>>>()?;
         let tables = frames.iter().map(view::table).collect::<Result<Vec<_>>>()?;
@@ -68,20 +70,20 @@ impl Report {
     }
 
     fn write(&mut self, path: PathBuf, text: &str) -> Result<()> {
-        fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+        write_atomic(&path, text.as_bytes())?;
         self.paths.push(path);
         Ok(())
     }
 }
 
-fn terminal(section: &Section<'_>, table: &text::TextTable, width: usize) -> String {
+fn terminal(section: &Section<'_>, table: &text::TextTable, width: Width) -> String {
     let heading = page::heading(&section.plan.table, &section.plan.caption);
     let mut lines = vec![heading, section.setting.describe()];
     lines.extend(section.setting.warning());
-    let lines: Vec<String> = lines.iter().map(|line| text::wrap(line, width)).collect();
-    let mut text = format!("{}\n\n{}", lines.join("\n"), table.terminal(width));
+    let lines: Vec<String> = lines.iter().map(|line| text::wrap(line, width.words)).collect();
+    let mut text = format!("{}\n\n{}", lines.join("\n"), table.terminal(width.table));
     for note in section.notes.iter().map(String::as_str).chain([view::LEGEND, view::DETECTION]) {
-        text += &format!("{}\n", text::wrap(note, width));
+        text += &format!("{}\n", text::wrap(note, width.words));
     }
     text + "\n"
 }

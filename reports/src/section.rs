@@ -1,5 +1,6 @@
 //! Puts comparable runs together: a section is a table whose numbers are all of one kind.
 
+use crate::escape::message;
 use crate::plan::{Paper, Plan};
 use crate::run::{Measurement, Record, Run, Status};
 use crate::statistics::{Summary, paired};
@@ -212,6 +213,7 @@ fn section<'a>(plan: &'a Plan, mut setting: Setting, runs: &[&'a Run]) -> Sectio
             row.paper_difference = row.paper.top1.zip(paper).map(|(a, b)| a - b).filter(|_| !row.random);
         }
     }
+    let notes = notes.iter().map(|note| message(note)).collect();
     Section { plan, setting, rows, notes }
 }
 

@@ -1,5 +1,28 @@
 //! Tables of text: for a terminal, as Markdown, as HTML.
 
+use crate::escape;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// How wide text may be, in columns of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Width {
+    /// What a table may take.
+    pub table: usize,
+    /// What a line of words may take.
+    pub words: usize,
+}
+
+impl Width {
+    /// For a program that reads on: a table has all its columns.
+    pub const PIPED: Self = Self { table: usize::MAX, words: 100 };
+
+    /// For a terminal of so many columns, within what can be read.
+    pub fn of_terminal(columns: usize) -> Self {
+        let table = columns.max(40);
+        Self { table, words: table.min(120) }
+    }
+}
+
 /// A table, column by column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextTable {
@@ -21,7 +44,7 @@ pub struct TextColumn {
 }
 
 impl TextTable {
-    /// At most `width` characters wide: columns are taken as long as they fit, the least to be spared
+    /// At most `width` columns of a terminal wide: columns are taken as long as they fit, the least to be spared
     /// first; those left out are named below. A column of words that can be spared is cut short rather than left out.
     pub fn terminal(&self, width: usize) -> String {
         let mut order: Vec<usize> = (0..self.columns.len()).collect();
@@ -71,13 +94,12 @@ impl TextTable {
 
     /// Every column.
     pub fn markdown(&self) -> String {
-        let escape = |text: &str| text.replace('|', "\\|").replace('\n', " ");
         let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let mut text = row(self.columns.iter().map(|column| escape(&column.head)).collect());
+        let mut text = row(self.columns.iter().map(|column| escape::markdown(&column.head)).collect());
         let rule = |column: &TextColumn| if column.number { "---:" } else { "---" }.to_string();
         text += &row(self.columns.iter().map(rule).collect());
         for index in 0..self.height() {
-            text += &row(self.columns.iter().map(|column| escape(&column.cells[index])).collect());
+            text += &row(self.columns.iter().map(|column| escape::markdown(&column.cells[index])).collect());
         }
         text
     }
@@ -86,7 +108,12 @@ impl TextTable {
     pub fn html(&self, emphasis: Option<usize>) -> String {
         let cell = |tag: &str, column: &TextColumn, text: &str| {
             let class = if column.number { " class=\"number\"" } else { "" };
-            format!("<{tag}{class}>{}</{tag}>", escape(text))
+            let mut text = escape::xml(text);
+            if tag == "td" && column.number {
+                // A number stays beside its deviation and its unit; what is in brackets may stand below.
+                text = text.replace(' ', "\u{a0}").replace("\u{a0}(", " (");
+            }
+            format!("<{tag}{class}>{text}</{tag}>")
         };
         let head: String = self.columns.iter().map(|column| cell("th", column, &column.head)).collect();
         let mut text = format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n");
@@ -104,17 +131,12 @@ impl TextTable {
     }
 }
 
-/// Text as XML and HTML can hold it.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Text broken into lines of at most `width` characters, later lines indented.
+/// Text broken into lines of at most `width` columns, later lines indented. Its own line breaks are escaped.
 pub fn wrap(text: &str, width: usize) -> String {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in escape::printable(text).split_whitespace() {
         let last = lines.len() - 1;
-        if !lines[last].trim().is_empty() && lines[last].chars().count() + 1 + word.chars().count() > width {
+        if !lines[last].trim().is_empty() && lines[last].width() + 1 + word.width() > width {
             lines.push(format!("  {word}"));
         } else {
             let gap = if lines[last].is_empty() { "" } else { " " };
@@ -124,12 +146,17 @@ pub fn wrap(text: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-/// The text, or its beginning and `…`, in at most `room` characters.
+/// The text, or its beginning and `…`, in at most `room` columns.
 pub fn clip(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
+    if text.width() <= room {
         return text.into();
     }
-    text.chars().take(room.saturating_sub(1)).chain(['…']).collect()
+    let mut used = 1;
+    let fits = |letter: &char| {
+        used += letter.width().unwrap_or(0);
+        used <= room
+    };
+    text.chars().take_while(fits).chain(['…']).collect()
 }
 
 /// Words of fewer characters than this say nothing.
@@ -137,7 +164,8 @@ const LEAST_WORDS: usize = 24;
 
 impl TextColumn {
     fn width(&self) -> usize {
-        self.cells.iter().chain([&self.head]).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        let cells = self.cells.iter().chain([&self.head]);
+        cells.map(|cell| escape::printable(cell).width()).max().unwrap_or(0)
     }
 
     fn least_width(&self) -> usize {
@@ -148,8 +176,8 @@ impl TextColumn {
 
 fn line<'a>(columns: &[(&'a TextColumn, usize)], cell: impl Fn(&'a TextColumn) -> &'a str) -> String {
     let pad = |&(column, width): &(&'a TextColumn, usize)| {
-        let cell = clip(cell(column), width);
-        let gap = " ".repeat(width - cell.chars().count());
+        let cell = clip(&escape::printable(cell(column)), width);
+        let gap = " ".repeat(width.saturating_sub(cell.width()));
         if column.number { format!("{gap}{cell}") } else { format!("{cell}{gap}") }
     };
     let text: Vec<String> = columns.iter().map(pad).collect();

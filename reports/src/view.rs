@@ -30,7 +30,7 @@ pub fn table(frame: &DataFrame) -> Result<TextTable> {
     Ok(TextTable {
         columns: vec![
             column("row", false, 0, texts(frame, "row")?),
-            column("what", false, 2, texts(frame, "title")?),
+            column("what", false, 1, texts(frame, "title")?),
             column("components", false, 6, texts(frame, "components")?),
             column("paper top-1", true, 0, plain("paper_top1", &one)?),
             column("top-1", true, 0, spread(frame, "top1", one)?),
@@ -39,8 +39,8 @@ pub fn table(frame: &DataFrame) -> Result<TextTable> {
             column("Δ", true, 3, differences(frame, signed)?),
             column("k-NN", true, 4, spread(frame, "knn", one)?),
             column("rank", true, 5, spread(frame, "effective_rank", one)?),
-            column("paper mAP", true, 1, plain("paper_map", &one)?),
-            column("AP^bb", true, 1, or_not_run(spread(frame, "bbox_ap", one)?)),
+            column("paper mAP", true, 2, plain("paper_map", &one)?),
+            column("AP^bb", true, 2, or_not_run(spread(frame, "bbox_ap", one)?)),
             column("AP^mk", true, 7, or_not_run(spread(frame, "mask_ap", one)?)),
             column("time", true, 8, plain("seconds", &duration)?),
             column("memory", true, 9, plain("peak_memory_bytes", &bytes)?),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use univip_core::recipe::{Recipe, Settings, Sources, diff};
 use univip_plugins as _;
 
-const SCALES: [&str; 5] = ["smoke", "small", "sitting", "proxy", "paper"];
+const SCALES: [&str; 6] = ["smoke", "selection", "small", "sitting", "proxy", "paper"];
 
 /// Rows that are one run, by the files that say so: where the paper repeats a number.
 const RUNS: [&[&str]; 12] = [
@@ -211,7 +211,9 @@ fn the_paper_scale_is_the_papers_protocol() {
 
 #[test]
 fn a_small_run_has_the_steps_that_its_scale_promises() {
-    for (scale, steps) in [("smoke", 12), ("small", 496), ("sitting", 2500), ("proxy", 2500)] {
+    for (scale, steps) in
+        [("smoke", 12), ("selection", 496), ("small", 496), ("sitting", 2500), ("proxy", 2500)]
+    {
         let Settings { train, data, optimizer, schedule, .. } = load("table7/e", Some(scale)).settings;
         assert_eq!((data.limit / train.batch) as u64 * train.epochs, steps, "{scale}");
         if scale != "smoke" {

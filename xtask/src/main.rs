@@ -4,6 +4,7 @@ mod bench;
 mod check_cuda;
 mod new_plugin;
 mod spawn;
+mod torture;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -22,7 +23,9 @@ use std::process::ExitCode;
   cargo xtask report --table table7                  the table again, from what is in runs/
   cargo xtask bench proposals                        selective search beside OpenCV's
   cargo xtask bench step                             training steps beside PyTorch's
+  cargo xtask fuzz                                   mutated inputs for every reader, a minute
   cargo xtask check-cuda                             whether it compiles for a GPU; needs Python, no GPU
+  cargo xtask torture --minutes 10                   kills and disk faults in a run, which must end in the same bits
   cargo xtask new-plugin loss my-loss                a plugin crate that runs at once
 
 Exit codes: 0 done, 1 failed, 2 a chore that cannot be done as asked, and those of the command that a chore runs.")]
@@ -62,6 +65,22 @@ Without the peer ours runs alone, and the text says what is missing.")]
 
 Takes about ten minutes of one core and 2 GB of disk the first time.")]
     CheckCuda(check_cuda::Options),
+    /// Kill a real run and break its disk at random, and compare its end with that of an undisturbed one
+    #[command(after_help = "Examples:
+  cargo xtask torture                          one minute
+  cargo xtask torture --minutes 10
+  cargo xtask torture --minutes 5 --seed 7     the same disturbances again, as far as the machine's timing is the same
+
+Faults in file operations need Linux and a C compiler (cc); without them there are kills alone.
+Exit codes: 0 nothing was found, 1 something was found or the chore failed.")]
+    Torture(torture::Options),
+    /// Read mutated inputs with every reader (`cargo xtask fuzz --help` lists the options)
+    #[command(disable_help_flag = true)]
+    Fuzz {
+        /// Everything that `univip-fuzz` takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Write a plugin crate into plugins/ and link it
     NewPlugin {
         /// What it is
@@ -105,6 +124,11 @@ fn run(chore: Chore) -> Result<ExitCode> {
         }
         Chore::Bench(options) => Ok(bench::bench(&options)?.into()),
         Chore::CheckCuda(options) => Ok(check_cuda::check(&options)?.into()),
+        Chore::Torture(options) => Ok(torture::torture(&options)?.into()),
+        Chore::Fuzz { arguments } => {
+            spawn::build()?;
+            Ok(spawn::run("univip-fuzz", &arguments)?.into())
+        }
         Chore::NewPlugin { kind, name, workspace } => {
             for line in new_plugin::write(&workspace, kind, &name)? {
                 println!("{line}");

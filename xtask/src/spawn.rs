@@ -6,6 +6,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+mod signals;
+
 /// The exit code for a command line or a recipe that cannot be used.
 pub const USAGE: u8 = 2;
 
@@ -36,27 +38,15 @@ pub fn beside(name: impl AsRef<Path>) -> Result<PathBuf> {
     Ok(std::env::current_exe().context("finding the built commands")?.with_file_name(name.as_ref()))
 }
 
-/// Runs a built command with standard streams passed through; its exit code. Ctrl-C is the command's to answer.
+/// Runs a built command with standard streams passed through; its exit code. What asks this process to stop is the command's
+/// to answer.
 pub fn run(name: &str, arguments: &[String]) -> Result<u8> {
     // Binaries of one workspace lie side by side.
     let program = beside(name)?;
-    outlive_interrupts();
-    let status = Command::new(&program)
-        .args(arguments)
-        .status()
-        .with_context(|| format!("starting {}", program.display()))?;
-    Ok(exit_code(status))
-}
-
-/// Has this process wait on when the terminal sends Ctrl-C to it and to the command that it runs. By a handler, which
-/// ends with `exec`: the command would inherit a signal that is ignored.
-fn outlive_interrupts() {
-    #[cfg(unix)]
-    {
-        extern "C" fn nothing(_: libc::c_int) {}
-        // SAFETY: the handler touches nothing, so it may run at any moment.
-        unsafe { libc::signal(libc::SIGINT, nothing as *const () as libc::sighandler_t) };
-    }
+    Ok(exit_code(
+        signals::outlived(Command::new(&program).args(arguments))
+            .with_context(|| format!("starting {}", program.display()))?,
+    ))
 }
 
 /// The code of a process; of one that a signal ended, what a shell says.
@@ -83,10 +73,16 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_ends_the_command_and_not_this_process() {
-        outlive_interrupts();
-        let script = "kill -INT $PPID; kill -INT $$; exit 0";
-        let status = Command::new("sh").args(["-c", script]).status().unwrap();
-        assert_eq!(exit_code(status), 130, "the command ignored it");
+    fn a_signal_ends_the_command_and_not_this_process() {
+        // Ctrl-C reaches both. Others are sent to this process alone, which hands them on.
+        for (script, expected) in [
+            ("kill -INT $PPID; kill -INT $$; exit 0", 130),
+            ("trap 'exit 9' TERM; kill -TERM $PPID; while :; do sleep 0.01; done", 9),
+            ("kill -TERM $PPID; while :; do sleep 0.01; done", 143),
+            ("kill -HUP $PPID; while :; do sleep 0.01; done", 129),
+        ] {
+            let status = signals::outlived(Command::new("sh").args(["-c", script])).unwrap();
+            assert_eq!(exit_code(status), expected, "{script}");
+        }
     }
 }

@@ -7,9 +7,10 @@
 //! wider blurs the outermost pixels differ, since Pillow repeats the edge pixel before each pass.
 
 use super::rows::Planes;
+use crate::recipe::BlurScale;
 
-/// The side of the view that recipes state the blur for.
-pub(super) const REFERENCE_SIDE: f64 = 224.0;
+/// The side of the view that recipes state the blur for, where it follows the view.
+const REFERENCE_SIDE: f64 = 224.0;
 
 /// The box filters applied one after another.
 const PASSES: usize = 3;
@@ -24,8 +25,16 @@ pub(super) struct Blur {
 }
 
 impl Blur {
+    /// The blur of a view of `side` pixels, by the `sigma` of a recipe.
+    pub fn of_view(sigma: f64, scale: BlurScale, side: usize) -> Option<Self> {
+        Self::new(match scale {
+            BlurScale::View => sigma * side as f64 / REFERENCE_SIDE,
+            BlurScale::Absolute => sigma,
+        })
+    }
+
     /// A blur with the standard deviation `sigma`, in pixels of this view; nothing where no pixel would change.
-    pub fn new(sigma: f64) -> Option<Self> {
+    fn new(sigma: f64) -> Option<Self> {
         let kernel = kernel(sigma);
         (kernel.len() > 1).then_some(Self { kernel })
     }

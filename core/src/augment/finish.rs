@@ -3,7 +3,7 @@
 //! Between two sweeps lies what needs all rows: the mean that the contrast blends with, and the vertical half of
 //! the blur. Everything else is done to a row while it is in the processor's nearest cache.
 
-use super::blur::{self, Blur};
+use super::blur::Blur;
 use super::grey::Grey;
 use super::jitter;
 use super::normalise::Normalisation;
@@ -19,18 +19,26 @@ pub(super) struct Buffers {
     padded: Vec<f32>,
 }
 
+/// What is done to a view.
+pub(super) struct Finish<'a> {
+    /// The colours; a flip is done before.
+    pub parameters: &'a ViewParameters,
+    /// The blur, in pixels of this view.
+    pub blur: Option<Blur>,
+    /// The levels of the result.
+    pub normalisation: &'a Normalisation,
+}
+
 /// Does everything but the flip to `pixels`, `[side, side, 3]`, and writes it to `out` of the same shape.
 pub(super) fn finish(
     pixels: &[u8],
     side: usize,
-    parameters: &ViewParameters,
-    normalisation: &Normalisation,
+    Finish { parameters, blur, normalisation }: Finish<'_>,
     buffers: &mut Buffers,
     out: &mut [f32],
 ) {
     let Buffers { planes, row: buffer, padded } = buffers;
     planes.resize(side);
-    let blur = parameters.blur.and_then(|sigma| Blur::new(sigma * side as f64 / blur::REFERENCE_SIDE));
     let order = parameters.jitter.as_ref().map_or(&[][..], |jitter| &jitter.order);
     let contrast = order.iter().position(|adjustment| *adjustment == Adjustment::Contrast);
     let (before, after) = order.split_at(contrast.unwrap_or(0));

@@ -21,8 +21,9 @@ use crate::recipe::{AugmentSettings, Augmentation};
 use crate::seed::Stream;
 use crate::views::CropLimits;
 use anyhow::{Result, ensure};
+use blur::Blur;
 use crop_resize::CropResize;
-use finish::{Buffers, finish};
+use finish::{Buffers, Finish, finish};
 use image::RgbImage;
 use normalise::Normalisation;
 use rand::Rng;
@@ -96,7 +97,15 @@ impl Renderer {
                 self.normalisation.pixels(pixels, out);
                 return Ok(());
             }
-            finish(pixels, size as usize, parameters, &self.normalisation, buffers, out);
+            let (side, scale) = (size as usize, self.settings.blur_scale);
+            let blur = parameters.blur.and_then(|sigma| Blur::of_view(sigma, scale, side));
+            finish(
+                pixels,
+                side,
+                Finish { parameters, blur, normalisation: &self.normalisation },
+                buffers,
+                out,
+            );
             Ok(())
         })
     }

@@ -14,7 +14,7 @@ pub struct ViewParameters {
     pub jitter: Option<Jitter>,
     /// Whether the view becomes grey.
     pub grey: bool,
-    /// The blur's standard deviation, in pixels of a 224-pixel view.
+    /// The blur's standard deviation as the recipe states it, in pixels of what `augment.blur_scale` says.
     pub blur: Option<f64>,
     /// Whether light pixels are inverted.
     pub solarize: bool,

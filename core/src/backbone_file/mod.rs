@@ -12,16 +12,18 @@ use crate::nn::layout::{from_torchvision, to_torchvision};
 use crate::nn::store::fit;
 use crate::nn::{Backbone, Parameters};
 use crate::recipe::{BackboneKind, NetworkSettings};
+use crate::sealed_tensors::seal;
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use names::Found;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tensor_file::TensorFile;
 
-/// Writes the tensors of a backbone (by our names and in our layout), whole or not at all.
+/// Writes the tensors of a backbone (by our names and in our layout), whole or not at all, with their checksum.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
-    write_atomic(path, &safetensors::serialize(&to_torchvision(tensors)?, None)?)
+    write_atomic(path, &seal(&to_torchvision(tensors)?, Value::Null)?)
 }
 
 /// A backbone from a file.

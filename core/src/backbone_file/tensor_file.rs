@@ -1,6 +1,7 @@
 //! A file of named tensors, of any format that is known by its first bytes.
 
 use super::torch_file::TorchFile;
+use crate::sealed_tensors::unseal;
 use crate::text_file::in_place_of_text;
 use anyhow::{Context, Result, bail, ensure};
 use candle_core::safetensors::BufferedSafetensors;
@@ -31,9 +32,10 @@ impl TensorFile {
         // A safetensors file begins with the length of its JSON, in 8 bytes; a pickle with its protocol.
         if first.get(8) == Some(&b'{') {
             let bytes = std::fs::read(path).with_context(reading)?;
-            let file = BufferedSafetensors::new(bytes);
             let broken = || format!("{} is not a whole safetensors file", path.display());
-            Ok(Self::Safetensors(file.with_context(broken)?))
+            // Those of other programs have no checksum to compare.
+            unseal(&bytes).with_context(broken)?;
+            Ok(Self::Safetensors(BufferedSafetensors::new(bytes).with_context(broken)?))
         } else if first.starts_with(b"PK\x03\x04") {
             let file = TorchFile::open(path);
             let broken = || format!("{} cannot be used as a file of torch.save", path.display());

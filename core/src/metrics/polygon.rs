@@ -29,7 +29,7 @@ pub(super) fn crossings(polygon: &[f64], size: Size) -> Result<Vec<u32>> {
     let fine = |coordinate: f64| (SCALE as f64 * coordinate + 0.5) as i64;
     let points: Vec<[i64; 2]> =
         polygon.chunks_exact(2).map(|point| [fine(point[0]), fine(point[1])]).collect();
-    let mut changes = Changes { places: Vec::new(), room: 4096 };
+    let mut changes = Changes::new(size);
     for (index, &start) in points.iter().enumerate() {
         let line = Line::new(start, points[(index + 1) % points.len()]);
         for column in line.columns(size.width) {
@@ -39,31 +39,52 @@ pub(super) fn crossings(polygon: &[f64], size: Size) -> Result<Vec<u32>> {
             changes.add((column * i64::from(size.height) + row) as u32)?;
         }
     }
-    changes.cancel();
-    Ok(changes.places)
+    changes.finish()
 }
 
-/// The places of changes. Two at one place are none, so that there are never more than pixels for long.
+/// The places of changes, of which two at one place are none. A list while there are few; a bit for each pixel, which takes no
+/// more memory, when there are many.
 struct Changes {
+    pixels: usize,
     places: Vec<u32>,
-    /// How many are kept before those that cancel each other are looked for.
+    /// How many the list may have before those that cancel each other are looked for.
     room: usize,
+    /// Empty while the list is in use.
+    bits: Vec<u32>,
 }
 
 impl Changes {
+    fn new(size: Size) -> Self {
+        let pixels = size.width as usize * size.height as usize;
+        Self { pixels, places: Vec::new(), room: 4096, bits: Vec::new() }
+    }
+
     fn add(&mut self, place: u32) -> Result<()> {
+        if !self.bits.is_empty() {
+            self.toggle(place);
+            return Ok(());
+        }
         if self.places.len() == self.room {
             self.cancel();
-            ensure!(
-                self.places.len() <= MOST,
-                "a polygon's outline passes more than {MOST} pixels; expected a simpler one"
-            );
+            check(self.places.len())?;
             self.room = self.room.max(2 * self.places.len());
+            if self.room > self.pixels / 32 {
+                // The last place is behind the last pixel.
+                self.bits = vec![0; self.pixels / 32 + 1];
+                std::mem::take(&mut self.places).into_iter().for_each(|place| self.toggle(place));
+                self.toggle(place);
+                return Ok(());
+            }
         }
         self.places.push(place);
         Ok(())
     }
 
+    fn toggle(&mut self, place: u32) {
+        self.bits[place as usize / 32] ^= 1 << (place % 32);
+    }
+
+    /// Leaves each place once in the list, sorted.
     fn cancel(&mut self) {
         self.places.sort_unstable();
         let mut kept = 0;
@@ -78,6 +99,23 @@ impl Changes {
         }
         self.places.truncate(kept);
     }
+
+    fn finish(mut self) -> Result<Vec<u32>> {
+        if self.bits.is_empty() {
+            self.cancel();
+            return Ok(self.places);
+        }
+        check(self.bits.iter().map(|bits| bits.count_ones() as usize).sum())?;
+        let of_word = |(word, &bits): (usize, &u32)| {
+            (0..32).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| 32 * word as u32 + bit)
+        };
+        Ok(self.bits.iter().enumerate().filter(|(_, bits)| **bits != 0).flat_map(of_word).collect())
+    }
+}
+
+fn check(changes: usize) -> Result<()> {
+    ensure!(changes <= MOST, "a polygon's outline passes more than {MOST} pixels; expected a simpler one");
+    Ok(())
 }
 
 /// A side of the outline on the fine grid: a point for each step along its longer axis.

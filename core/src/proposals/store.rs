@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 
 /// What stored boxes follow from. Another value of any field is another directory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -148,12 +149,15 @@ impl ProposalStore {
         let all = count(&mut (0..shards));
         let mut done = count(&mut there.iter().copied());
         progress(done, all)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
+        let pool = pool.context("starting the threads that make proposals (--jobs says how many)")?;
         let stop = AtomicBool::new(false);
         let (ticks, ticked) = mpsc::channel();
         let build = Build { store: self, dataset, source, broken: options.broken, stop: &stop };
-        std::thread::scope(|scope| {
-            let worker = scope.spawn(|| pool.install(|| build.shards(&missing, ticks)));
+        thread::scope(|scope| {
+            let worker = thread::Builder::new().name("proposals".into());
+            let worker = worker.spawn_scoped(scope, || pool.install(|| build.shards(&missing, ticks)));
+            let worker = worker.context("starting a thread that makes proposals")?;
             let mut told = Ok(());
             // Ends when the workers drop their senders.
             for () in ticked {

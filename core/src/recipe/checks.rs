@@ -118,7 +118,8 @@ impl Config for LoaderSettings {
     fn check(&self) -> Result<(), Invalid> {
         at_most("workers", self.workers as u64, 1024)?;
         at_least("ahead", self.ahead as u64, 1)?;
-        at_most("ahead", self.ahead as u64, 1024)
+        at_most("ahead", self.ahead as u64, 1024)?;
+        at_least("max_pixels", self.max_pixels, 1)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a recipe means where it says nothing: the paper's protocol on the embedded scenes.
 
 use super::schema::*;
+use crate::image_file::DEFAULT_MOST_PIXELS;
 use crate::proposals::BoxLimits;
 use crate::views::CropLimits;
 
@@ -18,7 +19,7 @@ impl Default for ProbeDataChoice {
 
 impl Default for LoaderSettings {
     fn default() -> Self {
-        Self { workers: 0, ahead: 4, broken: BrokenImage::Skip }
+        Self { workers: 0, ahead: 4, broken: BrokenImage::Skip, max_pixels: DEFAULT_MOST_PIXELS }
     }
 }
 
@@ -47,6 +48,7 @@ impl Default for AugmentSettings {
             interpolation: Interpolation::Bilinear,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
+            blur_scale: BlurScale::View,
             view1: Augmentation::default(),
             view2: Augmentation { blur: 0.1, solarize: 0.2, ..Augmentation::default() },
         }

@@ -63,7 +63,7 @@ pub struct ProbeDataChoice {
     pub image_size: u32,
 }
 
-/// `[loader]`. None of it changes a result.
+/// `[loader]`. Threads and batches ahead change no result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LoaderSettings {
@@ -73,6 +73,8 @@ pub struct LoaderSettings {
     pub ahead: usize,
     /// What to do with an image that cannot be read.
     pub broken: BrokenImage,
+    /// The pixels of the largest image that is read; one with more is broken.
+    pub max_pixels: u64,
 }
 
 /// What to do with an image that cannot be read.
@@ -135,6 +137,8 @@ pub struct AugmentSettings {
     pub mean: [f32; 3],
     /// What each channel is then divided by.
     pub std: [f32; 3],
+    /// What view the `blur_sigma` of both views are pixels of.
+    pub blur_scale: BlurScale,
     /// View 1 (and o_k).
     pub view1: Augmentation,
     /// View 2 (and t_k).
@@ -149,6 +153,16 @@ pub enum Interpolation {
     Bilinear,
     /// BYOL's own code.
     Bicubic,
+}
+
+/// What the standard deviation of a blur is stated in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BlurScale {
+    /// Pixels of a view of 224: smaller views are blurred in proportion to their side.
+    View,
+    /// Pixels of the view itself, whatever its side, as ORL's: smaller views are blurred more.
+    Absolute,
 }
 
 /// `[augment.view1]`, `[augment.view2]`: probabilities and strengths, applied in this order.
@@ -171,8 +185,7 @@ pub struct Augmentation {
     pub grey: f64,
     /// Probability of a Gaussian blur.
     pub blur: f64,
-    /// The blur's standard deviation in pixels of a 224-pixel view, from and to; smaller views are blurred
-    /// in proportion to their side.
+    /// The blur's standard deviation, from and to, in pixels of what `augment.blur_scale` says.
     pub blur_sigma: [f64; 2],
     /// Probability of solarisation.
     pub solarize: f64,

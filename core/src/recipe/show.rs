@@ -2,12 +2,13 @@
 
 use super::Recipe;
 use super::problem::inside;
+use crate::printable::printable;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 pub(super) fn show(recipe: &Recipe) -> String {
-    let mut text = format!("# {}", inside(&recipe.path, &recipe.root));
+    let mut text = format!("# {}", printable(&inside(&recipe.path, &recipe.root)));
     if let Some(scale) = &recipe.scale {
         let _ = write!(text, " at scale {scale}");
     }
@@ -23,7 +24,7 @@ fn write_table(text: &mut String, recipe: &Recipe, path: &str, table: &Value) {
         let _ = writeln!(text, "\n[{path}]");
     }
     for (key, value) in values {
-        let origin = recipe.origin(&join(path, key));
+        let origin = printable(&recipe.origin(&join(path, key)));
         let _ = writeln!(text, "{} = {}  # {origin}", quoted(key), toml_text(value));
     }
     for (key, table) in tables {
@@ -36,7 +37,7 @@ pub fn diff(one: &Recipe, other: &Recipe) -> String {
     let (ours, theirs) = (flat(one), flat(other));
     let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     let side = |recipe: &Recipe, values: &BTreeMap<String, String>, key: &str| match values.get(key) {
-        Some(value) => format!("{value} ({})", recipe.origin(key)),
+        Some(value) => format!("{value} ({})", printable(&recipe.origin(key))),
         None => "absent".into(),
     };
     let differs = |key: &&&String| ours.get(**key) != theirs.get(**key);

@@ -219,6 +219,21 @@ fn the_columns_that_a_side_passes_are_those_of_the_whole_walk() {
     }
 }
 
+/// More changes than there are pixels, which cancel each other at most places.
+#[test]
+fn an_outline_with_thousands_of_sides_is_that_of_the_whole_walk() {
+    let mut random = univip_core::seed::stream(0, "many sides", &[]);
+    for (width, height) in [(64, 48), (31, 1), (1, 33), (700, 500)] {
+        use rand::Rng;
+        let size = Size { width, height };
+        let reach = f64::from(width.max(height));
+        let polygon: Vec<f64> =
+            (0..4000).map(|_| f64::round(random.random_range(-0.2..1.2) * reach * 4.0) / 4.0).collect();
+        let expected = Rle::new(size, &walked(&polygon, size)).unwrap();
+        assert_eq!(Rle::from_polygons(size, [&polygon[..]]).unwrap(), expected, "{width} x {height}");
+    }
+}
+
 /// The runs of a polygon by the points of its outline, one after the other, as `maskApi.c` goes.
 fn walked(polygon: &[f64], size: Size) -> Vec<u32> {
     let fine: Vec<i64> = polygon.iter().map(|coordinate| (5.0 * coordinate + 0.5) as i64).collect();

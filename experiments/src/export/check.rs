@@ -5,6 +5,7 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use image::RgbImage;
 use rand::RngCore;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use univip_core::augment::{Renderer, ViewParameters};
@@ -12,6 +13,7 @@ use univip_core::evaluate::FrozenBackbone;
 use univip_core::files::write_atomic;
 use univip_core::geometry::BoundingBox;
 use univip_core::recipe::AugmentSettings;
+use univip_core::sealed_tensors::seal;
 use univip_core::seed::stream;
 
 /// The side of the image in pixels: two positions a side of the last map.
@@ -33,5 +35,5 @@ pub fn write(path: &Path, backbone: &FrozenBackbone, augment: &AugmentSettings) 
         ("pixels", Tensor::from_vec(pixels, (side, side, 3), &Device::Cpu)?),
         ("features", backbone.features(&input)?.squeeze(0)?),
     ]);
-    write_atomic(path, &safetensors::serialize(&tensors, None)?)
+    write_atomic(path, &seal(&tensors, Value::Null)?)
 }

@@ -1,7 +1,7 @@
 //! `manifest.json`: what an export is, where it is from and what images it wants.
 
 use crate::run_directory::{Evaluated, RunRecord};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -12,6 +12,33 @@ use univip_core::recipe::Recipe;
 const CHECKED_WITH: [(&str, &str); 4] =
     [("torch", "2.15.0"), ("torchvision", "0.29.2"), ("timm", "1.0.31"), ("safetensors", "0.8.0")];
 
+/// Compares a file with the manifest beside it, where there is one that is of the file.
+///
+/// # Errors
+/// When it is another than was exported.
+pub fn check(file: &Path) -> Result<()> {
+    let Ok(text) = std::fs::read(file.with_file_name("manifest.json")) else { return Ok(()) };
+    // Other programs write files of that name, too.
+    let Ok(manifest) = serde_json::from_slice::<Value>(&text) else { return Ok(()) };
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+    let (Some(expected), true) = (manifest["sha256"].as_str(), manifest["file"].as_str() == name.as_deref())
+    else {
+        return Ok(());
+    };
+    let found = digest(file)?;
+    ensure!(
+        found == expected,
+        "{} has changed since it was exported (SHA-256 {found}, its manifest.json says {expected}): export it again",
+        file.display()
+    );
+    Ok(())
+}
+
+fn digest(file: &Path) -> Result<String> {
+    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    Ok(hexadecimal(&Sha256::digest(&bytes)))
+}
+
 /// The manifest of `file`, which is written.
 pub fn manifest(
     target: &str,
@@ -20,8 +47,7 @@ pub fn manifest(
     recipe: &Recipe,
     evaluations: &[Evaluated],
 ) -> Result<Value> {
-    let bytes = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
-    let digest = hexadecimal(&Sha256::digest(&bytes));
+    let digest = digest(file)?;
     let (settings, augment) = (&recipe.settings, &recipe.resolved()["augment"]);
     let size = settings.probe_data.image_size;
     Ok(json!({

@@ -2,7 +2,7 @@
 
 mod check;
 mod detectron2;
-mod manifest;
+pub mod manifest;
 mod torch_file;
 
 use crate::output;
@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use std::fs;
 use std::path::PathBuf;
 use univip_core::backbone_file;
-use univip_core::files::{remove_if_there, write_atomic};
+use univip_core::files::{remove_abandoned_of, remove_if_there, write_atomic};
 use univip_core::recipe::{BackboneKind, NetworkSettings};
 
 /// `univip export`
@@ -109,6 +109,9 @@ pub fn export(asked: &Export) -> Result<()> {
     fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
     let manifest_file = directory.join("manifest.json");
     remove_if_there(&manifest_file)?;
+    for name in ["backbone.pth", "backbone.safetensors", "check.safetensors", "manifest.json"] {
+        remove_abandoned_of(&directory.join(name))?;
+    }
     let file = match asked.to {
         Target::Detectron2 => {
             let yaml = detectron2::configuration(&recipe.settings);

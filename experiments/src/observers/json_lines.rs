@@ -1,27 +1,34 @@
 //! `metrics.jsonl`: one event a line, the source of truth for reports.
 
+use super::lines_backward::LinesBackward;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use univip_core::event::{Event, Observer};
-use univip_core::files::write_atomic;
+use univip_core::files::{sync_parent, writing};
 
 /// Appends training events to a file. A resumed run first drops what it is about to do again.
 pub struct JsonLines {
     path: PathBuf,
     file: Option<File>,
+    warning: Option<String>,
 }
 
 impl JsonLines {
     /// Writes to `path`, which may hold the lines of an interrupted run.
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), file: None }
+        Self { path: path.to_path_buf(), file: None, warning: None }
+    }
+
+    /// What a person should know of the lines that were there; once.
+    pub fn take_warning(&mut self) -> Option<String> {
+        self.warning.take()
     }
 
     fn append(&mut self, event: &Event) -> Result<()> {
-        let writing = || format!("writing {} (is the disk full?)", self.path.display());
+        let writing = || writing(&self.path);
         let mut line = serde_json::to_string(event)?;
         line.push('\n');
         let mut file = match self.file.take() {
@@ -30,6 +37,22 @@ impl JsonLines {
         };
         file.write_all(line.as_bytes()).with_context(writing)?;
         self.file = Some(file);
+        Ok(())
+    }
+
+    /// Goes on after the lines of the steps before `step`.
+    fn resume(&mut self, step: u64, steps_per_epoch: u64) -> Result<()> {
+        self.file = None;
+        let last = keep_before(&self.path, Resumed { step, steps_per_epoch })?;
+        let next = last.map_or(0, |last| last + 1);
+        self.warning = (next < step).then(|| {
+            format!(
+                "{} has no lines of the steps {next} to {}, which the checkpoint has done: something removed its end; \
+                 the training goes on to the same bits, its curves have a gap",
+                self.path.display(),
+                step - 1
+            )
+        });
         Ok(())
     }
 }
@@ -41,36 +64,88 @@ impl Observer for JsonLines {
             // the run.
             Event::Progress { .. } | Event::Evaluation { epoch: None, .. } => Ok(()),
             Event::Start { step, steps_per_epoch, .. } => {
-                self.file = None;
-                keep_before(&self.path, *step, *steps_per_epoch)?;
+                self.resume(*step, *steps_per_epoch)?;
                 self.append(event)
             }
             _ => self.append(event),
         }
     }
+
+    fn sync(&mut self) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.sync_data().with_context(|| writing(&self.path))?;
+        sync_parent(&self.path)
+    }
 }
 
-/// Drops the lines of steps from `step` on, and a last line that a kill cut short.
-fn keep_before(path: &Path, step: u64, steps_per_epoch: u64) -> Result<()> {
-    let text = match std::fs::read(path) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
-    };
-    let before = |line: &&str| {
-        let Ok(event) = serde_json::from_str::<Value>(line) else { return false };
-        let number = |key: &str| event.get(key).and_then(Value::as_u64);
-        match event.get("event").and_then(Value::as_str) {
-            Some("step") => number("step").is_some_and(|done| done < step),
-            Some("epoch" | "evaluation") => {
-                number("epoch").is_some_and(|epoch| (epoch + 1) * steps_per_epoch <= step)
-            }
-            Some("checkpoint") => number("step").is_some_and(|done| done <= step),
-            _ => true,
+/// Where a run goes on.
+#[derive(Clone, Copy)]
+struct Resumed {
+    step: u64,
+    steps_per_epoch: u64,
+}
+
+/// What becomes of a line of a run that is resumed.
+enum Fate {
+    /// It is of a step before; so is all that stands before it.
+    Done(u64),
+    Stays,
+    Goes,
+}
+
+impl Resumed {
+    fn fate(self, line: &[u8]) -> Fate {
+        // What a kill cut short, or a crash of the machine left as zeros, is no line.
+        if line.last() != Some(&b'\n') {
+            return Fate::Goes;
         }
+        let Ok(event) = serde_json::from_slice::<Value>(line) else { return Fate::Goes };
+        let number = |key: &str| event.get(key).and_then(Value::as_u64);
+        let ends = |epoch: u64| epoch.saturating_add(1).saturating_mul(self.steps_per_epoch);
+        let before = match event.get("event").and_then(Value::as_str) {
+            Some("step") => match number("step") {
+                Some(step) if step < self.step => return Fate::Done(step),
+                _ => false,
+            },
+            Some("epoch" | "evaluation") => number("epoch").is_some_and(|epoch| ends(epoch) <= self.step),
+            Some("checkpoint") => number("step").is_some_and(|done| done <= self.step),
+            _ => true,
+        };
+        if before { Fate::Stays } else { Fate::Goes }
+    }
+}
+
+/// Drops the lines of steps that are done again and a last line that was cut short, and returns the last step that is there.
+/// Reads from the end, and no more than follows that step: a long run has gigabytes.
+fn keep_before(path: &Path, resumed: Resumed) -> Result<Option<u64>> {
+    let writing = || writing(path);
+    let mut file = match OpenOptions::new().read(true).append(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        file => file.with_context(writing)?,
     };
-    let kept: String = text.lines().filter(before).flat_map(|line| [line, "\n"]).collect();
-    write_atomic(path, kept.as_bytes())
+    let (mut last, mut cut) = (None, None);
+    let (mut after_cut, mut stay) = (Vec::new(), Vec::new());
+    for line in LinesBackward::new(path, file.try_clone().with_context(writing)?)? {
+        let line = line?;
+        match resumed.fate(&line.bytes) {
+            Fate::Done(step) => {
+                last = Some(step);
+                break;
+            }
+            Fate::Stays => stay.push(line.bytes),
+            Fate::Goes => {
+                cut = Some(line.start);
+                after_cut.append(&mut stay);
+            }
+        }
+    }
+    if let Some(cut) = cut {
+        after_cut.reverse();
+        // What the checkpoint stands for is before the cut: a kill in between costs a warning, and leaves whole lines.
+        let kept = file.set_len(cut).and_then(|()| file.write_all(&after_cut.concat()));
+        kept.and_then(|()| file.sync_data()).with_context(writing)?;
+    }
+    Ok(last)
 }
 
 #[cfg(test)]
@@ -109,6 +184,50 @@ mod tests {
         let epochs: Vec<_> =
             tags.iter().filter(|e| e["event"] == "epoch").map(|e| e["epoch"].as_u64()).collect();
         assert_eq!(epochs, [Some(0), Some(1)]);
+        Ok(())
+    }
+
+    /// The steps that a resume from `step` finds missing, if any.
+    fn missing(path: &Path, step: u64) -> Result<Option<String>> {
+        let mut lines = JsonLines::new(path);
+        lines.observe(&Event::Start { step, steps: 9, steps_per_epoch: 3, batch: 8 })?;
+        Ok(lines.take_warning())
+    }
+
+    #[test]
+    fn steps_that_a_checkpoint_claims_and_that_are_not_there_are_named() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("metrics.jsonl");
+        assert_eq!(missing(&path, 0)?, None);
+        let said = missing(&path, 5)?.unwrap();
+        assert!(said.contains("metrics.jsonl has no lines of the steps 0 to 4"), "{said}");
+        let mut lines = JsonLines::new(&path);
+        (0..3).try_for_each(|number| lines.observe(&step(number)))?;
+        lines.sync()?;
+        assert_eq!(missing(&path, 3)?, None);
+        let said = missing(&path, 5)?.unwrap();
+        assert!(said.contains("the steps 3 to 4"), "{said}");
+        Ok(())
+    }
+
+    /// What stands before the last step is not looked at: it could be of any length.
+    #[test]
+    fn a_resume_reads_the_end_alone_and_keeps_what_people_were_told() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("metrics.jsonl");
+        std::fs::write(&path, "not a line that is ever parsed\n")?;
+        let warning = |message: &str| Event::Warning { message: message.into() };
+        let mut lines = JsonLines::new(&path);
+        for event in
+            [step(0), step(1), warning("kept"), Event::Checkpoint { step: 2 }, step(2), warning("also kept")]
+        {
+            lines.observe(&event)?;
+        }
+        assert_eq!(missing(&path, 2)?, None);
+        let text = std::fs::read_to_string(&path)?;
+        let tags: Vec<&str> = text.lines().filter_map(|line| line.split('"').nth(3)).collect();
+        assert_eq!(tags, ["step", "step", "warning", "checkpoint", "warning", "start"], "{text}");
+        assert!(text.starts_with("not a line"), "{text}");
         Ok(())
     }
 }

@@ -1,21 +1,50 @@
-//! What watches a run: the JSON lines that reports read, tensorboard's mirror of them, progress bars.
+//! What watches a run: the JSON lines that reports read, tensorboard's mirror of them, and what people see.
 
+mod bars;
 mod json_lines;
+mod lines_backward;
+mod log;
+mod pace;
 mod progress;
 mod tensorboard;
 
-pub use json_lines::JsonLines;
-pub use progress::{Bars, Progress};
-pub use tensorboard::Tensorboard;
+pub use bars::Bars;
+pub use progress::{Progress, Task};
 
 use anyhow::Result;
+use json_lines::JsonLines;
+use std::path::Path;
+use tensorboard::Tensorboard;
 use univip_core::event::{Event, Observer};
 
-/// Passes each event to several observers, in order.
-pub struct Observers(pub Vec<Box<dyn Observer>>);
+/// What watches a run that has a directory.
+pub struct Observers {
+    lines: JsonLines,
+    tensorboard: Tensorboard,
+    progress: Progress,
+}
+
+impl Observers {
+    /// Writes into `directory`, and shows `progress`.
+    pub fn new(directory: &Path, progress: Progress) -> Self {
+        let lines = JsonLines::new(&directory.join("metrics.jsonl"));
+        Self { lines, tensorboard: Tensorboard::new(directory), progress }
+    }
+
+    fn pass_on(&mut self, event: &Event) -> Result<()> {
+        self.lines.observe(event)?;
+        self.progress.observe(event)
+    }
+}
 
 impl Observer for Observers {
     fn observe(&mut self, event: &Event) -> Result<()> {
-        self.0.iter_mut().try_for_each(|observer| observer.observe(event))
+        self.pass_on(event)?;
+        let warnings = [self.lines.take_warning(), self.tensorboard.mirror(event)];
+        warnings.into_iter().flatten().try_for_each(|message| self.pass_on(&Event::Warning { message }))
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        self.lines.sync()
     }
 }

@@ -1,13 +1,11 @@
-//! A mirror of the numbers for tensorboard.
+//! A mirror of the numbers for TensorBoard.
 
-use anyhow::Result;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io;
 use std::path::{Path, PathBuf};
-use tensorboard_rs::summary_writer::SummaryWriter;
-use univip_core::event::{Event, Observer};
+use tensorboard_rs::SummaryWriter;
+use univip_core::event::Event;
 
-/// Writes scalars into a run directory, one writer a directory: two that open in the same second would
-/// write over each other.
+/// Writes scalars into a run directory. It is only a mirror: when it cannot be written it ends, and the run goes on without it.
 pub struct Tensorboard {
     directory: PathBuf,
     writer: Option<SummaryWriter>,
@@ -20,53 +18,56 @@ impl Tensorboard {
         Self { directory: directory.to_path_buf(), writer: None, last_step: 0 }
     }
 
-    fn add(&mut self, values: &[(String, f32)], step: u64) {
-        let Some(mut writer) = self.writer.take() else { return };
-        // The library panics when it cannot write. It is only a mirror: the run goes on without it, and
-        // `metrics.jsonl` reports a full disk properly.
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            for (tag, value) in values {
-                writer.add_scalar(tag, *value, step as usize);
-            }
-            writer
-        }));
-        self.writer = written.ok();
+    /// Mirrors an event; the warning to give when the mirror ends with it.
+    pub fn mirror(&mut self, event: &Event) -> Option<String> {
+        let error = self.write(event).err()?;
+        self.writer = None;
+        Some(format!(
+            "tensorboard's file in {} cannot be written and ends here ({error}); metrics.jsonl has every number",
+            self.directory.display()
+        ))
     }
-}
 
-impl Observer for Tensorboard {
-    fn observe(&mut self, event: &Event) -> Result<()> {
+    fn write(&mut self, event: &Event) -> io::Result<()> {
         match event {
-            Event::Start { .. } => {
-                let opened = catch_unwind(|| SummaryWriter::new(&self.directory));
-                self.writer = opened.ok();
-            }
+            Event::Start { .. } => self.writer = Some(SummaryWriter::new(&self.directory)?),
             Event::Step { step, total, terms, lr, momentum, .. } => {
                 self.last_step = *step;
-                let mut values = vec![
-                    ("loss/total".to_string(), *total),
-                    ("rate/lr".to_string(), *lr as f32),
-                    ("rate/momentum".to_string(), *momentum as f32),
-                ];
-                values.extend(terms.iter().map(|(name, value)| (format!("loss/{name}"), *value)));
-                self.add(&values, *step);
-            }
-            Event::Epoch { effective_rank, .. } => {
-                self.add(&[("features/effective_rank".to_string(), *effective_rank)], self.last_step);
-            }
-            Event::Evaluation { evaluator, metric, .. } => {
-                self.add(&[(format!("{evaluator}/{}", metric.name), metric.value as f32)], self.last_step);
-            }
-            Event::Checkpoint { .. } => {
-                if let Some(writer) = &mut self.writer {
-                    let flushed = catch_unwind(AssertUnwindSafe(|| writer.flush()));
-                    if flushed.is_err() {
-                        self.writer = None;
-                    }
+                self.add("loss/total", *total)?;
+                self.add("rate/lr", *lr as f32)?;
+                self.add("rate/momentum", *momentum as f32)?;
+                for (name, value) in terms {
+                    self.add(&format!("loss/{name}"), *value)?;
                 }
             }
+            Event::Epoch { effective_rank, .. } => self.add("features/effective_rank", *effective_rank)?,
+            Event::Evaluation { evaluator, metric, .. } => {
+                self.add(&format!("{evaluator}/{}", metric.name), metric.value as f32)?;
+            }
+            Event::Checkpoint { .. } => self.writer.as_mut().map_or(Ok(()), SummaryWriter::flush)?,
             Event::Progress { .. } | Event::Warning { .. } => {}
         }
         Ok(())
+    }
+
+    fn add(&mut self, tag: &str, value: f32) -> io::Result<()> {
+        self.writer.as_mut().map_or(Ok(()), |writer| writer.add_scalar(tag, value, self.last_step))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file of a run that goes on after the mirror has ended is not begun again by each event.
+    #[test]
+    fn what_cannot_be_written_is_said_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut mirror = Tensorboard::new(&file.path().join("below-a-file"));
+        let start = Event::Start { step: 0, steps: 4, steps_per_epoch: 2, batch: 8 };
+        let epoch = Event::Epoch { epoch: 0, effective_rank: 2.0, total: 1.0, skipped: 0 };
+        let warnings: Vec<String> =
+            [&start, &epoch, &epoch].into_iter().filter_map(|event| mirror.mirror(event)).collect();
+        assert!(matches!(&warnings[..], [one] if one.contains("below-a-file")), "{warnings:?}");
     }
 }

@@ -1,15 +1,16 @@
 //! A plan on disk: what reports need to know of it.
 
 use super::{Plan, PlannedRow, RUN, distinct};
+use crate::clock;
+use crate::run_directory::lock_runs;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 use univip_core::digest::hexadecimal;
-use univip_core::files::write_atomic;
+use univip_core::files::{remove_abandoned, write_atomic};
 
 impl Plan {
     /// Writes what reports need to know of the tables: `<runs>/plans/table7-small-....json`. A plan takes the place of an
@@ -17,6 +18,9 @@ impl Plan {
     pub fn write(&self, runs: &Path) -> Result<()> {
         let directory = runs.join("plans");
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+        // Another process may write the same plan with other seeds.
+        let _lock = lock_runs(runs)?;
+        remove_abandoned(&directory)?;
         let mut tables: BTreeMap<&str, Vec<&PlannedRow>> = BTreeMap::new();
         for row in &self.rows {
             tables.entry(&row.row.table).or_default().push(row);
@@ -38,7 +42,7 @@ impl Plan {
                 scale: self.scale.clone(),
                 data: settings.data.name.clone(),
                 overrides: self.overrides.clone(),
-                written: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+                written: clock::milliseconds()?,
                 seeds: distinct(seeds),
                 rows: rows.iter().map(|each| row(each)).collect(),
                 random: RandomEntry {

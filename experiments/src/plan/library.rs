@@ -1,12 +1,13 @@
 //! Where recipes are, and how they are loaded by their names.
 
+use super::changed::{changed, changed_row, is_of_method};
 use super::usage;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use univip_core::error::suggest;
-use univip_core::recipe::{Override, Recipe, Sources};
+use univip_core::recipe::{Override, Recipe, Row, Sources};
 
 /// What `ablate` takes, and the directories of recipes it stands for, in the paper's order.
 pub(super) const TABLES: [(&str, &[&str]); 7] = [
@@ -68,6 +69,32 @@ impl Library {
         };
         let overlays = values.into_iter().map(overlay).collect::<Result<_>>()?;
         self.load_over(RANDOM, overlays, Vec::new(), Vec::new())
+    }
+
+    /// The row of a recipe, if it is one: one that what is laid over it makes another says so.
+    pub(super) fn row(&self, name: &str, recipe: &Recipe) -> Option<Row> {
+        let row = recipe.row.clone()?;
+        let mut laid = Vec::new();
+        let mut other = |key: &str, text: String| {
+            let other = !is_of_method(key);
+            laid.extend((!other).then_some(text));
+            other
+        };
+        let mut overlays = self.overlays.clone();
+        overlays.retain(|each| other(&each.key, format!("{}={}", each.key, each.value)));
+        let mut environment = Sources::process_environment();
+        environment.retain(|(name, value)| other(&variable_key(name), format!("{name}={value}")));
+        let mut sets = self.sets.clone();
+        sets.retain(|set| other(key_of(set), set.clone()));
+        if laid.is_empty() {
+            return Some(row);
+        }
+        // A recipe that cannot be used without what is laid over it was never the paper's row.
+        let changes = match self.load_over(name, overlays, environment, sets) {
+            Ok(stated) => changed(stated.resolved(), recipe.resolved()),
+            Err(_) => laid,
+        };
+        Some(changed_row(row, &changes))
     }
 
     /// What is laid over each recipe, as `key=value`.
@@ -138,12 +165,24 @@ impl Library {
     }
 }
 
-/// Calls `each` with every value that is no table, and its dotted key.
+/// `a.b` of `a.b=c`.
+fn key_of(set: &str) -> &str {
+    set.split_once('=').map_or(set, |(key, _)| key)
+}
+
+/// `losses.use` of `UNIVIP_LOSSES__USE`.
+fn variable_key(name: &str) -> String {
+    name.trim_start_matches("UNIVIP_").to_lowercase().replace("__", ".")
+}
+
+/// Calls `each` with every value that is no table, and its dotted key. A section that the recipe lacks, as
+/// `evaluator` where nothing is measured, is null and has none.
 pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
     match value {
         Value::Object(table) => {
             table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
         }
+        Value::Null => {}
         leaf => each(path.to_string(), leaf),
     }
 }

@@ -1,19 +1,21 @@
 //! What an ablation will run: its rows, the runs they share, what is finished, and how long the rest takes.
 
+mod changed;
 mod file;
 mod library;
 
 pub use library::Library;
 pub(crate) use library::flatten;
 
-use crate::estimate::{Estimate, human};
-use crate::run;
+use crate::estimate::Estimate;
+use crate::{figures, run};
 use anyhow::Result;
 use library::{RANDOM, TABLES};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 use univip_core::error::{RecipeError, suggest};
+use univip_core::printable::printable;
 use univip_core::recipe::{Recipe, Row};
 
 /// The table of recipes that are run by themselves.
@@ -70,7 +72,7 @@ impl Plan {
             let mut found = Vec::new();
             for name in library.names(table)? {
                 let recipe = library.load(&name)?;
-                let Some(described) = recipe.row.clone() else {
+                let Some(described) = library.row(&name, &recipe) else {
                     return Err(recipe
                         .error("row", format!("{name} has no [row] and stands in no table"))
                         .into());
@@ -91,15 +93,15 @@ impl Plan {
     }
 
     /// The plan of one recipe of the user's: a table of its own, whatever table the recipe is a row of.
-    pub fn of_recipe(library: &Library, name: &str, seeds: &[u64]) -> Result<Self> {
-        let recipe = library.load(name)?;
-        let stem = Path::new(name).with_extension("");
+    pub fn of_recipe(library: &Library, asked: &str, seeds: &[u64]) -> Result<Self> {
+        let recipe = library.load(asked)?;
+        let stem = Path::new(asked).with_extension("");
         let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
         let untrained = recipe.settings.losses.names.is_empty();
         let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
         let mut plan = Self::empty(library, random, seeds);
         let mut row =
-            Row { table: RUN.into(), label: name.clone(), ..recipe.row.clone().unwrap_or_default() };
+            Row { table: RUN.into(), label: name.clone(), ..library.row(asked, &recipe).unwrap_or_default() };
         if row.title.is_empty() {
             row.title = format!("recipe {}", recipe.fingerprint());
         }
@@ -155,7 +157,7 @@ impl Plan {
         force: bool,
         images: &dyn Fn(&Recipe) -> Result<usize>,
     ) -> Result<String> {
-        let estimate = Estimate::new()?;
+        let estimate = Estimate::new(runs)?;
         let mut text = String::new();
         let mut left = Duration::ZERO;
         for (place, row) in self.wanted().enumerate() {
@@ -164,23 +166,23 @@ impl Plan {
             let state = match shared {
                 Some(earlier) => format!("the run of {}", earlier.name),
                 None => {
-                    let time = estimate.training(&planned.recipe.settings, images(&planned.recipe)?);
+                    let time = estimate.run(&planned.recipe, &self.scale, images(&planned.recipe)?);
                     let (done, state) = if force { (0, each(time)) } else { self.state(planned, runs, time) };
                     left += time * (self.seeds.len() - done) as u32;
                     state
                 }
             };
             let fingerprint = planned.recipe.fingerprint();
-            text += &format!("{:<24} {:<36} {fingerprint}  {state}\n", row.name, row.row.title);
+            let [name, title, state] = [&row.name, &row.row.title, &state].map(|text| printable(text));
+            text += &format!("{name:<24} {title:<36} {fingerprint}  {state}\n");
         }
         let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
-        text += &format!(
-            "and the untrained backbone beside them. Scale {}, seeds {}; about {} of training left on this machine, \
-             and what the evaluators take\n",
-            self.scale,
-            seeds.join(", "),
-            human(left)
-        );
+        let left = match left {
+            Duration::ZERO => "no training is left".into(),
+            left => format!("about {} left on this machine, {}", figures::time(left), estimate.origin(runs)),
+        };
+        let (scale, seeds) = (&self.scale, seeds.join(", "));
+        text += &format!("and the untrained backbone beside them. Scale {scale}, seeds {seeds}; {left}\n");
         let count =
             |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         text +=
@@ -201,14 +203,14 @@ impl Plan {
         let state = match done {
             0 => each(time),
             done if done == self.seeds.len() => "finished".into(),
-            done => format!("{done} of {} seeds finished", self.seeds.len()),
+            done => format!("{done} of {} seeds finished, {}", self.seeds.len(), each(time)),
         };
         (done, state + &problems)
     }
 }
 
 fn each(time: Duration) -> String {
-    format!("about {} a seed", human(time))
+    format!("about {} per seed", figures::time(time))
 }
 
 /// Each number once, in order.
@@ -272,6 +274,32 @@ mod tests {
         }
     }
 
+    /// The losses of the paper's row (e) are those of no other, and what is set for all changes only the rows it is new to.
+    #[test]
+    fn a_row_whose_method_is_changed_has_neither_the_papers_title_nor_its_numbers() {
+        let of = |sets: &[&str], name: &str| {
+            let plan = Plan::new(&library(sets), "table7", None, &[0]).unwrap();
+            let row = plan.rows.iter().find(|row| row.name == name).unwrap().row.clone();
+            (row.title, row.paper.get("top1").copied())
+        };
+        let titled = |title: &str, top1| (title.to_string(), top1);
+        let scene = r#"losses.use=["scene"]"#;
+        assert_eq!(of(&[scene], "table7/e"), titled(r#"changed: losses.use=["scene"]"#, None));
+        assert_eq!(of(&[scene], "table7/b"), titled("scene", Some(57.7)));
+        assert_eq!(
+            of(&["losses.weights.scene=2"], "table7/b"),
+            titled("changed: losses.weights.scene=2.0", None)
+        );
+        let own = "scene + scene-instance + instance: UniVIP";
+        assert_eq!(of(&["views.instances=2"], "table7/e"), titled("changed: views.instances=2", None));
+        for set in ["optimizer.lr=0.1", "train.epochs=3", "loss.instance.epsilon=0.1", "evaluator.knn.k=7"] {
+            assert_eq!(of(&[set], "table7/e"), titled(own, Some(60.2)), "{set}");
+        }
+        let by_itself = Plan::of_recipe(&library(&[scene]), "table7/e", &[0]).unwrap();
+        let row = &by_itself.rows[0].row;
+        assert!(row.title.starts_with("changed: ") && row.paper.is_empty(), "{row:?}");
+    }
+
     /// Values that are lists of tables survive the way, too.
     #[test]
     fn the_untrained_backbone_is_measured_on_the_recipes_data() {
@@ -316,10 +344,10 @@ mod tests {
         }
         let said = |force| plan.describe(runs.path(), force, &|_| Ok(48)).unwrap();
         let plain = said(false);
-        assert!(plain.contains("1 of 2 seeds finished; seed 1: "), "{plain}");
+        assert!(plain.contains("1 of 2 seeds finished, about"), "{plain}");
         assert!(plain.contains("is not a run record"), "{plain}");
         let forced = said(true);
-        assert!(forced.contains(" a seed") && !forced.contains("finished"), "{forced}");
+        assert!(forced.contains(" per seed") && !forced.contains("finished"), "{forced}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `univip proposals build`.
 
-use super::{Opened, bar};
-use crate::output;
+use super::Opened;
+use crate::observers::Task;
+use crate::{figures, output};
 use anyhow::{Result, bail};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -18,21 +19,19 @@ pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
     if before == images {
         return output::print(format_args!("{place}: whole already, {images} images\n"));
     }
-    let bar = bar(images, &opened.recipe.settings.proposals.name);
-    bar.set_position(before as u64);
-    bar.reset_eta();
+    let mut task = Task::alone(&opened.recipe.settings.proposals.name);
+    task.show(before as u64, images as u64);
     let start = Instant::now();
     let mut progress = |done, total| {
         if stop.load(Ordering::Relaxed) {
             return Err(Interrupted::Elsewhere.into());
         }
-        bar.set_length(total);
-        bar.set_position(done);
+        task.show(done, total);
         Ok(())
     };
     let options = BuildOptions { threads: jobs, broken: opened.recipe.settings.loader.broken };
     let built = opened.proposals.build(&*opened.dataset, images, options, &mut progress);
-    bar.finish_and_clear();
+    drop(task);
     let skipped = match built {
         Ok(skipped) => skipped,
         Err(error) if error.is::<Interrupted>() => {
@@ -41,12 +40,13 @@ pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
         }
         Err(error) => return Err(error),
     };
-    skipped.iter().for_each(|skipped| eprintln!("warning: no boxes: {skipped}"));
-    let seconds = start.elapsed().as_secs_f64();
+    skipped.iter().for_each(|skipped| output::say(format_args!("warning: no boxes: {skipped}")));
+    let elapsed = start.elapsed();
     let made = images - before;
     output::print(format_args!(
-        "{place}: {made} images made in {seconds:.1} s ({:.1} a second), {before} were there\n",
-        made as f64 / seconds
+        "{place}: {made} images made in {} ({} per second), {before} were there\n",
+        figures::time(elapsed),
+        figures::rate(made as f64 / elapsed.as_secs_f64().max(1e-9))
     ))?;
     if !skipped.is_empty() && skipped.len() == images {
         bail!("not one image could be read; check --data");

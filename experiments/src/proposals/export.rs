@@ -1,13 +1,14 @@
 //! `univip proposals export`: a store as JSON.
 
+use super::Opened;
 use super::names::Names;
-use super::{Opened, bar};
+use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use univip_core::dataset::Dataset;
-use univip_core::files::{write_atomic_with, writing};
+use univip_core::files::{remove_abandoned_of, write_atomic_with, writing};
 
 /// Writes all boxes of a whole store, unfiltered and in order, as `[x, y, width, height]`: an object from the
 /// images' names, by which an import finds them, to their boxes or, for ORL, `{"bbox": [...]}` in the order of the dataset.
@@ -25,8 +26,9 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
         };
         names.name(image).with_context(nameless)
     };
-    let bar = bar(images, "export");
+    let mut task = Task::alone("export");
     let (open, close) = if orl { ("{\"bbox\": [\n", "\n]}\n") } else { ("{\n", "\n}\n") };
+    remove_abandoned_of(path)?;
     write_atomic_with(path, |file| {
         let full = || writing(path);
         let mut file = BufWriter::new(file);
@@ -37,10 +39,10 @@ pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
             let name = if orl { String::new() } else { serde_json::to_string(&name(image)?)? + ": " };
             let end = if image + 1 == images { "" } else { ",\n" };
             write!(file, "{name}{}{end}", serde_json::to_string(&boxes)?).with_context(full)?;
-            bar.inc(1);
+            task.show(image as u64 + 1, images as u64);
         }
         file.write_all(close.as_bytes()).and_then(|()| file.flush()).with_context(full)
     })?;
-    bar.finish_and_clear();
+    drop(task);
     output::print(format_args!("{}: the boxes of {images} images\n", path.display()))
 }

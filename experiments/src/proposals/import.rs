@@ -1,10 +1,10 @@
 //! `univip proposals import`: JSON of OpenCV users and of ORL into the store.
 
+use super::Opened;
 use super::names::{IN_ORDER, Names};
-use super::{Opened, bar};
+use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result, anyhow, ensure};
-use indicatif::ProgressBar;
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -29,19 +29,19 @@ use univip_core::tally::Tally;
 pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     let store = opened.store()?;
     let empty = holds_nothing(store.directory())?;
-    let filled = fill(opened, store, path);
-    if filled.is_err() && empty {
+    let read = import_boxes(&*opened.dataset, store, path);
+    if read.is_err() && empty {
         // A part of a file would be in the way of the whole one. What failed first is the error to tell.
         let _ = fs::remove_dir_all(store.directory());
     }
-    let Filled { found, foreign, new } = filled?;
+    let Imported { found, foreign, new } = read?;
     output::print(format_args!("{}: {found} images, {new} new shards\n", store.directory().display()))?;
     let all = opened.dataset.len();
     if found < all {
-        eprintln!("warning: {} images have no boxes in {}", all - found, path.display());
+        output::say(format_args!("warning: {} images have no boxes in {}", all - found, path.display()));
     }
     for line in foreign.lines() {
-        eprintln!("warning: {}: {line}", path.display());
+        output::say(format_args!("warning: {}: {line}", path.display()));
     }
     output::print(format_args!(
         "use it with --set proposals.use=imported --set proposal.imported.name={name}\n"
@@ -60,30 +60,34 @@ fn holds_nothing(directory: &Path) -> Result<bool> {
 }
 
 /// What an import read.
-struct Filled {
+pub struct Imported {
     /// Images of the dataset.
-    found: usize,
+    pub found: usize,
     /// Images that are not in it.
-    foreign: Tally,
+    pub foreign: Tally,
     /// Shards that were not there.
-    new: usize,
+    pub new: usize,
 }
 
-fn fill(opened: &Opened, store: &ProposalStore, path: &Path) -> Result<Filled> {
+/// Reads boxes of a dataset into a store, as `univip proposals import` does.
+///
+/// # Errors
+/// Naming the file: when it cannot be read, has boxes outside of an image, an image twice or none of the dataset.
+pub fn import_boxes(dataset: &dyn Dataset, store: &ProposalStore, path: &Path) -> Result<Imported> {
     let text = json_file::tolerant(path)?;
-    let mut incoming = Incoming::new(&*opened.dataset, store);
+    let mut incoming = Incoming::new(dataset, store);
     let mut json = serde_json::Deserializer::from_reader(text);
     let read = json.deserialize_map(Images { incoming: &mut incoming }).and_then(|()| json.end());
     // A message of ours reaches us through serde, and says what it wants to say.
     read.map_err(|error| anyhow!("{}: {error}", path.display()))?;
-    let (found, foreign) = (incoming.found, incoming.foreign.clone());
+    let (found, foreign) = (incoming.found, std::mem::take(&mut incoming.foreign));
     ensure!(
         found > 0,
         "{}: none of its images is in the dataset ({}); check --data and --split",
         path.display(),
         foreign.lines().join(", ")
     );
-    Ok(Filled { found, foreign, new: incoming.finish()? })
+    Ok(Imported { found, foreign, new: incoming.finish()? })
 }
 
 /// Boxes on their way into the store.
@@ -96,9 +100,9 @@ struct Incoming<'a> {
     /// Images of each shard that are still to come.
     missing: Vec<usize>,
     found: usize,
-    foreign: Tally,
+    pub foreign: Tally,
     new: usize,
-    bar: ProgressBar,
+    task: Task,
 }
 
 impl<'a> Incoming<'a> {
@@ -112,7 +116,7 @@ impl<'a> Incoming<'a> {
             found: 0,
             foreign: Tally::default(),
             new: 0,
-            bar: bar(dataset.len(), "import"),
+            task: Task::alone("import"),
         }
     }
 
@@ -155,7 +159,7 @@ impl<'a> Incoming<'a> {
         ensure!(!twice, "{} stands in it twice", id());
         self.found += 1;
         self.missing[shard] -= 1;
-        self.bar.inc(1);
+        self.task.show(self.found as u64, self.dataset.len() as u64);
         if self.missing[shard] == 0 { self.keep(shard) } else { Ok(()) }
     }
 
@@ -175,7 +179,6 @@ impl<'a> Incoming<'a> {
                 self.keep(shard)?;
             }
         }
-        self.bar.finish_and_clear();
         Ok(self.new)
     }
 }

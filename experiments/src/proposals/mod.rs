@@ -7,11 +7,13 @@ mod names;
 mod picture;
 mod stats;
 
+pub use import::{Imported, import_boxes};
+
 use crate::cli::{ProposalsCommand, StoreChoice};
 use crate::needs_file;
+use crate::observers::Task;
 use crate::used_data::{Data, Part, Use};
 use anyhow::{Result, ensure};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -80,7 +82,7 @@ impl Opened {
         let recipe = crate::library(&layers.into())?.load("base")?;
         let data = Data::new(registry, &choice.runs);
         let part = data.part(&recipe, Use::Scenes, Split::from(choice.split))?;
-        data.look(&part, &mut Looking(bar(part.images.len(), "look at images")), stop)?;
+        data.look(&part, &mut Looking(Task::alone("look at images")), stop)?;
         let Part { whole: dataset, .. } = part;
         let proposals = open(&recipe, registry, dataset.clone(), &choice.runs)?;
         if proposals.annotated() {
@@ -111,28 +113,13 @@ impl Opened {
 }
 
 /// Shows how far the images are known.
-struct Looking(ProgressBar);
+struct Looking(Task);
 
 impl Observer for Looking {
     fn observe(&mut self, event: &Event) -> Result<()> {
         if let Event::Progress { done, total, .. } = event {
-            self.0.set_length(*total);
-            self.0.set_position(*done);
+            self.0.show(*done, *total);
         }
         Ok(())
     }
-}
-
-impl Drop for Looking {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-/// A bar over images, with the rate and the time left; nothing when standard error is not a terminal.
-fn bar(images: usize, what: &str) -> ProgressBar {
-    let template = "{prefix:<22} {bar:24.yellow/dim} {pos}/{len} images {per_sec} {eta} left";
-    // The template is a constant; a bad one would still draw a plain bar.
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(images as u64).with_style(style).with_prefix(what.to_string())
 }

@@ -1,13 +1,15 @@
 //! `univip proposals stats`: how many boxes there are, and how well they find what is annotated.
 
+use super::Opened;
 use super::picture::{Panel, picture};
-use super::{Opened, bar};
+use crate::observers::Task;
 use crate::output;
 use anyhow::{Context, Result};
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use univip_core::dataset::Dataset;
+use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::geometry::BoundingBox;
 
 /// Images of COCO's train2017, for the size to expect there.
@@ -28,7 +30,7 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
     }
     let (mut all, mut kept) = (Vec::with_capacity(images), Vec::with_capacity(images));
     let mut recalls = ["first 100", "first 500", "all", "after the filter"].map(Recall::new);
-    let bar = bar(images, "statistics");
+    let mut task = Task::alone("statistics");
     for image in 0..images {
         let boxes = opened.proposals.unfiltered(&*opened.dataset, image)?;
         let filtered = limits.filter(&boxes);
@@ -41,9 +43,9 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
         for (recall, seen) in recalls.iter_mut().zip([first(100), first(500), &boxes, &filtered]) {
             recall.add(seen, &objects);
         }
-        bar.inc(1);
+        task.show(image as u64 + 1, images as u64);
     }
-    bar.finish_and_clear();
+    drop(task);
 
     let mut text = String::new();
     writeln!(text, "{images} images of {}, boxes of {name}", settings.data.name)?;
@@ -94,7 +96,8 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     }
     let title = format!("{name} on {images} images of {}", settings.data.name);
-    univip_core::files::write_atomic(svg, picture(&title, &panels).as_bytes())?;
+    remove_abandoned_of(svg)?;
+    write_atomic(svg, picture(&title, &panels).as_bytes())?;
     writeln!(text, "\n{}", svg.display())?;
     output::print(text)
 }

@@ -3,7 +3,7 @@
 use crate::detector::Images;
 use crate::inputs::{Input, Inputs, batch};
 use crate::objects::Object;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -44,7 +44,7 @@ impl<'a> Batches<'a> {
         thread::scope(|scope| {
             let (send, drawn) = sync_channel(1);
             // It ends when nobody takes any more.
-            scope.spawn(move || {
+            let draw = move || {
                 for _ in 0..count {
                     let batch = self.next();
                     let last = batch.is_err();
@@ -52,7 +52,9 @@ impl<'a> Batches<'a> {
                         break;
                     }
                 }
-            });
+            };
+            let drawing = thread::Builder::new().name("batches".into()).spawn_scoped(scope, draw);
+            drawing.context("starting the thread that draws images")?;
             for place in 0..count {
                 let mut drawn = drawn.recv().context("the thread that draws images has ended")??;
                 let images = batch(&drawn, device)?;
@@ -65,7 +67,11 @@ impl<'a> Batches<'a> {
     }
 
     /// The next images that have an object to learn from, all upright or all wide, so that little of a batch is padding.
+    ///
+    /// # Errors
+    /// When not one of the dataset's images can be learnt from: those that could were passed over.
     fn next(&mut self) -> Result<Vec<Input>> {
+        let mut in_vain = 0;
         loop {
             let most = self.waiting.iter().map(Vec::len).max().unwrap_or(0);
             let chosen: Vec<(u64, usize)> = (most..self.size).map(|_| self.index()).collect();
@@ -74,6 +80,13 @@ impl<'a> Batches<'a> {
                 self.inputs.training(index, self.sides, &mut stream)
             };
             let drawn: Vec<Option<Input>> = chosen.into_par_iter().map(draw).collect::<Result<_>>()?;
+            in_vain = if drawn.iter().any(Option::is_some) { 0 } else { in_vain + drawn.len() };
+            // Two orders may share their images out so that a whole one is seen only after as many again.
+            ensure!(
+                in_vain <= 2 * self.inputs.dataset.len(),
+                "not one of {} images can be learnt from: those with objects cannot be read",
+                self.inputs.dataset.len()
+            );
             for input in drawn.into_iter().flatten() {
                 let wide = input.size[1] > input.size[0];
                 self.waiting[usize::from(wide)].push(input);

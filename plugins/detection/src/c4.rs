@@ -40,7 +40,7 @@ pub struct C4 {
 }
 
 impl C4 {
-    /// Around a backbone whose parameters are trained with the rest. Its own parameters are called `rpn.head` and
+    /// Around a backbone, whose parameters may be trained with the rest. Its own parameters are called `rpn.head` and
     /// `roi_heads`, as in torchvision.
     pub fn new(body: Backbone, design: Design, scope: &Scope) -> Result<Self> {
         let anchors = Anchors::new(&[ANCHORS.to_vec()], &RATIOS, design.convention.whole_anchors());
@@ -57,10 +57,6 @@ impl C4 {
             body,
             design,
         })
-    }
-
-    fn body_mode(&self, mode: Mode) -> Mode {
-        if self.design.norm { mode } else { Mode::Eval }
     }
 
     /// The third stage's map of a batch to learn from, and what the proposal network says of it.
@@ -96,7 +92,7 @@ impl C4 {
     }
 
     fn look_in(&self, images: &Images, mode: Mode) -> Result<Seen> {
-        let body_mode = self.body_mode(mode);
+        let body_mode = self.design.body_mode(mode);
         let mut map = self.body.stem(&images.pixels, body_mode)?;
         for stage in 0..3 {
             map = self.body.stage(stage, &map, body_mode)?;
@@ -110,7 +106,7 @@ impl C4 {
     fn features(&self, map: &Tensor, regions: &[Region], mode: Mode) -> Result<Tensor> {
         let square = Square { side: SIDE, scale: SCALE, sampling: self.design.convention.sampling() };
         let squares = Map::of(&roi_align(map, regions, square)?)?;
-        let features = self.body.stage(3, &squares, self.body_mode(mode))?;
+        let features = self.body.stage(3, &squares, self.design.body_mode(mode))?;
         Ok(match &self.norm {
             Some(norm) => norm.forward(&features, mode)?.tensor()?,
             None => features.tensor()?,

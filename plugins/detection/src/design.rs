@@ -8,6 +8,7 @@ use crate::proposals::ProposalLimits;
 use crate::regions::TrainingRegions;
 use crate::sampling::{Draws, Sampler};
 use candle_core::Tensor;
+use univip_core::nn::Mode;
 
 /// The size of what is behind the backbone, and how it learns.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,9 +17,10 @@ pub struct Design {
     pub classes: usize,
     /// Channels of the mask head; none without one.
     pub masks: Option<usize>,
-    /// Whether batch norm takes the batch's statistics in the backbone, and stands behind layers of the neck and of the
-    /// heads. Without it the backbone keeps its running statistics.
+    /// Whether batch norm stands behind layers of the neck and of the heads.
     pub norm: bool,
+    /// Whether batch norm takes the batch's statistics in the backbone. Otherwise it keeps its running ones.
+    pub body_norm: bool,
     /// Proposals in training and in measurement.
     pub proposals: [ProposalLimits; 2],
     /// Anchors an image that the proposal network is trained on.
@@ -32,6 +34,11 @@ pub struct Design {
 }
 
 impl Design {
+    /// The mode of the backbone where the rest of the detector runs in `mode`.
+    pub fn body_mode(&self, mode: Mode) -> Mode {
+        if self.body_norm { mode } else { Mode::Eval }
+    }
+
     /// Draws the regions that the heads are trained on from the proposals of each image and its objects.
     pub fn draw(
         &self,

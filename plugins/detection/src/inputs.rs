@@ -13,6 +13,7 @@ use univip_core::geometry::Size;
 use univip_core::metrics::GroundTruth;
 use univip_core::metrics::rle::Rle;
 use univip_core::seed::Stream;
+use univip_core::unread::Unread;
 
 /// The last map's stride: sides of a batch are multiples of it.
 const STRIDE: usize = 32;
@@ -37,21 +38,26 @@ pub struct Inputs<'a> {
     pub longest: u32,
     /// Whether masks are learnt; an object without one is learnt by its box.
     pub masks: bool,
+    /// What becomes of an image that cannot be read.
+    pub unread: &'a Unread,
 }
 
 impl Inputs<'_> {
-    /// Image `index` with its short side at `side` pixels, to measure.
-    pub fn plain(&self, index: usize, side: u32) -> Result<Input> {
-        self.drawn(index, self.size(index)?, side, false)
+    /// Image `index` with its short side at `side` pixels, to measure; none where it cannot be read and is passed over.
+    pub fn plain(&self, index: usize, side: u32) -> Result<Option<Input>> {
+        let drawn = || self.drawn(index, self.size(index)?, side, false);
+        self.unread.pass(drawn())
     }
 
     /// Image `index` to learn from: its short side one of `sides`, mirrored half of the time. None where it has no
-    /// object that can be learnt from.
+    /// object that can be learnt from, or cannot be read and is passed over.
     pub fn training(&self, index: usize, sides: &[u32], stream: &mut Stream) -> Result<Option<Input>> {
         let side = sides[stream.random_range(0..sides.len() as u32) as usize];
         let mirrored = stream.random_bool(0.5);
         let Some((full, known)) = self.known(index)? else { return Ok(None) };
-        let mut input = self.drawn(index, full, side, mirrored)?;
+        let Some(mut input) = self.unread.pass(self.drawn(index, full, side, mirrored))? else {
+            return Ok(None);
+        };
         let place = |known| object(known, full, input.size, mirrored);
         input.objects = known.into_iter().map(place).collect();
         Ok(Some(input))
@@ -81,7 +87,7 @@ impl Inputs<'_> {
         if objects.is_empty() {
             return Ok(None);
         }
-        let full = self.size(index)?;
+        let Some(full) = self.unread.pass(self.size(index))? else { return Ok(None) };
         let known: Vec<Known> = objects.into_iter().filter_map(|object| Known::of(object, full)).collect();
         Ok((!known.is_empty()).then_some((full, known)))
     }

@@ -49,10 +49,11 @@ use measuring::Number;
 use retinanet::RetinaNet;
 use settings::{Architecture, Config};
 use splits::Splits;
+use training::Training;
 use trials::{mean_of_trials, seed_of_trial};
 use univip_core::dataset::{Dataset, Limited};
-use univip_core::evaluate::{EvaluationContext, Evaluator, Metric, Scenes};
-use univip_core::nn::{Backbone, Scope};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, Scenes};
+use univip_core::nn::{Backbone, Parameters, Scope};
 use univip_core::registry::EvaluatorPlugin;
 
 univip_core::register_evaluator!(
@@ -85,7 +86,7 @@ impl DetectionEvaluator {
             }
             Architecture::MaskRcnnC4 | Architecture::FasterRcnnC4 => Box::new(C4::new(body, design, scope)?),
             Architecture::Retinanet => {
-                Box::new(RetinaNet::new(body, classes, protocol.neck().channels, design.norm, scope)?)
+                Box::new(RetinaNet::new(body, protocol.neck().channels, design, scope)?)
             }
         })
     }
@@ -96,24 +97,30 @@ impl Evaluator for DetectionEvaluator {
         let protocol = self.config.protocol();
         let masks = self.config.architecture.masks();
         let Splits { train, val, .. } = Splits::open(context.scenes)?;
+        let train = Limited::nested(train, protocol.train_limit);
         let val = Limited::drawn(val, protocol.val_limit);
         let classes = train.classes();
-        let inputs =
-            |dataset| Inputs { dataset, renderer: context.renderer, longest: protocol.longest, masks };
-        training::applicable(&inputs(&*train))?;
+        let (renderer, unread, longest) = (context.renderer, context.unread, protocol.longest);
+        let inputs = |dataset| Inputs { dataset, renderer, longest, masks, unread };
+        training::applicable(&inputs(&train))?;
         measuring::applicable(&inputs(&val))?;
         let device = context.backbone.device();
         let progress = context.progress;
+        let mut images = 0;
         let trial = |trial: u64, named: &str| -> Result<Vec<Number>> {
             let seed = seed_of_trial(context.seed, trial);
-            let (parameters, body) = context.backbone.copy(seed)?;
-            let detector = self.detector(body, classes.len(), &parameters.trainable())?;
+            let (backbone, body) = body(context.backbone, protocol.frozen, seed)?;
+            let heads = Parameters::new(seed, device);
+            let detector = self.detector(body, classes.len(), &heads.trainable())?;
             let mut report = |done, total| progress(done, total, &format!("detection{named}: train"));
-            let learnt = inputs(&*train);
-            training::train(&*detector, &parameters, &protocol, &learnt, seed, device, &mut report)?;
+            let (backbone, heads, detector, protocol) = (&backbone, &heads, &*detector, &protocol);
+            let training = Training { detector, backbone, heads, protocol, seed };
+            training.run(&inputs(&train), device, &mut report)?;
             let total = val.len() as u64;
             let mut report = |done| progress(done, total, &format!("detection{named}: val"));
-            measuring::measure(&*detector, &inputs(&val), &protocol, device, &mut report)
+            let measured = measuring::measure(detector, &inputs(&val), protocol, device, &mut report)?;
+            images = measured.images;
+            Ok(measured.numbers)
         };
         let measured = mean_of_trials(protocol.trials, trial)?;
         let split = format!("{}-{}", train.identity(), val.identity());
@@ -122,7 +129,8 @@ impl Evaluator for DetectionEvaluator {
             value,
             protocol: self.config.name(),
             split: split.clone(),
-            images: val.len(),
+            images,
+            passed_over: 0,
         };
         Ok(measured.into_iter().map(metric).collect())
     }
@@ -130,4 +138,18 @@ impl Evaluator for DetectionEvaluator {
     fn check(&self, scenes: &Scenes<'_>) -> Result<Vec<String>> {
         Ok(Splits::open(scenes)?.note.into_iter().collect())
     }
+
+    fn uses_probe_data(&self) -> bool {
+        false
+    }
+}
+
+/// A copy of the backbone for a detector, and its parameters. Of a frozen one no gradient is asked for.
+fn body(backbone: &FrozenBackbone, frozen: bool, seed: u64) -> Result<(Parameters, Backbone)> {
+    let (parameters, network) = backbone.copy(seed)?;
+    if !frozen {
+        return Ok((parameters, network));
+    }
+    let network = Backbone::new(backbone.settings(), &parameters.frozen().enter("backbone"))?;
+    Ok((parameters, network))
 }

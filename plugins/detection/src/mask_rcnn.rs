@@ -43,7 +43,7 @@ pub struct MaskRcnn {
 }
 
 impl MaskRcnn {
-    /// Around a backbone whose parameters are trained with the rest. Its own parameters are made in `scope`, named
+    /// Around a backbone, whose parameters may be trained with the rest. Its own parameters are made in `scope`, named
     /// as torchvision's `MaskRCNN` names them: `fpn`, `rpn.head` and `roi_heads`.
     pub fn new(body: Backbone, neck: Neck, design: Design, scope: &Scope) -> Result<Self> {
         let (Neck { channels, head, hidden }, &Design { classes, norm, convention, .. }) = (neck, &design);
@@ -110,8 +110,7 @@ impl MaskRcnn {
     }
 
     fn maps(&self, images: &Images, mode: Mode) -> Result<Vec<Tensor>> {
-        let body_mode = if self.design.norm { mode } else { Mode::Eval };
-        self.pyramid.forward(&self.body.stages(&images.pixels, body_mode)?, mode)
+        self.pyramid.forward(&self.body.stages(&images.pixels, self.design.body_mode(mode))?, mode)
     }
 
     fn propose(&self, maps: &[Tensor], images: &Images) -> Result<Vec<Vec<Corners>>> {

@@ -6,7 +6,7 @@ use crate::detector::Detector;
 use crate::inputs::{Input, Inputs, batch};
 use crate::pasting::paste;
 use crate::protocol::{Measure, Protocol};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use candle_core::Device;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -42,42 +42,57 @@ pub fn applicable(inputs: &Inputs<'_>) -> Result<()> {
     Err(NotApplicable(problem).into())
 }
 
+/// What was measured.
+pub struct Measured {
+    /// By name.
+    pub numbers: Vec<Number>,
+    /// The images that they are of: those that could be read.
+    pub images: usize,
+}
+
 /// The average precisions `ap`, `ap50`, `ap75` and, of COCO, those by size, for `bbox` and, where the detector predicts
 /// masks, for `mask`; without those for which there is nothing to measure. Masks are measured on the images all of whose
 /// objects have one: `mask_images` is how many these are, where others were passed over. `progress` hears how many images
 /// are done.
 ///
 /// # Errors
-/// When an image cannot be read.
+/// When an image cannot be read and is not to be passed over, or all of them were.
 pub fn measure(
     detector: &dyn Detector,
     inputs: &Inputs<'_>,
     protocol: &Protocol,
     device: &Device,
     progress: &mut dyn FnMut(u64),
-) -> Result<Vec<Number>> {
+) -> Result<Measured> {
     let dataset = inputs.dataset;
     let indices: Vec<usize> = (0..dataset.len()).collect();
-    let (mut truth, mut found) = (Vec::new(), Vec::new());
+    let (mut truth, mut found, mut images) = (Vec::new(), Vec::new(), 0);
     for chunk in indices.chunks(BATCH) {
-        let drawn: Vec<Input> =
+        let drawn: Vec<Option<Input>> =
             chunk.par_iter().map(|index| inputs.plain(*index, protocol.side)).collect::<Result<_>>()?;
+        progress(chunk.last().map_or(0, |last| *last as u64 + 1));
+        let (readable, drawn): (Vec<usize>, Vec<Input>) =
+            chunk.iter().zip(drawn).filter_map(|(index, input)| Some((*index, input?))).unzip();
+        if readable.is_empty() {
+            continue;
+        }
+        images += readable.len();
         let detections = detector.detect(&batch(&drawn, device)?)?;
-        for ((index, input), detections) in chunk.iter().zip(&drawn).zip(detections) {
-            let full = dataset.size(*index)?;
+        for ((index, input), detections) in readable.into_iter().zip(&drawn).zip(detections) {
+            let full = dataset.size(index)?;
             let outcomes: Vec<metrics::Detection> = (detections.into_par_iter())
-                .map(|detection| outcome(detection, *index, input.size, full, protocol.convention))
+                .map(|detection| outcome(detection, index, input.size, full, protocol.convention))
                 .collect::<Result<_>>()?;
             found.extend(outcomes);
-            truth.extend(inputs.ground_truth(*index)?);
+            truth.extend(inputs.ground_truth(index)?);
         }
-        progress(chunk.last().map_or(0, |last| *last as u64 + 1));
     }
+    ensure!(images > 0, "not one of {} images to measure detection on can be read", dataset.len());
     let classes = dataset.classes().len();
     if protocol.measure == Measure::Voc {
         let measured = voc::evaluate(&truth, &found, classes, voc::Interpolation::ElevenPoint)?;
         let numbers = [("ap", measured.ap), ("ap50", measured.ap50), ("ap75", measured.ap75)];
-        return Ok(named("bbox", &numbers));
+        return Ok(Measured { numbers: named("bbox", &numbers), images });
     }
     let summary = |truth: &[GroundTruth], found: &[metrics::Detection], kind| -> Result<Summary> {
         Ok(coco::evaluate(truth, found, kind, classes, &Parameters::default())?.summary)
@@ -90,10 +105,10 @@ pub fn measure(
         found.retain(|found| !without.contains(&found.image));
         measured.extend(named("mask", &precisions(&summary(&truth, &found, IouType::Segmentation)?)));
         if !without.is_empty() {
-            measured.push(("mask_images".into(), (dataset.len() - without.len()) as f64));
+            measured.push(("mask_images".into(), (images - without.len()) as f64));
         }
     }
-    Ok(measured)
+    Ok(Measured { numbers: measured, images })
 }
 
 fn named(kind: &str, numbers: &[(&str, f64)]) -> Vec<Number> {

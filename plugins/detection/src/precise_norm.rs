@@ -4,39 +4,40 @@ use crate::batches::Batches;
 use crate::detector::Detector;
 use crate::sampling::Draws;
 use anyhow::Result;
-use candle_core::{Device, Tensor};
+use candle_core::{Device, Tensor, Var};
 use univip_core::nn::Parameters;
 use univip_core::nn::batch_norm::MOMENTUM;
 use univip_core::pool::in_pool;
 
-/// Sets all running statistics to their means over `count` batches. While it learns a network changes, so that what
+/// Sets all running statistics of `parameters` to their means over `count` batches. While it learns a network changes, so that what
 /// follows the batches then lags behind it.
 ///
-/// All of the detector's batch norm must take the batch's statistics in training. As fvcore's `update_bn_stats` (detectron2's `PRECISE_BN`), variances too are means over batches. `first` is the number
-/// of the first batch among those the detector saw: regions are drawn by it. `progress` hears of each batch.
+/// All of their batch norm must take the batch's statistics in training. As in fvcore's `update_bn_stats` (detectron2's
+/// `PRECISE_BN`), variances too are means over batches. `first` is the number of the first batch among those the detector
+/// saw: regions are drawn by it. `progress` hears of each batch.
 ///
 /// # Errors
 /// When an image cannot be read.
 pub fn precise_norm(
     detector: &dyn Detector,
-    parameters: &Parameters,
+    parameters: &[&Parameters],
     batches: &mut Batches<'_>,
     (seed, first): (u64, u64),
     count: u64,
     device: &Device,
     progress: &mut dyn FnMut(u64),
 ) -> Result<()> {
-    let statistics = parameters.buffers();
+    let statistics: Vec<Var> = parameters.iter().flat_map(|part| part.buffers().into_values()).collect();
     let mut sums: Vec<Tensor> =
-        statistics.values().map(|running| running.zeros_like()).collect::<candle_core::Result<_>>()?;
+        statistics.iter().map(|running| running.zeros_like()).collect::<candle_core::Result<_>>()?;
     batches.each(count, device, |place, images, objects| {
         in_pool(|| -> Result<()> {
             // From 0, a batch's statistics are followed by the same part each time.
-            for running in statistics.values() {
+            for running in &statistics {
                 running.set(&running.zeros_like()?)?;
             }
             detector.losses(images, objects, &Draws { seed, step: first + place })?;
-            for (sum, running) in sums.iter_mut().zip(statistics.values()) {
+            for (sum, running) in sums.iter_mut().zip(&statistics) {
                 *sum = (&*sum + running.as_detached_tensor())?;
             }
             Ok(())
@@ -44,7 +45,7 @@ pub fn precise_norm(
         progress(place + 1);
         Ok(())
     })?;
-    for (sum, running) in sums.into_iter().zip(statistics.values()) {
+    for (sum, running) in sums.into_iter().zip(&statistics) {
         running.set(&(sum / (MOMENTUM * count as f64))?)?;
     }
     Ok(())

@@ -95,6 +95,12 @@ pub struct Protocol {
     pub decay_norm: bool,
     /// Batches from which the statistics of batch norm are computed anew after training; 0 leaves the running ones.
     pub precise_norm: u64,
+    /// Train images that are learnt from, the same ones for every run; 0 is all of them.
+    pub train_limit: usize,
+    /// Whether the backbone stays as it is, running statistics included, and only what is behind it learns.
+    pub frozen: bool,
+    /// The backbone's learning rate, as a factor of that of the rest.
+    pub backbone_lr_factor: f64,
     /// How often a detector is trained and measured; the numbers are the mean of all.
     pub trials: u64,
 }
@@ -128,6 +134,9 @@ fn coco() -> Protocol {
         convention: Convention::Detectron2,
         decay_norm: false, // WEIGHT_DECAY_NORM
         precise_norm: 200, // TEST.PRECISE_BN.NUM_ITER
+        train_limit: 0,
+        frozen: false,
+        backbone_lr_factor: 1.0,
         trials: 1,
     }
 }
@@ -168,6 +177,9 @@ fn small() -> Protocol {
         convention: Convention::Torchvision,
         decay_norm: true,
         precise_norm: 0,
+        train_limit: 0,
+        frozen: false,
+        backbone_lr_factor: 1.0,
         trials: 1,
     }
 }
@@ -203,6 +215,7 @@ impl Protocol {
             classes,
             masks: masks.then_some(mask_channels),
             norm: true,
+            body_norm: !self.frozen,
             proposals: self.proposals,
             sampled_anchors,
             sampled_regions,

@@ -3,6 +3,7 @@
 use crate::anchors::{Anchors, RATIOS};
 use crate::box_coding::BoxCoder;
 use crate::boxes::Corners;
+use crate::design::Design;
 use crate::detections::{Detection, LEAST_SCORE, best};
 use crate::detector::{Detector, Images, Losses};
 use crate::layers::Convolution;
@@ -33,8 +34,7 @@ pub struct RetinaNet {
     classes: Subnet,
     moves: Subnet,
     anchors: Anchors,
-    count: usize,
-    norm: bool,
+    design: Design,
 }
 
 /// Four convolutions and a last one, the same on every map.
@@ -54,38 +54,38 @@ struct Predictions {
 }
 
 impl RetinaNet {
-    /// Around a backbone whose parameters are trained with the rest, for `classes` classes and a pyramid of `channels`;
-    /// `norm` as in [`crate::design::Design`], but not in the heads: they look at five maps, whose statistics differ.
+    /// Around a backbone, whose parameters may be trained with the rest, with a pyramid of `channels`. Of the design only the
+    /// classes and the batch norm are looked at, and that not in the heads: they see five maps, whose statistics differ.
     /// Parameters are named as torchvision's `RetinaNet` names them.
-    pub fn new(body: Backbone, classes: usize, channels: usize, norm: bool, scope: &Scope) -> Result<Self> {
+    pub fn new(body: Backbone, channels: usize, design: Design, scope: &Scope) -> Result<Self> {
         let inputs = [2, 1, 0].map(|before_last| body.feature_size() >> before_last);
         let size = |map: i32, third: i32| (2f32.powi(5 + map) * 2f32.powf(third as f32 / 3.0)).floor();
         let sizes: Vec<Vec<f32>> = (0..5).map(|map| (0..3).map(|third| size(map, third)).collect()).collect();
         let anchors = Anchors::new(&sizes, &RATIOS, true);
         let each = anchors.per_position();
         let head = scope.enter("head");
+        let classes = design.classes;
         let prior = -((1.0 - PRIOR) / PRIOR).ln();
         let class_scope = head.enter("classification_head");
         let move_scope = head.enter("regression_head");
         Ok(Self {
-            pyramid: Pyramid::with_strided_top(&inputs, channels, norm, &scope.enter("fpn"))?,
+            pyramid: Pyramid::with_strided_top(&inputs, channels, design.norm, &scope.enter("fpn"))?,
             classes: Subnet::new(channels, (each * classes, prior), ("cls_logits", &class_scope))?,
             moves: Subnet::new(channels, (each * 4, 0.0), ("bbox_reg", &move_scope))?,
             anchors,
-            count: classes,
-            norm,
+            design,
             body,
         })
     }
 
     fn predict(&self, images: &Images, mode: Mode) -> Result<Predictions> {
-        let stages = self.body.stages(&images.pixels, if self.norm { mode } else { Mode::Eval })?;
+        let stages = self.body.stages(&images.pixels, self.design.body_mode(mode))?;
         let maps = self.pyramid.forward(&stages[1..], mode)?;
         let (mut logits, mut moves, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for map in &maps {
             let (batch, height, width, _) = map.dims4()?;
             let map = Map::of(map)?;
-            logits.push(self.classes.forward(&map)?.reshape((batch, (), self.count))?);
+            logits.push(self.classes.forward(&map)?.reshape((batch, (), self.design.classes))?);
             moves.push(self.moves.forward(&map)?.reshape((batch, (), 4))?);
             sizes.push([height, width]);
         }
@@ -126,7 +126,7 @@ impl Detector for RetinaNet {
             })
             .collect();
         let rows = objects_of.len() * anchors.len();
-        let (mut targets, mut weights) = (vec![0f32; rows * self.count], vec![0f32; rows]);
+        let (mut targets, mut weights) = (vec![0f32; rows * self.design.classes], vec![0f32; rows]);
         let (mut fitted, mut wanted, mut shares) = (Vec::new(), Vec::new(), Vec::new());
         for (image, (objects, matches)) in objects_of.iter().zip(&matches).enumerate() {
             let positive = matches.iter().filter(|found| matches!(found, Match::Object(_))).count();
@@ -137,7 +137,7 @@ impl Detector for RetinaNet {
                 weights[row] = if *found == Match::Ignored { 0.0 } else { share };
                 if let Match::Object(object) = found {
                     let object = &objects[*object];
-                    targets[row * self.count + object.class] = 1.0;
+                    targets[row * self.design.classes + object.class] = 1.0;
                     fitted.push(row as u32);
                     wanted.push(BoxCoder::PROPOSALS.encode(object.corners, anchors[index]));
                     shares.push(share);
@@ -145,8 +145,8 @@ impl Detector for RetinaNet {
             }
         }
         let device = found.logits.device();
-        let targets = Tensor::from_vec(targets, (rows, self.count), device)?;
-        let each = focal(&found.logits.reshape((rows, self.count))?, &targets)?;
+        let targets = Tensor::from_vec(targets, (rows, self.design.classes), device)?;
+        let each = focal(&found.logits.reshape((rows, self.design.classes))?, &targets)?;
         let shows = each.broadcast_mul(&Tensor::from_vec(weights, (rows, 1), device)?)?.sum_all()?;
         let fits = match fitted.is_empty() {
             true => nothing(&found.moves)?,

@@ -34,6 +34,15 @@ pub struct Config {
     /// Val images that are measured; 0 is all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub val_limit: Option<usize>,
+    /// Train images that are learnt from, the same ones for every run, fewer of them among more; 0 is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train_limit: Option<usize>,
+    /// Whether the backbone stays as it is, running statistics included, and only what is behind it learns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<bool>,
+    /// The backbone's learning rate, as a factor of that of the rest; 1 is the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backbone_lr_factor: Option<f64>,
     /// Detectors that are trained, each from another seed; the numbers are their mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trials: Option<u64>,
@@ -101,6 +110,9 @@ impl Config {
             train_sides: self.sides.clone().unwrap_or(named.train_sides),
             longest: self.longest.unwrap_or(named.longest),
             val_limit: self.val_limit.unwrap_or(named.val_limit),
+            train_limit: self.train_limit.unwrap_or(named.train_limit),
+            frozen: self.frozen.unwrap_or(named.frozen),
+            backbone_lr_factor: self.backbone_lr_factor.unwrap_or(named.backbone_lr_factor),
             trials: self.trials.unwrap_or(named.trials),
             precise_norm: self.precise_norm.unwrap_or(named.precise_norm),
             ..named
@@ -148,6 +160,17 @@ impl univip_core::recipe::Config for Config {
         if !(lr > 0.0 && lr.is_finite()) {
             return refuse("lr", format!("{lr}; expected a number above 0"));
         }
+        let factor = self.backbone_lr_factor.unwrap_or(1.0);
+        if !(factor > 0.0 && factor.is_finite()) {
+            let problem = format!("{factor}; expected a number above 0, or `frozen = true` in its place");
+            return refuse("backbone_lr_factor", problem);
+        }
+        if self.frozen == Some(true) && self.backbone_lr_factor.is_some() {
+            return refuse(
+                "backbone_lr_factor",
+                "is set, but with `frozen = true` the backbone does not learn".into(),
+            );
+        }
         let range = 32..=4096;
         if train_sides.is_empty() || !train_sides.iter().all(|side| range.contains(side)) {
             return refuse("sides", format!("{train_sides:?}; expected one or more of 32 to 4096 pixels"));
@@ -175,6 +198,11 @@ mod tests {
             name("architecture = \"faster-rcnn\"\nprotocol = \"coco-2x\"\nhead = \"2fc\"\nlr = 0.01"),
             "faster-rcnn coco-2x, head = 2fc, lr = 0.01"
         );
+        assert_eq!(
+            name("frozen = true\ntrain_limit = 500"),
+            "mask-rcnn small, frozen = true, train_limit = 500"
+        );
+        assert_eq!(name("backbone_lr_factor = 3.0"), "mask-rcnn small, backbone_lr_factor = 3.0");
     }
 
     #[test]
@@ -203,6 +231,11 @@ mod tests {
             ("sides = [96, 512]", "`table.longest`: 256 pixels; expected no less than the sides"),
             ("protocol = \"coco-3x\"", "coco-2x"),
             ("protocol = \"voc-07+12\"", "`table.architecture`: \"mask-rcnn\", but VOC has no masks"),
+            ("backbone_lr_factor = 0.0", "`table.backbone_lr_factor`: 0; expected a number above 0"),
+            (
+                "backbone_lr_factor = 3.0\nfrozen = true",
+                "but with `frozen = true` the backbone does not learn",
+            ),
             ("trials = 0", "`table.trials`: 0; expected 1 to 100"),
             (
                 "architecture = \"mask-rcnn-c4\"\nhead = \"2fc\"",

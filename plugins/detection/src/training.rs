@@ -14,44 +14,82 @@ use univip_core::optim::{Decay, Gradients, Optimizer};
 use univip_core::pool::in_pool;
 use univip_core::recipe::{OptimizerKind, OptimizerSettings};
 
-/// Trains every parameter by SGD on what is [`applicable`]. `progress` hears of each step, and of each batch that only
-/// batch norm learns from: `(done, total)`.
-///
-/// # Errors
-/// When a loss is not finite, or an image cannot be read.
-pub fn train(
-    detector: &dyn Detector,
-    parameters: &Parameters,
-    protocol: &Protocol,
-    inputs: &Inputs<'_>,
-    seed: u64,
-    device: &Device,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<()> {
-    let settings = OptimizerSettings {
-        kind: OptimizerKind::Sgd,
-        momentum: MOMENTUM,
-        weight_decay: WEIGHT_DECAY,
-        ..OptimizerSettings::default()
-    };
-    let decay = if protocol.decay_norm { Decay::All } else { Decay::AllButNorm };
-    let mut optimizer = Optimizer::with_decay(&settings, decay, parameters)?;
-    let Protocol { steps, precise_norm: after, .. } = *protocol;
-    let mut batches = Batches::new(inputs, &protocol.train_sides, protocol.batch, seed);
-    batches.each(steps, device, |step, images, objects| {
-        in_pool(|| -> Result<()> {
-            let losses = detector.losses(images, objects, &Draws { seed, step })?;
-            let gradients = Gradients::of(&mut total(losses, step)?.backward()?, parameters);
-            optimizer.step(&gradients, protocol.lr_at(step))
+/// A detector that is to be trained.
+pub struct Training<'a> {
+    /// The network.
+    pub detector: &'a dyn Detector,
+    /// The parameters of its backbone, which stay as they are where [`Protocol::frozen`] says so.
+    pub backbone: &'a Parameters,
+    /// All others.
+    pub heads: &'a Parameters,
+    /// How it is trained.
+    pub protocol: &'a Protocol,
+    /// Draws images, regions and anchors.
+    pub seed: u64,
+}
+
+impl Training<'_> {
+    /// Trains by SGD on what is [`applicable`]. `progress` hears of each step, and of each batch that only batch norm learns
+    /// from: `(done, total)`.
+    ///
+    /// # Errors
+    /// When a loss is not finite, or an image cannot be read.
+    pub fn run(
+        &self,
+        inputs: &Inputs<'_>,
+        device: &Device,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<()> {
+        let Self { detector, protocol, seed, .. } = *self;
+        let mut parts = self.parts()?;
+        let Protocol { steps, precise_norm: after, .. } = *protocol;
+        let mut batches = Batches::new(inputs, &protocol.train_sides, protocol.batch, seed);
+        batches.each(steps, device, |step, images, objects| {
+            in_pool(|| -> Result<()> {
+                let losses = detector.losses(images, objects, &Draws { seed, step })?;
+                let mut gradients = total(losses, step)?.backward()?;
+                parts.iter_mut().try_for_each(|part| {
+                    let gradients = Gradients::of(&mut gradients, part.parameters);
+                    part.optimizer.step(&gradients, protocol.lr_at(step) * part.lr_factor)
+                })
+            })?;
+            progress(step + 1, steps + after);
+            Ok(())
         })?;
-        progress(step + 1, steps + after);
+        if after > 0 {
+            let learning: Vec<&Parameters> = parts.iter().map(|part| part.parameters).collect();
+            let mut progress = |done| progress(steps + done, steps + after);
+            precise_norm(detector, &learning, &mut batches, (seed, steps), after, device, &mut progress)?;
+        }
         Ok(())
-    })?;
-    if after > 0 {
-        let mut progress = |done| progress(steps + done, steps + after);
-        precise_norm(detector, parameters, &mut batches, (seed, steps), after, device, &mut progress)?;
     }
-    Ok(())
+
+    /// What learns.
+    fn parts(&self) -> Result<Vec<Part<'_>>> {
+        let Self { protocol, .. } = *self;
+        let settings = OptimizerSettings {
+            kind: OptimizerKind::Sgd,
+            momentum: MOMENTUM,
+            weight_decay: WEIGHT_DECAY,
+            ..OptimizerSettings::default()
+        };
+        let decay = if protocol.decay_norm { Decay::All } else { Decay::AllButNorm };
+        let backbone = (!protocol.frozen).then_some((self.backbone, protocol.backbone_lr_factor));
+        let learning = backbone.into_iter().chain([(self.heads, 1.0)]);
+        let part = |(parameters, lr_factor)| -> Result<Part<'_>> {
+            let optimizer = Optimizer::with_decay(&settings, decay, parameters)?;
+            Ok(Part { parameters, optimizer, lr_factor })
+        };
+        learning.map(part).collect()
+    }
+}
+
+/// Parameters that learn at a rate of their own.
+struct Part<'a> {
+    parameters: &'a Parameters,
+    optimizer: Optimizer,
+    /// Of the protocol's learning rate.
+    lr_factor: f64,
 }
 
 /// Whether there is something to learn: asked before a detector is made.

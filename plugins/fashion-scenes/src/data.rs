@@ -2,10 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use image::ImageFormat;
-use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
 use univip_core::dataset::Split;
-use univip_core::digest::hexadecimal;
 
 /// Pixels along a side of an item.
 pub const SIDE: usize = 28;
@@ -25,7 +23,7 @@ pub const CLASSES: [&str; 10] = [
 ];
 
 /// SHA-256 of each sheet's pixels, train then val, as `data/make.py` prints it.
-const PIXELS_SHA256: [&str; 2] = [
+pub const PIXELS_SHA256: [&str; 2] = [
     "d531097dbb3cf80254df76669b00c1fb7bac1553076774b4f1d2bf4455c85099",
     "142b02526e9ce037aef4ce6cb2d78629b2dade896e65c5b1fe4f041c3c10ab2e",
 ];
@@ -59,11 +57,6 @@ impl Items {
         }
     }
 
-    /// Items in each class.
-    pub fn per_class(&self) -> usize {
-        self.per_class
-    }
-
     /// The grey values of an item, row by row; black around it.
     pub fn pixels(&self, class: usize, number: usize) -> [u8; SIDE * SIDE] {
         let item = class * self.per_class + number;
@@ -75,13 +68,6 @@ impl Items {
         }
         pixels
     }
-}
-
-/// The digest of a split: of the embedded pixels and of what is made of them. `version` names the dataset
-/// and changes with anything that changes its pixels.
-pub fn digest(version: &str, split: Split, size: u32, len: usize) -> String {
-    let text = format!("{version} {} {size} {len} {}", split.name(), PIXELS_SHA256[split as usize]);
-    hexadecimal(&Sha256::digest(text)[..8])
 }
 
 fn unpack(sheet: &[u8]) -> Result<Items> {
@@ -98,13 +84,15 @@ fn unpack(sheet: &[u8]) -> Result<Items> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
     use std::collections::HashSet;
+    use univip_core::digest::hexadecimal;
 
     #[test]
     fn the_sheets_hold_the_pixels_that_were_put_in() {
         for (split, per_class) in [(Split::Train, 1200), (Split::Val, 200)] {
             let items = Items::of(split).unwrap();
-            assert_eq!(items.per_class(), per_class);
+            assert_eq!(items.per_class, per_class);
             assert_eq!(hexadecimal(&Sha256::digest(&items.pixels)), PIXELS_SHA256[split as usize]);
         }
     }
@@ -113,8 +101,8 @@ mod tests {
     fn no_item_of_val_is_in_train() {
         let all = |split| {
             let items = Items::of(split).unwrap();
-            (0..CLASSES.len() * items.per_class())
-                .map(|item| items.pixels(item / items.per_class(), item % items.per_class()))
+            (0..CLASSES.len() * items.per_class)
+                .map(|item| items.pixels(item / items.per_class, item % items.per_class))
                 .collect::<HashSet<_>>()
         };
         assert!(all(Split::Train).is_disjoint(&all(Split::Val)));

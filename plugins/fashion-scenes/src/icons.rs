@@ -1,7 +1,8 @@
 //! The dataset `fashion-icons`.
 
-use crate::data::{CLASSES, Items, digest};
+use crate::data::CLASSES;
 use crate::layout::Layout;
+use crate::pool::{self, Pool, check_held_out};
 use crate::scenes::{check_size, grey_image};
 use crate::texture::texture;
 use anyhow::Result;
@@ -19,25 +20,32 @@ use univip_core::seed::stream;
 pub struct IconsConfig {
     /// Pixels along a side of an image, 32 to 1024.
     pub size: u32,
-    /// Images of the training split, up to 12000.
+    /// Images of the training split, up to 12000 less those held out.
     pub train: usize,
-    /// Images of the validation split, up to 2000; their items are in no training image or scene.
+    /// Images of the validation split, up to 2000, or as many as are held out; their items are in no training image or scene.
     pub val: usize,
+    /// Items of each class that are held out of the training split, for a validation split to choose settings on; none
+    /// where it is not given. Scenes must hold out as many, or they show them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<usize>,
 }
 
 impl Default for IconsConfig {
     fn default() -> Self {
-        Self { size: 64, train: 12_000, val: 2000 }
+        Self { size: 64, train: 12_000, val: 2000, held_out: None }
     }
 }
 
 impl Config for IconsConfig {
     fn check(&self) -> Result<(), Invalid> {
         check_size(self.size)?;
-        let all = Self::default();
-        for (key, count, most) in [("train", self.train, all.train), ("val", self.val, all.val)] {
+        let held_out = self.held_out.unwrap_or_default();
+        check_held_out(held_out)?;
+        for (key, split, count) in [("train", Split::Train, self.train), ("val", Split::Val, self.val)] {
+            let most = pool::items(split, held_out);
             if !(1..=most).contains(&count) {
-                let problem = format!("{count} images; expected 1 to {most}, the number of items");
+                let problem =
+                    format!("{count} images; expected 1 to {most}, the number of items of the split");
                 return Err(Invalid { key, problem });
             }
         }
@@ -48,18 +56,17 @@ impl Config for IconsConfig {
 /// One split of the icons: each item once, on the texture of the scenes. Classes take turns, so that
 /// any first part of a split has all of them alike.
 pub struct FashionIcons {
-    split: Split,
     size: u32,
     len: usize,
-    items: &'static Items,
+    pool: Pool,
     classes: Vec<String>,
 }
 
 impl FashionIcons {
     fn layout(&self, index: usize) -> Layout {
-        let random = stream(0, "fashion-icons layout", &[self.split as u64, index as u64]);
+        let random = stream(0, "fashion-icons layout", &[self.pool.key(), index as u64]);
         let (class, number) = (index % CLASSES.len(), index / CLASSES.len());
-        Layout::single(self.size as usize, class, number, self.items, random)
+        Layout::single(self.size as usize, class, number, &self.pool, random)
     }
 }
 
@@ -69,11 +76,11 @@ impl Dataset for FashionIcons {
     }
 
     fn id(&self, index: usize) -> String {
-        format!("icon-{}-{index:05}", self.split.name())
+        format!("icon-{}-{index:05}", self.pool.name())
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {
-        let random = stream(0, "fashion-icons texture", &[self.split as u64, index as u64]);
+        let random = stream(0, "fashion-icons texture", &[self.pool.key(), index as u64]);
         grey_image(self.size, &self.layout(index).on(&texture(self.size as usize, random)))
     }
 
@@ -96,7 +103,7 @@ impl Dataset for FashionIcons {
     }
 
     fn digest(&self) -> String {
-        digest("fashion-icons 2", self.split, self.size, self.len)
+        self.pool.digest("fashion-icons 2", self.size, self.len)
     }
 }
 
@@ -109,6 +116,11 @@ impl DatasetPlugin for FashionIcons {
             Split::Val => config.val,
         };
         let classes = CLASSES.map(String::from).to_vec();
-        Ok(Self { split, size: config.size, len, items: Items::of(split)?, classes })
+        Ok(Self {
+            size: config.size,
+            len,
+            pool: Pool::of(split, config.held_out.unwrap_or_default())?,
+            classes,
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! What is in a scene, and where: everything about it but the texture.
 
 use crate::cutout::{Cutout, Pose};
-use crate::data::{CLASSES, Items};
+use crate::data::CLASSES;
+use crate::pool::Pool;
 use rand::Rng;
 use univip_core::geometry::BoundingBox;
 use univip_core::seed::Stream;
@@ -88,7 +89,7 @@ pub struct Layout {
 
 impl Layout {
     /// A scene of `side` pixels of 3 to 10 items.
-    pub fn draw(side: usize, pool: &Items, mut random: Stream) -> Self {
+    pub fn draw(side: usize, pool: &Pool, mut random: Stream) -> Self {
         let scene_type = &SceneType::ALL[random.random_range(0..SceneType::ALL.len() as u32) as usize];
         let mut layout = Self::empty(side, scene_type);
         let count = random.random_range(3..=10_u32);
@@ -115,7 +116,7 @@ impl Layout {
     }
 
     /// One item in the middle of an image of `side` pixels, 3/5 to 19/20 of it.
-    pub fn single(side: usize, class: usize, number: usize, pool: &Items, mut random: Stream) -> Self {
+    pub fn single(side: usize, class: usize, number: usize, pool: &Pool, mut random: Stream) -> Self {
         let mut layout = Self::empty(side, &SceneType::ALL[0]);
         let pose = draw_pose(side, ICON_SIDES, &mut random);
         let cutout = Cutout::new(&pool.pixels(class, number), pose);
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn items_stay_visible_whatever_the_size_of_the_scene() {
-        let pool = Items::of(Split::Val).unwrap();
+        let pool = &Pool::of(Split::Val, 0).unwrap();
         for (side, scenes) in [(32, 300), (128, 300), (320, 20)] {
             for index in 0..scenes {
                 let layout = Layout::draw(side, pool, stream(0, "test", &[index]));

@@ -8,6 +8,7 @@ mod cutout;
 mod data;
 mod icons;
 mod layout;
+mod pool;
 mod scenes;
 mod texture;
 

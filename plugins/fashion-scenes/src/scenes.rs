@@ -1,7 +1,8 @@
 //! The dataset `fashion-scenes`.
 
-use crate::data::{CLASSES, Items, digest};
+use crate::data::CLASSES;
 use crate::layout::{Layout, SceneType};
+use crate::pool::{Pool, check_held_out};
 use crate::texture::texture;
 use anyhow::{Context, Result};
 use image::{GrayImage, RgbImage};
@@ -23,17 +24,22 @@ pub struct ScenesConfig {
     pub train: usize,
     /// Scenes of the validation split; their items are in no training scene.
     pub val: usize,
+    /// Items of each class that no scene of the training split shows, and of which those of the validation split are made, to
+    /// choose settings on; none where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<usize>,
 }
 
 impl Default for ScenesConfig {
     fn default() -> Self {
-        Self { size: 128, train: 8000, val: 1000 }
+        Self { size: 128, train: 8000, val: 1000, held_out: None }
     }
 }
 
 impl Config for ScenesConfig {
     fn check(&self) -> Result<(), Invalid> {
         check_size(self.size)?;
+        check_held_out(self.held_out.unwrap_or_default())?;
         for (key, count) in [("train", self.train), ("val", self.val)] {
             if count == 0 {
                 return Err(Invalid { key, problem: "0 scenes; expected at least 1".into() });
@@ -51,13 +57,12 @@ pub fn check_size(size: u32) -> Result<(), Invalid> {
     Err(Invalid { key: "size", problem: format!("{size} pixels; expected 32 to 1024") })
 }
 
-/// One split of the composed scenes. A scene depends on the split, the index and `size` alone; a split
+/// One split of the composed scenes. A scene depends on the split, the index, `size` and `held_out` alone; a split
 /// of more scenes starts with the same ones.
 pub struct FashionScenes {
-    split: Split,
     size: u32,
     len: usize,
-    items: &'static Items,
+    pool: Pool,
     classes: Vec<String>,
 }
 
@@ -77,11 +82,11 @@ impl FashionScenes {
     }
 
     fn layout(&self, index: usize) -> Layout {
-        Layout::draw(self.size as usize, self.items, self.stream("layout", index))
+        Layout::draw(self.size as usize, &self.pool, self.stream("layout", index))
     }
 
     fn stream(&self, of: &str, index: usize) -> Stream {
-        stream(0, &format!("fashion-scenes {of}"), &[self.split as u64, index as u64])
+        stream(0, &format!("fashion-scenes {of}"), &[self.pool.key(), index as u64])
     }
 }
 
@@ -91,7 +96,7 @@ impl Dataset for FashionScenes {
     }
 
     fn id(&self, index: usize) -> String {
-        format!("scene-{}-{index:05}", self.split.name())
+        format!("scene-{}-{index:05}", self.pool.name())
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {
@@ -128,7 +133,7 @@ impl Dataset for FashionScenes {
     }
 
     fn digest(&self) -> String {
-        digest("fashion-scenes 2", self.split, self.size, self.len)
+        self.pool.digest("fashion-scenes 2", self.size, self.len)
     }
 }
 
@@ -141,7 +146,12 @@ impl DatasetPlugin for FashionScenes {
             Split::Val => config.val,
         };
         let classes = CLASSES.map(String::from).to_vec();
-        Ok(Self { split, size: config.size, len, items: Items::of(split)?, classes })
+        Ok(Self {
+            size: config.size,
+            len,
+            pool: Pool::of(split, config.held_out.unwrap_or_default())?,
+            classes,
+        })
     }
 }
 

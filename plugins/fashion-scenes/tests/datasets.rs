@@ -167,3 +167,54 @@ fn icons_take_turns_and_are_of_the_class_they_say() {
     let right = right.count();
     assert!(right > 200, "{right} of 500; 50 by chance");
 }
+
+/// Of the commit before items could be held out.
+#[test]
+fn without_held_out_items_splits_are_what_they_were() {
+    let digests = [scenes(Split::Train).digest(), scenes(Split::Val).digest()];
+    assert_eq!(digests, ["3ef9b309e46c6ffe", "d7f20e8a0719fb7e"]);
+    let digests = [icons(Split::Train).digest(), icons(Split::Val).digest()];
+    assert_eq!(digests, ["3e84840bcc97ff65", "2e6592a3ffd8081e"]);
+    let registry = Registry::linked().unwrap();
+    for name in ["fashion-icons", "fashion-scenes"] {
+        let plugin = registry.get(Kind::Dataset, name, "test", "dataset").unwrap();
+        let resolved = (plugin.resolve)(&Table::of("")).unwrap();
+        assert!(resolved.get("held_out").is_none(), "recipes that hold nothing out have their fingerprints");
+    }
+}
+
+#[test]
+fn held_out_items_are_in_val_and_nowhere_else() {
+    let held_out = Some(200);
+    let icons = |train, split| {
+        FashionIcons::build(IconsConfig { train, held_out, ..IconsConfig::default() }, split).unwrap()
+    };
+    let (train, val) = (icons(10_000, Split::Train), icons(10_000, Split::Val));
+    let whole = self::icons(Split::Train);
+    assert_eq!((train.len(), val.len()), (10_000, 2000));
+    assert!((0..50).all(|index| train.image(index).unwrap() == whole.image(index).unwrap()));
+    assert_eq!(val.id(3), "icon-held-out-00003");
+    assert_ne!(val.digest(), self::icons(Split::Val).digest());
+
+    let scenes = |split| FashionScenes::build(ScenesConfig { held_out, ..ScenesConfig::default() }, split);
+    for split in [Split::Train, Split::Val] {
+        let (whole, without) = (self::scenes(split), scenes(split).unwrap());
+        assert_ne!(without.digest(), whole.digest());
+        assert_ne!(without.image(0).unwrap(), whole.image(0).unwrap());
+    }
+}
+
+#[test]
+fn held_out_items_are_limited_and_leave_fewer_to_learn_from() {
+    let registry = Registry::linked().unwrap();
+    let refused = |name: &str, table: &str, problem: &str| {
+        let plugin = registry.get(Kind::Dataset, name, "test", "dataset").unwrap();
+        let error = (plugin.resolve)(&Table::of(table)).unwrap_err().to_string();
+        assert!(error.contains(problem), "{error}");
+    };
+    for name in ["fashion-icons", "fashion-scenes"] {
+        refused(name, "held_out = 1001", "1001 items of each class; expected 0 to 1000 of 1200");
+    }
+    refused("fashion-icons", "held_out = 200", "12000 images; expected 1 to 10000");
+    refused("fashion-icons", "held_out = 100\ntrain = 100\nval = 1001", "1001 images; expected 1 to 1000");
+}

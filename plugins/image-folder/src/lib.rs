@@ -1,18 +1,24 @@
-//! Dataset `image-folder`: `root/{train,val}/<class>/*.{jpg,jpeg,png}`, as ImageNet is usually unpacked.
+//! Datasets `image-folder`: `root/{train,val}/<class>/**`, as ImageNet is usually unpacked and torchvision's
+//! `ImageFolder` reads it; and `images`: all images below a directory, without labels.
 
-use anyhow::{Context, Result, ensure};
+pub mod images;
+mod walk;
+
+use anyhow::{Context, Result, bail, ensure};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use univip_core::dataset::{Dataset, Split};
 use univip_core::digest::hexadecimal;
-use univip_core::error::suggest;
+use univip_core::error::{NotApplicable, refuse_any, suggest};
 use univip_core::geometry::Size;
 use univip_core::image_file;
 use univip_core::recipe::{Config as _, Invalid};
 use univip_core::register_dataset;
 use univip_core::registry::DatasetPlugin;
+use univip_core::tally::Tally;
+use walk::images_below;
 
 register_dataset!("image-folder", ImageFolder, "labelled images from disk, one directory a class");
 
@@ -43,39 +49,51 @@ pub struct ImageFolder {
     /// Paths below `directory`, and their classes.
     images: Vec<(String, usize)>,
     classes: Vec<String>,
+    passed_over: Tally,
 }
+
+const BESIDE: &str = "files lie beside the directories of the classes and are passed over";
+const NOT_MEASURED: &str = "classes of train have no image in val, which measures nothing of them";
 
 impl ImageFolder {
     /// Opens a split. The classes are those of `train`, also for `val`, which may lack some of them.
     ///
     /// # Errors
-    /// When a directory is missing or has no class or no image, or when `val` has a class that `train` has not.
+    /// [`NotApplicable`] when there is no `val`. When a directory is missing or has no class, when a class has no image,
+    /// or when `val` has a class that `train` has not.
     pub fn open(config: &Config, split: Split) -> Result<Self> {
         config.check().map_err(|invalid| anyhow::anyhow!("{}: {}", invalid.key, invalid.problem))?;
         let classes = class_names(&config.root.join(Split::Train.name()))?;
         let directory = config.root.join(split.name());
-        let known: Vec<&str> = classes.iter().map(String::as_str).collect();
-        let mut images = Vec::new();
-        for name in class_names(&directory)? {
-            let class = classes.binary_search(&name).ok();
-            let class = class.with_context(|| {
-                let place = directory.join(&name);
-                format!(
-                    "image-folder: {} is a class that train has not; {}",
-                    place.display(),
-                    suggest(&name, &known)
-                )
-            })?;
-            for file in names(&directory.join(&name), is_image)? {
-                images.push((format!("{name}/{file}"), class));
-            }
+        if split == Split::Val && !directory.exists() {
+            let problem = format!("image-folder: there is no val split: {} is missing", directory.display());
+            return Err(NotApplicable(problem).into());
         }
-        ensure!(
-            !images.is_empty(),
-            "image-folder: no .jpg, .jpeg or .png file in the classes of {}",
-            directory.display()
+        let mut passed_over = Tally::default();
+        names(&directory, |path| !path.is_dir())?
+            .into_iter()
+            .for_each(|name| passed_over.add(BESIDE, || format!("{}/{name}", split.name())));
+        let (mut images, mut empty) = (Vec::new(), Vec::new());
+        let present = class_names(&directory)?;
+        for name in &present {
+            let class = class(&classes, name, &directory)?;
+            let found = images_below(&directory.join(name)).context("image-folder")?;
+            if found.images.is_empty() {
+                let others = found.others.lines();
+                empty.push(format!("{name} ({})", others.first().map_or("empty", String::as_str)));
+            }
+            images.extend(found.images.into_iter().map(|file| (format!("{name}/{file}"), class)));
+            passed_over.merge(found.others);
+        }
+        let what = format!(
+            "classes in {} have no image ({}); convert what is there, or remove the directory",
+            directory.display(),
+            image_file::endings()
         );
-        Ok(Self { directory, images, classes })
+        refuse_any(&what, present.len(), empty.into_iter()).context("image-folder")?;
+        let missing = classes.iter().filter(|class| !present.contains(class));
+        missing.for_each(|class| passed_over.add(NOT_MEASURED, || class.clone()));
+        Ok(Self { directory, images, classes, passed_over })
     }
 
     fn path(&self, index: usize) -> PathBuf {
@@ -120,6 +138,10 @@ impl Dataset for ImageFolder {
         Some(self.path(index))
     }
 
+    fn passed_over(&self) -> Tally {
+        self.passed_over.clone()
+    }
+
     fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for (path, class) in &self.images {
@@ -127,6 +149,16 @@ impl Dataset for ImageFolder {
         }
         hexadecimal(&hash.finalize()[..8])
     }
+}
+
+/// The place of a class among those of train.
+fn class(classes: &[String], name: &String, directory: &Path) -> Result<usize> {
+    if let Ok(class) = classes.binary_search(name) {
+        return Ok(class);
+    }
+    let known: Vec<&str> = classes.iter().map(String::as_str).collect();
+    let place = directory.join(name);
+    bail!("image-folder: {} is a class that train has not; {}", place.display(), suggest(name, &known))
 }
 
 /// The names of the directories in `directory`, sorted.
@@ -142,7 +174,12 @@ fn class_names(directory: &Path) -> Result<Vec<String>> {
 
 /// The sorted names of what `keep` keeps in a directory. Hidden files are never kept.
 fn names(directory: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<String>> {
-    let context = || format!("image-folder: cannot list {}; check `root`", directory.display());
+    let context = || {
+        format!(
+            "image-folder: cannot list {}; check `root` (images without labels are the dataset `images`)",
+            directory.display()
+        )
+    };
     let mut names = Vec::new();
     for entry in std::fs::read_dir(directory).with_context(context)? {
         let entry = entry.with_context(context)?;
@@ -158,9 +195,4 @@ fn names(directory: &Path, keep: impl Fn(&Path) -> bool) -> Result<Vec<String>> 
     }
     names.sort();
     Ok(names)
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png"))
 }

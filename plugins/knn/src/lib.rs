@@ -56,11 +56,12 @@ impl Evaluator for Knn {
     fn evaluate(&self, mut context: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         let (train, val) = (context.train, context.val);
         let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
-        let train_features = context.features(train, "knn: train features")?;
-        let val_features = context.features(val, "knn: val features")?;
+        let train_rows = context.features(train, "knn: train features")?;
+        let val_rows = context.features(val, "knn: val features")?;
+        let (train_labels, val_labels) = (train_rows.labels(&train_labels), val_rows.labels(&val_labels));
         let classes = train.classes().len().max(val.classes().len());
         let mut accuracy = Accuracy::new(classes);
-        let votes = self.votes(&train_features, &train_labels, &val_features, classes)?;
+        let votes = self.votes(&train_rows.values, &train_labels, &val_rows.values, classes)?;
         for (mut votes, label) in votes.into_iter().zip(val_labels) {
             // Among classes without a vote there is no order, and so no place among the first five.
             let own = &mut votes[label as usize];

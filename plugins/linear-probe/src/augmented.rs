@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor};
 use image::RgbImage;
 use rand::seq::SliceRandom;
 use univip_core::augment::{Renderer, ViewParameters};
-use univip_core::evaluate::{Accuracy, EvaluationContext, FrozenBackbone, Metric, labels};
+use univip_core::evaluate::{Accuracy, EvaluationContext, FrozenBackbone, Metric, enough, labels};
 use univip_core::geometry::Size;
 use univip_core::nn::cross_entropy::one_hot;
 use univip_core::recipe::Augmentation;
@@ -29,6 +29,7 @@ pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe)
     let (side, steps) = (context.image_size, recipe.epochs * steps_per_epoch);
     let mut heads: Vec<Head> = Vec::new();
     let mut step = 0;
+    let mut readable = Vec::new();
     for epoch in 0..recipe.epochs {
         let mut order: Vec<usize> = (0..train.len()).collect();
         order.shuffle(&mut stream(seed, "linear-probe order", &[epoch]));
@@ -38,7 +39,13 @@ pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe)
                 augmented(renderer, image, side, recipe.colours, &mut stream, out)
             };
             let images = context.images(train, chosen, &draw)?;
-            let inputs = inputs(backbone, &images, recipe.stages)?;
+            let lr = recipe.lr(step, steps_per_epoch, batch);
+            step += 1;
+            (context.progress)(step, steps, "linear-probe: training");
+            if images.indices.is_empty() {
+                continue;
+            }
+            let inputs = inputs(backbone, &images.values, recipe.stages)?;
             if heads.is_empty() {
                 let made = inputs.iter().enumerate();
                 let made = made.map(|(place, input)| {
@@ -47,28 +54,36 @@ pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe)
                 });
                 heads = made.collect::<Result<_>>()?;
             }
-            let chosen: Vec<u32> = chosen.iter().map(|index| train_labels[*index]).collect();
-            let targets = one_hot(&chosen, classes, DType::F32, backbone.device())?;
-            let lr = recipe.lr(step, steps_per_epoch, batch);
+            let targets = one_hot(&images.labels(&train_labels), classes, DType::F32, backbone.device())?;
             for (head, input) in heads.iter_mut().zip(&inputs) {
                 head.step(input, &targets, lr)?;
             }
-            step += 1;
-            (context.progress)(step, steps, "linear-probe: training");
+            if epoch == 0 {
+                readable.extend(images.indices);
+            }
+        }
+        if epoch == 0 {
+            enough(train, &order, &readable)?;
         }
     }
+    readable.clear();
     let mut accuracies = vec![Accuracy::new(classes); heads.len()];
     let indices: Vec<usize> = (0..val.len()).collect();
     for chosen in indices.chunks(recipe.batch) {
         let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
         let images = context.images(val, chosen, &draw)?;
-        let inputs = inputs(backbone, &images, recipe.stages)?;
+        if images.indices.is_empty() {
+            continue;
+        }
+        let inputs = inputs(backbone, &images.values, recipe.stages)?;
         for ((head, input), accuracy) in heads.iter().zip(&inputs).zip(&mut accuracies) {
             let scores: Vec<Vec<f32>> = head.scores(input)?.to_vec2()?;
-            let labels = chosen.iter().map(|index| val_labels[*index]);
+            let labels = images.labels(&val_labels);
             scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, label));
         }
+        readable.extend(images.indices);
     }
+    enough(val, &indices, &readable)?;
     Ok(metrics(&accuracies, protocol, &context.split()))
 }
 

@@ -16,10 +16,11 @@ pub fn evaluate(mut context: EvaluationContext<'_>, protocol: &str, recipe: &Rec
     let (train, val) = (context.train, context.val);
     let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
     let classes = train.classes().len().max(val.classes().len());
-    let train_features = context.features(train, "linear-probe: train features")?;
-    let val_features = context.features(val, "linear-probe: val features")?;
-    let classifier = learn(recipe, &train_features, &train_labels, classes, context.seed)?;
-    let accuracy = classifier.accuracy(&val_features, &val_labels)?;
+    let train_rows = context.features(train, "linear-probe: train features")?;
+    let val_rows = context.features(val, "linear-probe: val features")?;
+    let (train_labels, val_labels) = (train_rows.labels(&train_labels), val_rows.labels(&val_labels));
+    let classifier = learn(recipe, &train_rows.values, &train_labels, classes, context.seed)?;
+    let accuracy = classifier.accuracy(&val_rows.values, &val_labels)?;
     Ok(accuracy.metrics(protocol, &context.split()))
 }
 

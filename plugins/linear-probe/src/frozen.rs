@@ -15,10 +15,11 @@ const PENALTIES: [f64; 5] = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5];
 pub fn evaluate(mut context: EvaluationContext<'_>, protocol: &str) -> Result<Vec<Metric>> {
     let (train, val) = (context.train, context.val);
     let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
-    let train_features = context.features(train, "linear-probe: train features")?;
-    let val_features = context.features(val, "linear-probe: val features")?;
+    let train_rows = context.features(train, "linear-probe: train features")?;
+    let val_rows = context.features(val, "linear-probe: val features")?;
+    let (train_labels, val_labels) = (train_rows.labels(&train_labels), val_rows.labels(&val_labels));
     let classes = train.classes().len().max(val.classes().len());
-    let [train_features, val_features] = standardised(&train_features, &val_features)?;
+    let [train_features, val_features] = standardised(&train_rows.values, &val_rows.values)?;
     let learner = Learner { classes, progress: context.progress };
     let classifier = learner.learn(&train_features, &train_labels)?;
     let accuracy = classifier.accuracy(&val_features, &val_labels)?;

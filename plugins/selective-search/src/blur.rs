@@ -25,11 +25,7 @@ fn convolve(channel: &[u8], width: usize, height: usize, sigma: f32) -> Vec<f32>
         for (value, &column) in padded.iter_mut().zip(&columns) {
             *value = f32::from(source[column]);
         }
-        for (offset, &weight) in kernel.iter().enumerate() {
-            for (sum, value) in target.iter_mut().zip(&padded[offset..]) {
-                *sum = weight.mul_add(*value, *sum);
-            }
-        }
+        row_of_sums(&kernel, &padded, target);
     }
     let mut smooth = vec![0.0f32; width * height];
     let row = |y: usize| &horizontal[mirror(y, radius, height) * width..][..width];
@@ -46,6 +42,32 @@ fn convolve(channel: &[u8], width: usize, height: usize, sigma: f32) -> Vec<f32>
         }
     }
     smooth
+}
+
+/// A row of weighted sums in the order in which OpenCV adds: with a kernel of three or five weights, the two pixels at one
+/// distance are added before they are weighed; with a longer one, the products are added from left to right.
+#[inline(always)]
+fn row_of_sums(kernel: &[f32], padded: &[f32], target: &mut [f32]) {
+    match *kernel {
+        [_, centre, near] => {
+            for (sum, window) in target.iter_mut().zip(padded.windows(3)) {
+                *sum = centre.mul_add(window[1], near * (window[0] + window[2]));
+            }
+        }
+        [_, _, centre, near, far] => {
+            for (sum, window) in target.iter_mut().zip(padded.windows(5)) {
+                let inner = centre.mul_add(window[2], near * (window[1] + window[3]));
+                *sum = far.mul_add(window[0] + window[4], inner);
+            }
+        }
+        _ => {
+            for (offset, &weight) in kernel.iter().enumerate() {
+                for (sum, value) in target.iter_mut().zip(&padded[offset..]) {
+                    *sum = weight.mul_add(*value, *sum);
+                }
+            }
+        }
+    }
 }
 
 /// A normalised kernel that reaches about four sigmas to either side.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use image::RgbImage;
 use rand::seq::SliceRandom;
 use univip_core::dataset::Dataset;
-use univip_core::evaluate::{Accuracy, EvaluationContext, Metric, labels};
+use univip_core::evaluate::{Accuracy, EvaluationContext, Metric, enough, labels};
 use univip_core::seed::stream;
 
 /// One way to fine-tune.
@@ -53,7 +53,8 @@ pub fn evaluate(context: &mut EvaluationContext<'_>, protocol: Protocol) -> Resu
         value,
         protocol: protocol.name().into(),
         split: split.clone(),
-        images: subset.held_out.len(),
+        images: held_out.images(),
+        passed_over: 0,
     }));
     Ok(metrics)
 }
@@ -82,6 +83,7 @@ impl Learner<'_> {
         let steps = chosen.len().div_ceil(fine_tuning.batch);
         let total = self.cells as u64 * fine_tuning.epochs * steps as u64;
         let mut done = self.number as u64 * fine_tuning.epochs * steps as u64;
+        let mut readable = Vec::new();
         for epoch in 0..fine_tuning.epochs {
             let mut order = chosen.to_vec();
             order.shuffle(&mut stream(seed, "semi-supervised order", &[epoch]));
@@ -93,13 +95,22 @@ impl Learner<'_> {
                     renderer.random_crop_flip(image, side, &mut stream, out)
                 };
                 let images = context.images(context.train, batch, &draw)?;
-                let labels: Vec<u32> = batch.iter().map(|index| labels[*index]).collect();
-                let lr = fine_tuning.lr(cell.lr, epoch);
-                if !network.step(&images, &labels, lr, cell.head_multiplier)?.is_finite() {
-                    return Ok(None);
+                let labels = images.labels(labels);
+                if epoch == 0 {
+                    readable.extend(&images.indices);
                 }
                 done += 1;
                 (context.progress)(done, total, self.task);
+                if images.indices.len() < 2 {
+                    continue;
+                }
+                let lr = fine_tuning.lr(cell.lr, epoch);
+                if !network.step(&images.values, &labels, lr, cell.head_multiplier)?.is_finite() {
+                    return Ok(None);
+                }
+            }
+            if epoch == 0 {
+                enough(context.train, chosen, &readable)?;
             }
         }
         Ok(Some(network))
@@ -119,11 +130,19 @@ fn accuracy(
     const BATCH: usize = 64;
     let (renderer, side) = (context.renderer, context.image_size);
     let mut accuracy = Accuracy::new(classes);
+    let mut readable = Vec::new();
     for batch in chosen.chunks(BATCH) {
         let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
-        let scores: Vec<Vec<f32>> = network.scores(&context.images(dataset, batch, &draw)?)?.to_vec2()?;
-        scores.iter().zip(batch).for_each(|(scores, index)| accuracy.count(scores, labels[*index]));
+        let images = context.images(dataset, batch, &draw)?;
+        if images.indices.is_empty() {
+            continue;
+        }
+        let scores: Vec<Vec<f32>> = network.scores(&images.values)?.to_vec2()?;
+        let labels = images.labels(labels);
+        scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, label));
+        readable.extend(images.indices);
     }
+    enough(dataset, chosen, &readable)?;
     Ok(accuracy)
 }
 
@@ -135,7 +154,8 @@ mod tests {
     use univip_core::augment::Renderer;
     use univip_core::evaluate::FrozenBackbone;
     use univip_core::nn::Parameters;
-    use univip_core::recipe::{AugmentSettings, BackboneKind, NetworkSettings};
+    use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
+    use univip_core::unread::Unread;
 
     /// Noise around a grey that tells the class.
     struct Greys {
@@ -185,6 +205,7 @@ mod tests {
             val: &greys(50),
             scenes: &|_| Ok(std::sync::Arc::new(greys(0))),
             renderer: &renderer,
+            unread: &Unread::new(BrokenImage::Skip),
             seed: 3,
             image_size: 32,
             progress: &mut |done, total, _| assert!(done <= total),

@@ -1,6 +1,6 @@
 //! Writes SVG.
 
-use crate::text::escape;
+use crate::escape::xml;
 use std::fmt::Write;
 
 /// The colour of text and lines that matter.
@@ -9,6 +9,9 @@ pub const INK: &str = "#1f2933";
 pub const QUIET: &str = "#616e7c";
 /// The colour of grid lines.
 pub const GRID: &str = "#e4e8ec";
+
+/// Drawn below the letters, whose shape it leaves alone.
+const RIM: &str = r##"paint-order="stroke" stroke="#fff" stroke-width="4" stroke-linejoin="round""##;
 
 /// Colours that people with any colour vision can tell apart (Okabe and Ito), without the yellow.
 pub const PALETTE: [&str; 7] = ["#616e7c", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
@@ -62,7 +65,7 @@ impl Svg {
         ));
     }
 
-    /// A text, its base line at the point.
+    /// A text, its base line at the point. Its white rim interrupts the lines that were drawn before.
     pub fn text(
         &mut self,
         (x, y): (f64, f64),
@@ -79,8 +82,8 @@ impl Svg {
         };
         let weight = if bold { 600 } else { 400 };
         self.push(format!(
-            r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" text-anchor="{anchor}" fill="{colour}" font-weight="{weight}">{}</text>"#,
-            escape(text)
+            r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" text-anchor="{anchor}" fill="{colour}" font-weight="{weight}" {RIM}>{}</text>"#,
+            xml(text)
         ));
     }
 
@@ -92,7 +95,7 @@ impl Svg {
              height=\"{height}\" role=\"img\" font-family=\"system-ui, 'Helvetica Neue', Arial, 'DejaVu Sans', \
              sans-serif\">\n<title>{}</title>\n<rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n\
              {body}</svg>\n",
-            escape(title)
+            xml(title)
         )
     }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use univip_reports::text::Width;
 
 /// A directory of runs that goes away with it.
 pub struct Runs(TempDir);
@@ -144,7 +145,8 @@ impl Runs {
     }
 
     pub fn report(&self, width: usize) -> anyhow::Result<String> {
-        univip_reports::report(&self.roots(), None, &self.path().join("out"), width).map(|report| report.text)
+        univip_reports::report(&self.roots(), None, &self.path().join("out"), Width::of_terminal(width))
+            .map(|report| report.text)
     }
 
     pub fn read(&self, file: &str) -> String {

@@ -1,5 +1,6 @@
 //! Tests over directories of runs that are made up here.
 
 mod common;
+mod pictures;
 mod reading;
 mod tables;

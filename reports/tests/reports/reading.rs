@@ -6,6 +6,7 @@ use std::fs;
 use univip_reports::plan::read_plans;
 use univip_reports::run::Run;
 use univip_reports::statistics::Summary;
+use univip_reports::text::Width;
 
 fn one_row() -> Runs {
     let runs = Runs::new();
@@ -200,7 +201,7 @@ fn a_number_measured_otherwise_does_not_replace_the_recipes_own() {
     made.evaluations.push(otherwise);
     let path = runs.add(made);
     assert_eq!(Run::read(&path).unwrap().measurements.len(), 3);
-    let text = univip_reports::compare::compare(&[path], 120).unwrap();
+    let text = univip_reports::compare::compare(&[path], Width::of_terminal(120)).unwrap();
     let lines: Vec<String> =
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for line in [
@@ -225,7 +226,9 @@ fn the_same_recipe_and_seed_in_two_places_is_refused() {
     runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0));
     more.add(run("table7-e", "eeeeeeeeeeee", 0, 59.0));
     let roots = [runs.roots(), more.roots()].concat();
-    let error = univip_reports::report(&roots, None, &runs.path().join("out"), 100).unwrap_err().to_string();
+    let error = univip_reports::report(&roots, None, &runs.path().join("out"), Width::of_terminal(100))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("the same recipe and seed"), "{error}");
 }
 
@@ -250,5 +253,8 @@ fn statistics_by_hand() {
 fn runs_are_compared_by_recipe_and_numbers() {
     let runs = one_row();
     let paths = [0, 1].map(|seed| runs.add(run("table9-20", "eeeeeeeeeeee", seed, 58.0 + seed as f64)));
-    insta::assert_snapshot!("compare", univip_reports::compare::compare(&paths, 100).unwrap());
+    insta::assert_snapshot!(
+        "compare",
+        univip_reports::compare::compare(&paths, Width::of_terminal(100)).unwrap()
+    );
 }

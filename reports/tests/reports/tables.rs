@@ -5,6 +5,8 @@ use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
+use unicode_width::UnicodeWidthStr;
+use univip_reports::text::Width;
 
 fn csv(runs: &Runs, file: &str) -> DataFrame {
     let reader = CsvReadOptions::default().try_into_reader_with_file_path(Some(runs.out(file))).unwrap();
@@ -261,9 +263,12 @@ fn only_the_table_asked_for() {
     let runs = Runs::table7();
     runs.plan("table9", json!([]));
     let out = runs.path().join("out");
-    let report = univip_reports::report(&runs.roots(), Some("table9"), &out, 100).unwrap();
+    let report =
+        univip_reports::report(&runs.roots(), Some("table9"), &out, Width::of_terminal(100)).unwrap();
     assert!(!report.text.contains("Table 7") && report.text.contains("Table 9"));
-    let error = univip_reports::report(&runs.roots(), Some("tabel7"), &out, 100).unwrap_err().to_string();
+    let error = univip_reports::report(&runs.roots(), Some("tabel7"), &out, Width::of_terminal(100))
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("`tabel7`") && error.contains("did you mean `table7`? There are table7, table9"),
         "{error}"
@@ -332,4 +337,106 @@ fn the_page_needs_no_other_file_and_escapes_text() {
     assert!(!html.contains("src=") && !html.contains("href="));
     assert!(html.contains("&lt;20&gt;") && !html.contains("<20>"));
     assert!(runs.read("table9.md").contains("a & b \\| c"));
+}
+
+/// What is printed for a program that reads on has every column; a terminal of any width has no line that is wider.
+#[test]
+fn columns_are_dropped_only_where_there_is_no_room() {
+    let runs = Runs::table7();
+    let shown = |width| {
+        let out = runs.path().join("out");
+        univip_reports::report(&runs.roots(), None, &out, width).unwrap().text
+    };
+    let piped = shown(Width::PIPED);
+    assert!(!piped.contains("Not shown"), "{piped}");
+    for head in ["components", "paper Δ", "k-NN", "AP^mk", "memory", "finished"] {
+        assert!(piped.contains(head), "{head} is missing: {piped}");
+    }
+    let lines = |width: usize| shown(Width::of_terminal(width));
+    assert!(!lines(200).contains("Not shown"));
+    for width in [60, 80, 120] {
+        let text = lines(width);
+        assert!(text.lines().all(|line| line.width() <= width), "{width}: {text}");
+        let named = text.lines().find(|line| line.starts_with("row ")).unwrap();
+        assert!(named.contains("paper top-1") && named.contains(" n"), "{width}: {text}");
+    }
+}
+
+const HOSTILE: &str = "=1+1 \u{1b}]0;owned\u{7}\u{1b}[2J<b>犬|\nerror: all is well";
+
+/// Names and errors that would steer a terminal, break a line, begin a tag or be a formula.
+#[test]
+fn hostile_names_are_escaped_in_every_output() {
+    let runs = Runs::new();
+    runs.plan("table9", json!([row(HOSTILE, HOSTILE, &[HOSTILE], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    let long = format!("{HOSTILE} {}", "x".repeat(60_000));
+    let mut failed = run("table9-20", "eeeeeeeeeeee", 1, 50.0);
+    (failed.record["status"], failed.record["error"]) = (json!("failed"), json!(long));
+    runs.add(failed);
+    runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0).set("data", HOSTILE));
+    runs.add(run("random", "ffffffffffff", 0, 42.0));
+    let text = runs.report(160).unwrap();
+    let (shown, in_xml) = (r"\u{1b}]0;owned\u{7}\u{1b}[2J", r"\u{1b}]0;owned\u{7}\u{1b}[2J&lt;b&gt;");
+    let mut outputs = vec![("terminal".to_string(), text)];
+    for file in
+        ["table9.md", "table9.html", "table9.svg", "table9-curves.svg", "table9.csv", "table9-runs.csv"]
+    {
+        outputs.push((file.into(), runs.read(file)));
+    }
+    for (name, text) in &outputs {
+        let control = |letter: char| letter.is_control() && letter != '\n';
+        assert!(!text.contains(control), "{name} has control characters: {text:?}");
+        assert!(!text.lines().any(|line| line.starts_with("error: all is well")), "{name}: {text}");
+        let expected = if name.ends_with("html") || name.ends_with("svg") { in_xml } else { shown };
+        assert!(text.contains(expected), "{name}: {text}");
+        assert!(name.ends_with("csv") || name == "terminal" || !text.contains("<b>"), "{name}: {text}");
+    }
+    for file in ["table9.svg", "table9-curves.svg"] {
+        roxmltree::Document::parse(&runs.read(file)).unwrap();
+    }
+    let frame = csv(&runs, "table9.csv");
+    assert!(texts(&frame, "row")[0].starts_with("'=1+1"), "{:?}", texts(&frame, "row"));
+    assert!(
+        texts(&frame, "title")[0].starts_with("'=1+1") && texts(&frame, "components")[0].starts_with("'=1+1")
+    );
+    let note =
+        runs.read("table9.md").lines().find(|line| line.contains("seed 1: failed")).map(str::to_string);
+    assert!(
+        note.as_ref().is_some_and(|note| note.chars().count() < 520 && note.contains(" characters ...]")),
+        "{note:?}"
+    );
+}
+
+/// A row whose method was changed, as `univip ablate` writes it, has no number of the paper in any output.
+#[test]
+fn a_changed_row_says_so_and_has_no_number_of_the_paper() {
+    let runs = Runs::table7();
+    let file = runs.path().join("plans/table7-small.json");
+    let mut plan: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let changed = "changed: losses.use=[\"byol\"]";
+    plan["rows"][2]["title"] = json!(changed);
+    plan["rows"][2]["paper"] = json!({});
+    plan["overrides"] = json!(["losses.use=[\"byol\"]"]);
+    fs::write(&file, plan.to_string()).unwrap();
+    let text = runs.report(200).unwrap();
+    let in_xml = "changed: losses.use=[&quot;byol&quot;]";
+    let outputs = [
+        (text, changed),
+        (runs.read("table7.md"), changed),
+        (runs.read("table7.html"), in_xml),
+        (runs.read("table7.svg").replace("</text>\n", ""), "losses.use=[&quot;byol&quot;]"),
+    ];
+    for (output, expected) in &outputs {
+        assert!(output.contains(expected), "{expected}: {output}");
+        assert!(
+            !output.contains("60.2") && !output.contains("40.8") && !output.contains("UniVIP"),
+            "{output}"
+        );
+        assert!(output.contains("57.3"), "the others keep theirs: {output}");
+    }
+    let frame = csv(&runs, "table7.csv");
+    assert_eq!(texts(&frame, "title")[2], changed);
+    for column in ["paper_top1", "paper_map", "paper_difference"] {
+        assert_eq!(number(&frame, column, 2), None, "{column}");
+    }
 }

@@ -32,8 +32,12 @@ impl Evaluator for MyPlugin {
     fn evaluate(&self, mut context: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         let (train, val) = (context.train, context.val);
         let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
-        let means = class_means(&context.features(train, "train features")?, &train_labels, train.classes().len())?;
-        let found = nearest(&context.features(val, "val features")?, &means)?;
+        let (train_rows, val_rows) =
+            (context.features(train, "train features")?, context.features(val, "val features")?);
+        // Of the images that could be read.
+        let (train_labels, val_labels) = (train_rows.labels(&train_labels), val_rows.labels(&val_labels));
+        let means = class_means(&train_rows.values, &train_labels, train.classes().len())?;
+        let found = nearest(&val_rows.values, &means)?;
         let hits = found.iter().zip(&val_labels).filter(|(found, label)| found == label).count();
         Ok(vec![Metric {
             name: "top1".into(),
@@ -41,6 +45,7 @@ impl Evaluator for MyPlugin {
             protocol: "my-plugin".into(),
             split: context.split(),
             images: val_labels.len(),
+            passed_over: 0,
         }])
     }
 }

@@ -1,5 +1,6 @@
 //! The evaluator as a whole, on drawn rectangles.
 
+mod learning;
 mod precise_norm;
 mod rectangles;
 
@@ -13,8 +14,9 @@ use univip_core::dataset::{Dataset, Split};
 use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
 use univip_core::nn::Parameters;
-use univip_core::recipe::{AugmentSettings, BackboneKind, NetworkSettings, Table};
+use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings, Table};
 use univip_core::registry::EvaluatorPlugin;
+use univip_core::unread::Unread;
 use univip_detection::DetectionEvaluator;
 
 /// A narrow backbone and its tensors.
@@ -62,6 +64,7 @@ fn evaluate_told(
         val: &probe,
         scenes: &scenes,
         renderer: &renderer,
+        unread: &Unread::new(BrokenImage::Skip),
         seed: 1,
         image_size: 64,
         progress: &mut progress,
@@ -107,6 +110,30 @@ fn numbers_say_how_and_on_what_they_were_measured() -> Result<()> {
     );
     assert_eq!(tasks[..2], ["detection: train 1/2", "detection: train 2/2"]);
     assert_eq!(tasks.last().map(String::as_str), Some("detection: val 10/10"));
+    Ok(())
+}
+
+#[test]
+fn images_that_cannot_be_read_are_passed_over_and_no_number_is_of_them() -> Result<()> {
+    let (metrics, _) = evaluate(QUICK, |rectangles| rectangles.damaged = |index| index % 4 == 3)?;
+    assert!(metrics.iter().all(|metric| metric.images == 8), "{metrics:?}");
+    let error = evaluate(QUICK, |rectangles| rectangles.damaged = |_| true).unwrap_err().to_string();
+    assert!(error.contains("not one of 64 images can be learnt from"), "{error}");
+    let only_val = |rectangles: &mut Rectangles| {
+        if rectangles.split == Split::Val {
+            rectangles.damaged = |_| true;
+        }
+    };
+    let error = evaluate(QUICK, only_val).unwrap_err().to_string();
+    assert!(error.contains("not one of 10 images to measure detection on can be read"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn fewer_labelled_images_are_another_split_and_protocol() -> Result<()> {
+    let (metrics, _) = evaluate(&format!("train_limit = 3\nfrozen = true\n{QUICK}"), |_| {})?;
+    let named = "mask-rcnn small, batch = 2, frozen = true, sides = [64], steps = 2, train_limit = 3";
+    assert!(metrics.iter().all(|metric| metric.protocol == named && metric.split != "train-val"));
     Ok(())
 }
 

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use univip_core::augment::Renderer;
 use univip_core::dataset::Split;
 use univip_core::nn::{Backbone, Mode, Parameters};
-use univip_core::recipe::{AugmentSettings, BackboneKind, NetworkSettings};
+use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
+use univip_core::unread::Unread;
 use univip_detection::batches::Batches;
 use univip_detection::detector::Images;
 use univip_detection::inputs::Inputs;
@@ -27,7 +28,9 @@ fn statistics(parameters: &Parameters) -> Result<BTreeMap<String, Vec<f32>>> {
 fn statistics_are_the_means_over_batches() -> Result<()> {
     let dataset = Rectangles::new(Split::Train, 12);
     let renderer = Renderer::new(&AugmentSettings::default());
-    let inputs = Inputs { dataset: &dataset, renderer: &renderer, longest: 256, masks: true };
+    let unread = Unread::new(BrokenImage::Fail);
+    let inputs =
+        Inputs { dataset: &dataset, renderer: &renderer, longest: 256, masks: true, unread: &unread };
     let parameters = Parameters::new(3, &Device::Cpu);
     let settings =
         NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
@@ -39,7 +42,7 @@ fn statistics_are_the_means_over_batches() -> Result<()> {
     // Of the first `count` batches from the batch `first` on; weights never change, so that it does not matter what was
     // there before.
     let over = |batches: &mut Batches<'_>, first, count| -> Result<_> {
-        precise_norm(&detector, &parameters, batches, (7, first), count, &Device::Cpu, &mut |_| {})?;
+        precise_norm(&detector, &[&parameters], batches, (7, first), count, &Device::Cpu, &mut |_| {})?;
         statistics(&parameters)
     };
     let start = || Batches::new(&inputs, &SIDES, 4, 7);

@@ -4,6 +4,7 @@ use anyhow::Result;
 use image::{Rgb, RgbImage};
 use rand::Rng;
 use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::error::ImageError;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::metrics::rle::Rle;
 use univip_core::seed::stream;
@@ -17,6 +18,8 @@ pub struct Rectangles {
     pub annotated: bool,
     /// Whether the objects of image `index` have masks.
     pub masked: fn(usize) -> bool,
+    /// Whether the file of image `index` is damaged.
+    pub damaged: fn(usize) -> bool,
     /// Whether the annotations are of larger images.
     pub resized: bool,
     pub classes: Vec<String>,
@@ -25,7 +28,7 @@ pub struct Rectangles {
 impl Rectangles {
     pub fn new(split: Split, len: usize) -> Self {
         let classes = vec!["red".into(), "green".into()];
-        Self { split, len, annotated: true, masked: |_| true, resized: false, classes }
+        Self { split, len, annotated: true, masked: |_| true, damaged: |_| false, resized: false, classes }
     }
 
     fn object(&self, index: usize) -> (BoundingBox, usize) {
@@ -47,6 +50,10 @@ impl Dataset for Rectangles {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage> {
+        if (self.damaged)(index) {
+            let problem = "is damaged".into();
+            return Err(ImageError { path: self.id(index).into(), problem }.into());
+        }
         let (bounds, class) = self.object(index);
         let mut image = RgbImage::from_pixel(SIZE.width, SIZE.height, Rgb([20, 20, 40]));
         for y in bounds.y..bounds.bottom() {

@@ -28,6 +28,7 @@ pub fn design(norm: bool) -> Design {
         classes: 3,
         masks: Some(6),
         norm,
+        body_norm: norm,
         proposals: [ProposalLimits { before: 200, after: 60 }, ProposalLimits { before: 100, after: 40 }],
         sampled_anchors: 100_000,
         sampled_regions: 100_000,

@@ -1,0 +1,46 @@
+//! Text from outside, such as a file's name, as a terminal or one line of text can hold it.
+
+/// The text with every character escaped that would steer a terminal, break the line or turn its direction:
+/// `\n`, `\u{1b}`.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if steers(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// Whether a character does something other than stand in its place.
+fn steers(letter: char) -> bool {
+    // Line and paragraph separators, marks and overrides of direction, the byte order mark.
+    let invisible = matches!(
+        letter,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+    );
+    letter.is_control() || invisible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::printable;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped_and_all_else_stays() {
+        let cases = [
+            (
+                "\u{1b}]0;owned\u{7}\u{1b}[2J a.jpg\nerror: all is well",
+                r"\u{1b}]0;owned\u{7}\u{1b}[2J a.jpg\nerror: all is well",
+            ),
+            ("a\r\tb\u{9b}31m\u{7f}", r"a\r\tb\u{9b}31m\u{7f}"),
+            ("gpj.\u{202e}exe\u{2028}", r"gpj.\u{202e}exe\u{2028}"),
+            ("σ ± – 犬 é \\n 'q'", "σ ± – 犬 é \\n 'q'"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(printable(text), expected);
+        }
+    }
+}

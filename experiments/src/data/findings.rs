@@ -1,0 +1,131 @@
+//! What was found in a dataset, counted and named.
+
+use super::look::{Pixels, Seen};
+use std::collections::{BTreeSet, HashMap};
+use univip_core::dataset::{Dataset, Split};
+use univip_core::geometry::Size;
+use univip_core::tally::Tally;
+
+/// Below, a network whose maps are this much smaller than the image sees a single cell.
+const TINY: u32 = 32;
+/// Beyond, one image takes longer to read than a batch of photos.
+const HUGE: u64 = 25_000_000;
+/// Beyond, a crop of usual proportions shows a small part.
+const LONG: f64 = 5.0;
+
+const UNREADABLE: &str = "images cannot be read";
+const TINY_ONES: &str = "images are less than 32 pixels wide or high";
+const HUGE_ONES: &str = "images have more than 25 million pixels, which takes long to read";
+const LONG_ONES: &str = "images are more than 5 times as long as they are wide";
+const TWICE: &str = "images have the same pixels as another of the split";
+const IN_BOTH: &str = "images have the same pixels as one of train";
+const UNLABELLED: &str = "images have no label and no annotation";
+const WITHOUT_IMAGES: &str = "classes have no image";
+const OTHER_SIZE: &str = "images have another size than their annotations say";
+const OUTSIDE: &str = "boxes leave their image";
+const FLAT: &str = "boxes have no area";
+const BAD_ANNOTATIONS: &str = "images have annotations that cannot be read";
+
+/// Of all splits so far.
+#[derive(Default)]
+pub struct Findings {
+    /// Of the split that is looked through.
+    tally: Tally,
+    /// The classes that it has.
+    classes: BTreeSet<usize>,
+    unlabelled: Vec<String>,
+    /// The first image with certain pixels, by their digest.
+    first: HashMap<[u8; 32], First>,
+    any: bool,
+}
+
+struct First {
+    split: Split,
+    id: String,
+}
+
+impl Findings {
+    /// Takes note of an image.
+    pub fn add(&mut self, split: Split, seen: Seen) {
+        self.classes.extend(&seen.classes);
+        if seen.classes.is_empty() && seen.unreadable_annotations.is_none() {
+            self.unlabelled.push(seen.id.clone());
+        }
+        let Self { tally, .. } = self;
+        if let Some(problem) = &seen.unreadable_annotations {
+            tally.add(BAD_ANNOTATIONS, || format!("{} ({problem})", seen.id));
+        }
+        for bounding_box in &seen.outside {
+            tally.add(OUTSIDE, || format!("{bounding_box:?} of {}", seen.id));
+        }
+        (0..seen.flat).for_each(|_| tally.add(FLAT, || seen.id.clone()));
+        match seen.pixels {
+            Err(problem) => tally.add(UNREADABLE, || format!("{} ({problem})", seen.id)),
+            Ok(Pixels { size, digest }) => {
+                if let Some(other) = seen.annotated.filter(|annotated| *annotated != size) {
+                    tally.add(OTHER_SIZE, || format!("{} ({}, not {})", seen.id, text(size), text(other)));
+                }
+                self.of_size(&seen.id, size);
+                self.of_pixels(split, seen.id, digest);
+            }
+        }
+    }
+
+    /// What was found in the split that was looked through, a line each kind.
+    pub fn end_split(&mut self, dataset: &dyn Dataset) -> Vec<String> {
+        let mut tally = std::mem::take(&mut self.tally);
+        tally.merge(dataset.passed_over());
+        let (classes, unlabelled) = (std::mem::take(&mut self.classes), std::mem::take(&mut self.unlabelled));
+        // Of a dataset without classes no image has a label.
+        if !dataset.classes().is_empty() {
+            unlabelled.into_iter().for_each(|id| tally.add(UNLABELLED, || id));
+            let names = dataset.classes().iter().enumerate();
+            names
+                .filter(|(class, _)| !classes.contains(class))
+                .for_each(|(_, name)| tally.add(WITHOUT_IMAGES, || name.clone()));
+        }
+        let lines = tally.lines();
+        self.any |= !lines.is_empty();
+        lines
+    }
+
+    /// A split could not be opened.
+    pub fn failed(&mut self) {
+        self.any = true;
+    }
+
+    /// Whether nothing was found in any split.
+    pub fn none(&self) -> bool {
+        !self.any
+    }
+
+    fn of_size(&mut self, id: &str, size: Size) {
+        let Size { width, height } = size;
+        let named = || format!("{id} ({})", text(size));
+        if width.min(height) < TINY {
+            self.tally.add(TINY_ONES, named);
+        }
+        if u64::from(width) * u64::from(height) > HUGE {
+            self.tally.add(HUGE_ONES, named);
+        }
+        if f64::from(width.max(height)) > LONG * f64::from(width.min(height)) {
+            self.tally.add(LONG_ONES, named);
+        }
+    }
+
+    fn of_pixels(&mut self, split: Split, id: String, digest: [u8; 32]) {
+        match self.first.get(&digest) {
+            Some(first) => {
+                let kind = if first.split == split { TWICE } else { IN_BOTH };
+                self.tally.add(kind, || format!("{id} = {}", first.id));
+            }
+            None => {
+                self.first.insert(digest, First { split, id });
+            }
+        }
+    }
+}
+
+fn text(Size { width, height }: Size) -> String {
+    format!("{width} x {height}")
+}

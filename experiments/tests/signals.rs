@@ -1,0 +1,95 @@
+//! A run that is asked to stop writes a checkpoint, says what a shell would say, and goes on later to the same bits.
+#![cfg(unix)]
+
+mod common;
+
+use anyhow::{Context, Result, ensure};
+use common::{ROW, evaluations, run_directory, stdout, univip};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+/// Checkpoints only at the end: what an interruption saves is the only one.
+fn late() -> Vec<&'static str> {
+    let settings = [
+        "--set",
+        "train.epochs=6",
+        "--set",
+        "train.checkpoint_every=1000",
+        "--set",
+        "evaluators.use=[\"knn\"]",
+    ];
+    [&ROW[..], &settings].concat()
+}
+
+/// Waits until the run in `runs` has done some steps.
+fn wait_for_steps(runs: &Path, child: &mut Child) -> Result<()> {
+    let steps = || -> Option<usize> {
+        let run = run_directory(runs, "table7-e").ok()?;
+        let text = std::fs::read_to_string(run.join("metrics.jsonl")).ok()?;
+        Some(text.lines().filter(|line| line.contains("\"event\":\"step\"")).count())
+    };
+    while steps().is_none_or(|steps| steps < 2) {
+        ensure!(child.try_wait()?.is_none(), "it ended before it could be asked to stop");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+fn send(signal: &str, child: &Child) -> Result<()> {
+    let status = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status()?;
+    ensure!(status.success(), "no signal was sent");
+    Ok(())
+}
+
+/// Sends signals to a run that trains, each some time after the one before, and waits for its end.
+fn interrupted(runs: &Path, signals: &[&str]) -> Result<Output> {
+    let mut child = univip(&late(), runs).stderr(Stdio::piped()).spawn()?;
+    wait_for_steps(runs, &mut child)?;
+    for signal in signals {
+        send(signal, &child)?;
+    }
+    child.wait_with_output().context("waiting for it")
+}
+
+#[test]
+fn each_signal_has_the_exit_code_of_a_shell_and_the_run_goes_on() -> Result<()> {
+    let whole = tempfile::tempdir()?;
+    stdout(&late(), whole.path())?;
+    let expected = evaluations(&run_directory(whole.path(), "table7-e")?)?;
+    // A job's system may send its signal to a whole group and to each process of it.
+    for (signals, code) in [(vec!["INT"], 130), (vec!["TERM", "TERM"], 143), (vec!["HUP"], 129)] {
+        let runs = tempfile::tempdir()?;
+        let output = interrupted(runs.path(), &signals)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(code), "{signals:?}: {}: {said}", output.status);
+        ensure!(said.contains("a checkpoint is written"), "{signals:?}: {said}");
+        let last = said.lines().last().unwrap_or_default();
+        ensure!(
+            last.starts_with("table7: 1 of 2 runs finished") && last.contains("results are in"),
+            "{last}"
+        );
+        let run = run_directory(runs.path(), "table7-e")?;
+        ensure!(std::fs::read_to_string(run.join("run.json"))?.contains("\"interrupted\""), "{signals:?}");
+        stdout(&late(), runs.path())?;
+        ensure!(evaluations(&run)? == expected, "{signals:?}: other bits");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_run_under_nohup_survives_its_terminal() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let command = univip(&late(), runs.path());
+    let mut child = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    wait_for_steps(runs.path(), &mut child)?;
+    send("HUP", &child)?;
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! Tensors: checkpoints, and backbones of this project, torchvision and PyTorch.
+
+use super::{Bound, Opened, Target};
+use crate::mutate::Dialect;
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use univip_core::backbone_file;
+use univip_core::checkpoint::{self, Checkpoint, Checkpoints, Progress};
+use univip_core::nn::{Backbone, Parameters};
+use univip_core::recipe::NetworkSettings;
+
+/// Where a run goes on from.
+pub const CHECKPOINT: Target = Target {
+    name: "checkpoint",
+    summary: "checkpoints of a run",
+    dialect: Dialect::Tensors,
+    bound: Bound { bytes: 1 << 20, per_byte: 400 },
+    place: "checkpoint.safetensors",
+    fixtures: &[],
+    prepare: checkpoints,
+    planted: false,
+};
+
+/// What `torch.save` writes.
+pub const TORCH_FILE: Target = Target {
+    name: "torch-file",
+    summary: "PyTorch's files: an archive, a pickle, values",
+    dialect: Dialect::Archive,
+    bound: Bound { bytes: 8 << 20, per_byte: 400 },
+    place: "backbone.pth",
+    fixtures: &[
+        "core/tests/fixtures/backbone/whole.pth",
+        "core/tests/fixtures/backbone/types.pth",
+        "core/tests/fixtures/backbone/legacy.pth",
+        "core/tests/fixtures/backbone/moco.pth",
+        "experiments/tests/fixtures/torch_file/two_tensors.pth",
+    ],
+    prepare: |_| Ok(Opened::new(import)),
+    planted: false,
+};
+
+/// Backbones in safetensors.
+pub const SAFETENSORS: Target = Target {
+    name: "safetensors",
+    summary: "backbones in safetensors",
+    dialect: Dialect::Tensors,
+    bound: Bound { bytes: 8 << 20, per_byte: 400 },
+    place: "backbone.safetensors",
+    fixtures: &["core/tests/fixtures/nn/mlp.safetensors"],
+    prepare: backbones,
+    planted: false,
+};
+
+fn checkpoints(directory: &Path) -> Result<Opened> {
+    let tensor = |values: &[f32]| Tensor::from_slice(values, values.len(), &Device::Cpu);
+    let tensors =
+        BTreeMap::from([("online.a".into(), tensor(&[1.0, 2.5])?), ("target.a".into(), tensor(&[0.0; 6])?)]);
+    let progress = Progress { fingerprint: "f".into(), seed: 0, step: 7, epoch_total: 0.5, epoch_skipped: 0 };
+    let made = Checkpoints::open(&directory.join("made"), 1)?.save(&Checkpoint { progress, tensors })?;
+    let mut opened = Opened::new(|path, _| checkpoint::read(path, &Device::Cpu).map(drop));
+    opened.made.push(fs::read(made)?);
+    Ok(opened)
+}
+
+fn backbones(directory: &Path) -> Result<Opened> {
+    let parameters = Parameters::new(0, &Device::Cpu);
+    let settings = NetworkSettings { width: 1, ..NetworkSettings::default() };
+    Backbone::new(&settings, &parameters.frozen())?;
+    let made = directory.join("made.safetensors");
+    backbone_file::write(&made, &parameters.tensors())?;
+    let mut opened = Opened::new(import);
+    opened.made.push(fs::read(made)?);
+    Ok(opened)
+}
+
+fn import(path: &Path, _: &[u8]) -> Result<()> {
+    backbone_file::import(path, &Device::Cpu).map(drop)
+}

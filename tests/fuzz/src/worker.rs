@@ -1,0 +1,141 @@
+//! The process that reads: one target, in a process of its own, so that whatever an input does to it is a finding and not the
+//! end of the others.
+
+use crate::memory::Watch;
+use crate::mutate::mutate;
+use crate::targets::{Opened, Target};
+use anyhow::{Context, Result, anyhow, ensure};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use univip_core::seed::stream;
+
+/// What a worker is to read.
+pub struct Work<'a> {
+    pub target: &'a Target,
+    /// Empty, for the target's own files.
+    pub directory: &'a Path,
+    pub seed: u64,
+    pub time: Duration,
+    /// This input alone.
+    pub only: Option<&'a PathBuf>,
+}
+
+/// What became of it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Summary {
+    pub inputs: u64,
+    /// Of them, those that were read to the end without an error.
+    pub accepted: u64,
+    /// The most memory that an input took beyond the target's allowance for its length.
+    pub most_bytes: usize,
+    /// The most processor time that an input took.
+    pub longest: f64,
+    /// What is wrong with the last input, the one in the target's place.
+    pub finding: Option<String>,
+}
+
+/// The most processor time of one input.
+const SECONDS: f64 = 2.0;
+
+/// A message of this many characters and more is not read by anyone.
+const MESSAGE: usize = 500;
+
+/// Reads on a thread with the stack that threads have by default, wherever this process was started.
+pub fn work(work: &Work<'_>) -> Result<Summary> {
+    const STACK: usize = 2 << 20;
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(STACK);
+        let reader = reader.spawn_scoped(scope, || read_all(work))?;
+        reader.join().map_err(|_| anyhow!("the fuzzer panicked"))?
+    })
+}
+
+fn read_all(work: &Work<'_>) -> Result<Summary> {
+    panic::set_hook(Box::new(|info| {
+        *PANICKED.lock().unwrap_or_else(|lock| lock.into_inner()) = info.to_string()
+    }));
+    let (mut opened, seeds) = work.target.open(work.directory)?;
+    let mut summary = Summary::default();
+    if let Some(only) = work.only {
+        let input = fs::read(only).with_context(|| format!("reading {}", only.display()))?;
+        summary.read(work, &mut opened, &input)?;
+        return Ok(summary);
+    }
+    // What is made once (a registry, a pool of threads) is no input's.
+    Summary::default().read(work, &mut opened, &seeds[0])?;
+    for seed in &seeds {
+        summary.read(work, &mut opened, seed)?;
+    }
+    ensure!(
+        summary.finding.is_some() || summary.accepted > 0,
+        "{}: no seed is read without an error",
+        work.target.name
+    );
+    let begun = Instant::now();
+    while summary.finding.is_none() && begun.elapsed() < work.time {
+        let mut random = stream(work.seed, work.target.name, &[summary.inputs]);
+        let input = mutate(work.target.dialect, &seeds, &mut random);
+        summary.read(work, &mut opened, &input)?;
+    }
+    Ok(summary)
+}
+
+/// What the last panic said, and where.
+static PANICKED: Mutex<String> = Mutex::new(String::new());
+
+impl Summary {
+    fn read(&mut self, work: &Work<'_>, opened: &mut Opened, input: &[u8]) -> Result<()> {
+        if self.finding.is_some() {
+            return Ok(());
+        }
+        let path = work.directory.join(work.target.place);
+        fs::write(&path, input).with_context(|| format!("writing {}", path.display()))?;
+        let (watch, before) = (Watch::start(), processor_time());
+        let read = panic::catch_unwind(AssertUnwindSafe(|| (opened.read)(&path, input)));
+        let (most, seconds) = (watch.most(), processor_time() - before);
+        let allowed = work.target.bound.of(input.len());
+        self.inputs += 1;
+        self.accepted += u64::from(matches!(read, Ok(Ok(()))));
+        self.most_bytes = self.most_bytes.max(most);
+        self.longest = self.longest.max(seconds);
+        self.finding = match read {
+            Err(_) => Some(PANICKED.lock().unwrap_or_else(|lock| lock.into_inner()).replace('\n', " ")),
+            _ if most > allowed => Some(format!(
+                "took {most} bytes of memory for an input of {}; allowed are {allowed}",
+                input.len()
+            )),
+            _ if seconds > SECONDS => {
+                Some(format!("took {seconds:.1} s of processor time; allowed are {SECONDS}"))
+            }
+            Ok(Err(error)) => unfit(&format!("{error:#}")),
+            Ok(Ok(())) => None,
+        };
+        Ok(())
+    }
+}
+
+/// What is wrong with a message, if anything is.
+fn unfit(message: &str) -> Option<String> {
+    let length = message.chars().count();
+    if length >= MESSAGE {
+        let start: String = message.chars().take(80).collect();
+        return Some(format!(
+            "its error has {length} characters, allowed are fewer than {MESSAGE}: {start:?}..."
+        ));
+    }
+    message
+        .contains(char::is_control)
+        .then(|| format!("its error has a control character or a line break: {message:?}"))
+}
+
+/// Seconds of all threads of this process.
+pub fn processor_time() -> f64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: it writes into `time` alone.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
