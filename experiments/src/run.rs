@@ -163,7 +163,6 @@ fn phases(
         *record.seconds.entry(phase.into()).or_default() += clock.elapsed().as_secs_f64();
         clock = Instant::now();
     };
-    let registry = data.registry();
     let part = data.part(job.recipe, Use::Learning, Split::Train)?;
     data.look(&part, observers, stop)?;
     let mut ledger = Ledger::of(record, data);
@@ -176,11 +175,11 @@ fn phases(
     directory.write_record(record)?;
     lap(record, "look");
 
-    let proposals = proposals(job, registry, &part, observers, stop)?;
+    let proposals = proposals(job, data, &part, observers, stop)?;
     lap(record, "proposals");
 
     let (images, proposals) = (part.images, Arc::new(proposals));
-    let parts = Assembly::new(job.recipe, registry);
+    let parts = Assembly::new(job.recipe, data.registry());
     let mut trainer = parts.trainer(job.seed, images, proposals, &device)?;
     record.steps = trainer.steps();
     let backbone = trainer.networks().backbone_tensors();
@@ -214,14 +213,14 @@ fn phases(
 /// The proposals of the recipe, computed and stored as far as they are needed and not there yet.
 fn proposals(
     job: &Job<'_>,
-    registry: &Registry,
+    data: &Data<'_>,
     part: &Part,
     observers: &mut Observers,
     stop: &AtomicBool,
 ) -> Result<Proposals> {
     let settings = &job.recipe.settings;
-    let proposals =
-        Assembly::new(job.recipe, registry).proposals(part.whole.clone(), &job.runs.join("proposals"))?;
+    let proposals = Assembly::new(job.recipe, data.registry())
+        .proposals(part.whole.clone(), &job.runs.join("proposals"))?;
     if proposals.annotated() {
         part.whole.check_sizes(&part.images.places())?;
     }

@@ -53,9 +53,19 @@ fn said(arguments: &[&str], runs: &Path) -> Result<(Option<i32>, String)> {
 
 #[test]
 fn folders_of_equal_names_never_share_boxes() -> Result<()> {
+    equal_names("image-folder", "")
+}
+
+#[test]
+fn nor_do_unlabelled_ones() -> Result<()> {
+    equal_names("images", "train")
+}
+
+/// Two folders of equal names; `inside` is where their images are for the dataset.
+fn equal_names(dataset: &str, inside: &str) -> Result<()> {
     let work = tempfile::tempdir()?;
     let of = |command: &[&str], root: &str, runs: &str| -> Result<String> {
-        let data = format!("image-folder={}", work.path().join(root).display());
+        let data = format!("{dataset}={}", work.path().join(root).join(inside).display());
         let runs = work.path().join(runs);
         let runs = runs.to_string_lossy();
         stdout(&[&["proposals"], command, &["--data", &data, "--runs", &runs]].concat(), work.path())

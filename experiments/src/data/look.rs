@@ -44,7 +44,7 @@ pub fn at(dataset: &dyn Dataset, index: usize) -> Seen {
         id: dataset.id(index),
         classes: dataset.label(index).into_iter().collect(),
         pixels: pixels.map_err(|error| problem(&error)),
-        annotated: dataset.size(index).ok(),
+        annotated: dataset.annotated_size(index),
         outside: Vec::new(),
         flat: 0,
         unreadable_annotations: None,

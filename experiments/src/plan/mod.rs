@@ -317,7 +317,7 @@ mod tests {
 
     #[test]
     fn where_data_lies_is_no_part_of_a_run() {
-        for data in ["coco", "voc", "image-folder"] {
+        for data in ["coco", "voc", "image-folder", "images"] {
             let fingerprint = |root: &str, more: &str| {
                 let root = format!("dataset.{data}.root={root}");
                 let library = library(&[&format!("data.use={data}"), &root, more]);

@@ -28,7 +28,7 @@ use univip_core::tally::Tally;
 /// in the dataset's order is at once.
 pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     let store = opened.store()?;
-    let empty = store.stored() == 0;
+    let empty = holds_nothing(store.directory())?;
     let read = import_boxes(&*opened.dataset, store, path);
     if read.is_err() && empty {
         // A part of a file would be in the way of the whole one. What failed first is the error to tell.
@@ -46,6 +46,17 @@ pub fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     output::print(format_args!(
         "use it with --set proposals.use=imported --set proposal.imported.name={name}\n"
     ))
+}
+
+/// Whether there are no boxes in a store's directory, of whatever images.
+fn holds_nothing(directory: &Path) -> Result<bool> {
+    let listing = || format!("listing {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(listing)? {
+        if entry.with_context(listing)?.path().extension().is_some_and(|ending| ending == "npz") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What an import read.

@@ -26,6 +26,8 @@ pub struct Config {
 }
 
 impl univip_core::recipe::Config for Config {
+    const PLACES: &'static [&'static str] = &["root"];
+
     fn check(&self) -> Result<(), Invalid> {
         if self.root.as_os_str().is_empty() {
             let problem = "is not set; give the directory that the images are in or below";
@@ -94,6 +96,10 @@ impl Dataset for Images {
 
     fn size(&self, index: usize) -> Result<Size> {
         image_file::size(&self.path(index))
+    }
+
+    fn file(&self, index: usize) -> Option<PathBuf> {
+        Some(self.path(index))
     }
 
     fn passed_over(&self) -> Tally {
