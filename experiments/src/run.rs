@@ -21,7 +21,6 @@ use univip_core::files::write_atomic;
 use univip_core::networks::Networks;
 use univip_core::proposals::{BuildOptions, Proposals};
 use univip_core::recipe::{EvaluatorSettings, Recipe};
-use univip_core::registry::Registry;
 use univip_core::trainer::Trainer;
 
 /// A recipe to run with a seed, and where.
@@ -140,10 +139,15 @@ fn reuse(
             ledger.check(&part)?;
         }
     }
-    // Data that was moved is where the recipe says now.
+    // Data that was moved is where the recipe says now. Other rows of the same recipe differ in its comments alone.
     let (path, recipe) = (directory.join("recipe.toml"), job.recipe.show());
-    if std::fs::read_to_string(&path).ok().as_ref() != Some(&recipe) {
-        write_atomic(&path, recipe.as_bytes())?;
+    let values = |text: &str| text.parse::<toml::Table>().ok();
+    if std::fs::read_to_string(&path).ok().and_then(|then| values(&then)) != values(&recipe) {
+        // Where nothing can be written, the finished run is as good as before.
+        if let Err(error) = write_atomic(&path, recipe.as_bytes()) {
+            let message = format!("the recipe keeps the place where its data was: {error:#}");
+            progress.observe(&Event::Warning { message })?;
+        }
     }
     Ok(directory.to_path_buf())
 }
