@@ -212,12 +212,12 @@ fn the_paper_scale_is_the_papers_protocol() {
 #[test]
 fn a_small_run_has_the_steps_that_its_scale_promises() {
     for (scale, steps) in
-        [("smoke", 12), ("selection", 496), ("small", 496), ("sitting", 2500), ("proxy", 2500)]
+        [("smoke", 12), ("selection", 1000), ("small", 1000), ("sitting", 2500), ("proxy", 2500)]
     {
         let Settings { train, data, optimizer, schedule, .. } = load("table7/e", Some(scale)).settings;
         assert_eq!((data.limit / train.batch) as u64 * train.epochs, steps, "{scale}");
         if scale != "smoke" {
-            assert_eq!(optimizer.lr * train.batch as f64 / 256.0, 0.1, "{scale}");
+            assert_eq!(optimizer.lr, 0.4, "{scale}");
             let warmup = schedule.warmup_epochs / train.epochs as f64;
             assert!((warmup - 0.05).abs() < 1e-9, "{scale}: a warm-up of {warmup} of the run");
         }
