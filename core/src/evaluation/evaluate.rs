@@ -213,7 +213,7 @@ pub trait Evaluator {
     /// would else be found out at its end. Returns what a person should know, a sentence each.
     ///
     /// # Errors
-    /// When it cannot be measured on; [`NotApplicable`](crate::error::NotApplicable) when there is nothing to measure.
+    /// When it cannot be measured on; [`NotApplicable`] when there is nothing to measure.
     fn check(&self, _scenes: &Scenes<'_>) -> Result<Vec<String>> {
         Ok(Vec::new())
     }

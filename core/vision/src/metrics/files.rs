@@ -13,7 +13,7 @@ use univip_stdx::json_file;
 use univip_stdx::refusal::refuse_any;
 
 /// An annotation file, as far as it is needed. `M` is [`Segmentation`](super::segmentation::Segmentation) or, to
-/// skip all masks, [`IgnoredAny`](serde::de::IgnoredAny).
+/// skip all masks, [`IgnoredAny`].
 #[derive(Debug, Deserialize)]
 pub struct AnnotationFile<M> {
     /// The images, also those without an object.
