@@ -7,6 +7,7 @@
 
 use crate::error::ImageError;
 use crate::geometry::Size;
+use crate::text_file::in_place_of_text;
 use anyhow::Result;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
@@ -146,7 +147,12 @@ fn decoder(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), String
         Err(_) if bytes.get(4..8) == Some(b"ftyp") => {
             return Err("is HEIC, which is not read; convert it to JPEG".into());
         }
-        Err(_) => return Err("is in no image format that is known; replace or remove it".into()),
+        Err(_) => {
+            let what = in_place_of_text(bytes).map(|what| format!("is {what}"));
+            return Err(
+                what.unwrap_or_else(|| "is in no image format that is known; replace or remove it".into())
+            );
+        }
     };
     let most = MOST_PIXELS.load(Ordering::Relaxed);
     let allowed = most.saturating_mul(BYTES_OF_A_PIXEL).saturating_add(1 << 20);

@@ -96,6 +96,9 @@ fn what_is_no_image_says_so_and_what_to_do() {
         problem_of("photo.jpg", b"\0\0\0\x18ftypheic\0\0\0\0").contains("HEIC, which is not read; convert")
     );
     assert!(problem_of("empty.png", b"").contains("empty (0 bytes)"));
+    let pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 9\n";
+    assert!(problem_of("photo.jpg", pointer).contains("is a Git LFS pointer and not the file itself"));
+    assert!(problem_of("photo.jpg", b"<!doctype html><p>gone").contains("is an HTML page"));
     let missing = files().join("nothing.jpg");
     for error in [read(&missing).unwrap_err(), size(&missing).unwrap_err()] {
         assert!(problem(&missing, error).contains("no such file; check the dataset's root"));

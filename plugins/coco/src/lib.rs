@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A directory with an annotation file has the images that the file lists, in its order, also those without an
-//! object; one without (`unlabeled2017`) has the JPEG and PNG files in it, sorted by name. So COCO+ is
+//! object; one without (`unlabeled2017`) has the image files in it, sorted by name. So COCO+ is
 //! `train = [{ images = "train2017", annotations = "annotations/instances_train2017.json" },
 //! { images = "unlabeled2017" }]`.
 
@@ -169,7 +169,7 @@ impl Coco {
             let directory = config.root.join(&part.images);
             ensure!(directory.is_dir(), "coco: `{}` is not a directory", directory.display());
             let (Some(file), Some(path)) = (file, &part.annotations) else {
-                images.extend(unlabelled(&directory)?);
+                images.extend(unlabelled(&directory, &mut passed_over)?);
                 continue;
             };
             let (path, place) = (config.root.join(path), annotated.len());
@@ -329,18 +329,20 @@ fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, 
     }
 }
 
-/// The JPEG and PNG files of a directory, sorted by name.
-fn unlabelled(directory: &Path) -> Result<Vec<Image>> {
+const OTHER_FILES: &str = "files have no ending of an image that is read and are passed over";
+
+/// The images of a directory, by their names and sorted by them.
+fn unlabelled(directory: &Path, passed_over: &mut Tally) -> Result<Vec<Image>> {
     let mut images = Vec::new();
     for path in visible(directory).context("coco")? {
-        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
-        if !matches!(extension.as_deref(), Some("jpg" | "jpeg" | "png")) {
+        if !image_file::is_named_as_image(&path) {
+            passed_over.add(OTHER_FILES, || path.display().to_string());
             continue;
         }
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         images.push(Image { path, id, size: None, file: None, objects: Vec::new() });
     }
-    ensure!(!images.is_empty(), "coco: no .jpg, .jpeg or .png file in {}", directory.display());
+    ensure!(!images.is_empty(), "coco: no image in {} ({})", directory.display(), image_file::endings());
     Ok(images)
 }
 

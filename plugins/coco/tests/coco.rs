@@ -264,11 +264,14 @@ fn an_image_may_be_a_link_out_of_its_directory_only_where_the_recipe_says_so() {
 fn what_macos_puts_beside_images_is_no_image() {
     let root = root(&annotations());
     std::fs::write(root.path().join("unlabeled2017/._c.png"), "not an image").unwrap();
+    std::fs::copy(root.path().join("unlabeled2017/c.png"), root.path().join("unlabeled2017/e.WEBP")).unwrap();
     let mut config = config(root.path());
     config.train = vec![Part { images: "unlabeled2017".into(), annotations: None }];
     let coco = Coco::open(&config, Split::Train).unwrap();
     let ids: Vec<String> = (0..coco.len()).map(|index| coco.id(index)).collect();
-    assert_eq!(ids, ["c.png", "d.png"]);
+    assert_eq!(ids, ["c.png", "d.png", "e.WEBP"]);
+    let [said] = coco.passed_over().lines().try_into().unwrap();
+    assert!(said.starts_with("1 files have no ending of an image") && said.ends_with("notes.txt"), "{said}");
 }
 
 #[test]
