@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn a_row_whose_method_is_changed_has_neither_the_papers_title_nor_its_numbers() {
         let of = |sets: &[&str], name: &str| {
-            let plan = Plan::new(&library(sets), "table7", None, &[0]).unwrap();
+            let plan = Plan::new(&library(sets), "table7", name.strip_prefix("table7/"), &[0]).unwrap();
             let row = plan.rows.iter().find(|row| row.name == name).unwrap().row.clone();
             (row.title, row.paper.get("top1").copied())
         };

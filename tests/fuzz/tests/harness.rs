@@ -25,8 +25,6 @@ fn a_fault_is_found_kept_and_can_be_repeated() {
         ("busy", "s of processor time"),
         ("stack", "the process ended"),
         ("abort", "the process ended"),
-        ("long", "its error has 500 characters"),
-        ("lines", "a control character or a line break"),
     ] {
         let (nothing_found, said) = planted(fault);
         assert!(!nothing_found && said.contains(expected), "{fault}: {said}");

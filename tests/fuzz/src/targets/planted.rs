@@ -29,8 +29,6 @@ fn read(input: &[u8]) -> Result<()> {
         }
         b"stack" => assert_ne!(deeper(0), 0),
         b"abort" => std::process::abort(),
-        b"long" => bail!("{}", "a".repeat(500)),
-        b"lines" => bail!("one\ntwo"),
         b"right" => {}
         nested if nested.starts_with(b"[[[[") => panic!("a planted bracket"),
         _ => bail!("it is none of the planted faults"),

@@ -32,10 +32,10 @@ pub const TORCH_FILE: Target = Target {
     bound: Bound { bytes: 8 << 20, per_byte: 400 },
     place: "backbone.pth",
     fixtures: &[
-        "core/tests/fixtures/backbone/whole.pth",
-        "core/tests/fixtures/backbone/types.pth",
-        "core/tests/fixtures/backbone/legacy.pth",
-        "core/tests/fixtures/backbone/moco.pth",
+        "core/nn/tests/fixtures/backbone/whole.pth",
+        "core/nn/tests/fixtures/backbone/types.pth",
+        "core/nn/tests/fixtures/backbone/legacy.pth",
+        "core/nn/tests/fixtures/backbone/moco.pth",
         "experiments/tests/fixtures/torch_file/two_tensors.pth",
     ],
     prepare: |_| Ok(Opened::new(import)),
@@ -49,7 +49,7 @@ pub const SAFETENSORS: Target = Target {
     dialect: Dialect::Tensors,
     bound: Bound { bytes: 8 << 20, per_byte: 400 },
     place: "backbone.safetensors",
-    fixtures: &["core/tests/fixtures/nn/mlp.safetensors"],
+    fixtures: &["core/nn/tests/fixtures/nn/mlp.safetensors"],
     prepare: backbones,
     planted: false,
 };

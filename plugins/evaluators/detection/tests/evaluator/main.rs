@@ -241,7 +241,7 @@ fn data_that_cannot_be_learnt_from_is_refused() -> Result<()> {
         assert!(tasks.is_empty(), "it is known before a detector is trained: {tasks:?}");
         Ok(())
     };
-    refused(|data| data.classes.clear(), "found 0 and 0: set data.use to a dataset with annotations")?;
+    refused(|data| data.classes.clear(), "train has no classes: set data.use to such a dataset")?;
     refused(
         |data| data.annotated = false,
         "none of the 64 images to learn detection from has an annotated object",
