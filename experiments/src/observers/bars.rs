@@ -246,7 +246,7 @@ mod tests {
             }
             for part in [
                 "run 1/12",
-                "step 1300/124000  85.2 h left",
+                "step 1300/124000  4 days left",
                 "  epoch 2",
                 "60/1240  205 images/s",
                 "40,000/118,287",
