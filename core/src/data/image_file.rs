@@ -114,7 +114,14 @@ fn broken(path: &Path, problem: String) -> ImageError {
     ImageError { path: path.into(), problem }
 }
 
+/// Decoders of other crates panic on some damaged files (`png` 0.18 on a palette without its last colour): such an image is
+/// broken as any other.
 fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
+    let decoded = std::panic::catch_unwind(|| pixels(bytes));
+    decoded.unwrap_or_else(|_| Err("is damaged: its decoder gave up; download or copy it again".into()))
+}
+
+fn pixels(bytes: &[u8]) -> Result<RgbImage, String> {
     let (format, mut decoder) = decoder(bytes)?;
     if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
         return Err(format!(
