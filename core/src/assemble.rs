@@ -164,7 +164,7 @@ impl<'a> Assembly<'a> {
         };
         let peak = peak_lr(settings.optimizer.lr, per_step);
         Ok(Trainer::new(Components {
-            optimizer: Optimizer::new(&settings.optimizer, networks.online())?,
+            optimizer: Optimizer::new(&settings.optimizer, networks.online())?.with_constant_lr(peak),
             networks,
             losses,
             schedule: Schedule::new(&settings.schedule, peak, settings.train.epochs, steps_per_epoch),

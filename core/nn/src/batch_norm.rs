@@ -34,8 +34,8 @@ impl BatchNorm {
     /// Starts with all weights at `weight`: 0 makes a residual block start as the identity.
     pub fn with_weight(channels: usize, weight: f32, scope: &Scope) -> Result<Self> {
         Ok(Self {
-            weight: scope.parameter("weight", channels, Init::Constant(weight))?,
-            bias: scope.parameter("bias", channels, Init::Constant(0.0))?,
+            weight: scope.norm("weight", channels, Init::Constant(weight))?,
+            bias: scope.norm("bias", channels, Init::Constant(0.0))?,
             running_mean: scope.buffer("running_mean", channels, 0.0)?,
             running_var: scope.buffer("running_var", channels, 1.0)?,
             synchroniser: scope.synchroniser(),

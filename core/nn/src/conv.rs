@@ -18,7 +18,7 @@ impl Conv2d {
     pub fn new(inputs: usize, outputs: usize, kernel: usize, stride: usize, scope: &Scope) -> Result<Self> {
         let fan_out = outputs * kernel * kernel;
         let init = Init::Normal { std: (2.0 / fan_out as f32).sqrt() };
-        let weight = scope.parameter("weight", (outputs, kernel, kernel, inputs), init)?;
+        let weight = scope.weight("weight", (outputs, kernel, kernel, inputs), init)?;
         Ok(Self { weight, stride, padding: kernel / 2 })
     }
 

@@ -26,8 +26,8 @@ impl Convolution {
         (init, bias): (Init, f32),
         scope: &Scope,
     ) -> Result<Self> {
-        let weight = scope.parameter("weight", (outputs, kernel, kernel, inputs), init)?;
-        Ok(Self { weight, bias: scope.parameter("bias", outputs, Init::Constant(bias))?, stride: 1 })
+        let weight = scope.weight("weight", (outputs, kernel, kernel, inputs), init)?;
+        Ok(Self { weight, bias: scope.bias("bias", outputs, Init::Constant(bias))?, stride: 1 })
     }
 
     /// It takes every `stride`-th position.
@@ -74,7 +74,7 @@ impl Block {
         if !norm {
             return Ok(Self::Biased(Convolution::new(inputs, outputs, kernel, init, &scope.enter(0))?));
         }
-        let weight = scope.enter(0).parameter("weight", (outputs, kernel, kernel, inputs), init)?;
+        let weight = scope.enter(0).weight("weight", (outputs, kernel, kernel, inputs), init)?;
         Ok(Self::Normed(weight, BatchNorm::new(outputs, &scope.enter(1))?))
     }
 
@@ -117,8 +117,8 @@ impl Doubling {
     pub fn new(inputs: usize, outputs: usize, scope: &Scope) -> Result<Self> {
         let init = Init::Normal { std: (2.0 / (4 * inputs) as f32).sqrt() };
         Ok(Self {
-            weight: scope.parameter("weight", (2, 2, outputs, inputs), init)?,
-            bias: scope.parameter("bias", outputs, Init::Constant(0.0))?,
+            weight: scope.weight("weight", (2, 2, outputs, inputs), init)?,
+            bias: scope.bias("bias", outputs, Init::Constant(0.0))?,
         })
     }
 

@@ -26,7 +26,7 @@ pub use heads::Mlp;
 pub use linear::Linear;
 pub use participant::Participant;
 pub use resnet::{Backbone, BackboneKind, BackboneShape};
-pub use store::{Init, Parameters, Scope};
+pub use store::{Init, Parameters, Role, Scope};
 pub use synchronise::{Synchronise, Synchroniser};
 
 /// Which statistics batch norm uses.

@@ -14,19 +14,19 @@ pub struct Linear {
 impl Linear {
     /// With a bias. Initial values are PyTorch's: uniform within `1 / sqrt(inputs)` of 0.
     pub fn new(inputs: usize, outputs: usize, scope: &Scope) -> Result<Self> {
-        let bias = scope.parameter("bias", outputs, initial(inputs))?;
+        let bias = scope.bias("bias", outputs, initial(inputs))?;
         Ok(Self { bias: Some(bias), ..Self::without_bias(inputs, outputs, scope)? })
     }
 
     /// With a bias that starts at 0 and a weight that starts as `init` says.
     pub fn with_init(inputs: usize, outputs: usize, init: Init, scope: &Scope) -> Result<Self> {
-        let bias = scope.parameter("bias", outputs, Init::Constant(0.0))?;
-        Ok(Self { weight: scope.parameter("weight", (outputs, inputs), init)?, bias: Some(bias) })
+        let bias = scope.bias("bias", outputs, Init::Constant(0.0))?;
+        Ok(Self { weight: scope.weight("weight", (outputs, inputs), init)?, bias: Some(bias) })
     }
 
     /// Without a bias.
     pub fn without_bias(inputs: usize, outputs: usize, scope: &Scope) -> Result<Self> {
-        Ok(Self { weight: scope.parameter("weight", (outputs, inputs), initial(inputs))?, bias: None })
+        Ok(Self { weight: scope.weight("weight", (outputs, inputs), initial(inputs))?, bias: None })
     }
 
     /// `[B, I]` to `[B, O]`.

@@ -26,6 +26,17 @@ pub enum Init {
     },
 }
 
+/// The part that a parameter plays in its layer. Weight decay and LARS leave parameters out by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A matrix, a kernel or anything else that inputs are multiplied by.
+    Weight,
+    /// An offset added to the outputs of a layer that does not normalise.
+    Bias,
+    /// The scale or the offset of a normalisation layer.
+    Norm,
+}
+
 /// The parameters and buffers of a network and its losses, by name.
 ///
 /// A parameter is optimised (or, in a target network, averaged); a buffer is only kept in checkpoints.
@@ -39,8 +50,20 @@ pub struct Parameters {
 
 #[derive(Default)]
 struct Inner {
-    parameters: BTreeMap<String, Var>,
+    parameters: BTreeMap<String, Parameter>,
     buffers: BTreeMap<String, Var>,
+}
+
+struct Parameter {
+    var: Var,
+    role: Role,
+}
+
+impl Inner {
+    /// Parameters and buffers.
+    fn all(&self) -> impl Iterator<Item = (&String, &Var)> {
+        self.parameters.iter().map(|(name, parameter)| (name, &parameter.var)).chain(&self.buffers)
+    }
 }
 
 impl Parameters {
@@ -69,7 +92,7 @@ impl Parameters {
 
     /// The parameters, sorted by name.
     pub fn parameters(&self) -> BTreeMap<String, Var> {
-        self.lock().parameters.clone()
+        self.lock().parameters.iter().map(|(name, parameter)| (name.clone(), parameter.var.clone())).collect()
     }
 
     /// The buffers, sorted by name.
@@ -77,17 +100,14 @@ impl Parameters {
         self.lock().buffers.clone()
     }
 
-    /// Whether a parameter is batch norm's: running statistics stand beside it.
-    pub fn is_norm(&self, name: &str) -> bool {
-        let layer = name.rsplit_once('.').map_or("", |(layer, _)| layer);
-        self.lock().buffers.contains_key(&format!("{layer}.running_mean"))
+    /// The role of each parameter, sorted by name.
+    pub fn roles(&self) -> BTreeMap<String, Role> {
+        self.lock().parameters.iter().map(|(name, parameter)| (name.clone(), parameter.role)).collect()
     }
 
     /// All values by name, parameters and buffers, for a checkpoint.
     pub fn tensors(&self) -> BTreeMap<String, Tensor> {
-        let inner = self.lock();
-        let all = inner.parameters.iter().chain(&inner.buffers);
-        all.map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
+        self.lock().all().map(|(name, var)| (name.clone(), var.as_detached_tensor())).collect()
     }
 
     /// Sets every parameter and buffer.
@@ -96,7 +116,7 @@ impl Parameters {
     /// When a name is missing or left over, or a shape differs: all of them are listed, and nothing is set.
     pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
         let inner = self.lock();
-        let own: BTreeMap<&String, &Var> = inner.parameters.iter().chain(&inner.buffers).collect();
+        let own: BTreeMap<&String, &Var> = inner.all().collect();
         let expected = own.iter().map(|(name, var)| (name.as_str(), var.dims()));
         let found = values.iter().map(|(name, value)| (name.as_str(), value.dims()));
         fit(expected, found).context("the tensors do not fit the network")?;
@@ -165,19 +185,42 @@ impl Scope {
         Self { prefix: self.path(name), ..self.clone() }
     }
 
-    /// The parameter `name`, made with `init` when it is new.
+    /// The parameter `name` that inputs are multiplied by, made with `init` when it is new.
     ///
     /// # Errors
-    /// When it exists with another shape.
-    pub fn parameter(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+    /// When it exists with another shape or role.
+    pub fn weight(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+        self.parameter(name, Role::Weight, shape.into(), init)
+    }
+
+    /// The parameter `name` that is added to the outputs of a layer, made with `init` when it is new. The offset of a
+    /// normalisation layer is made by [`Scope::norm`].
+    ///
+    /// # Errors
+    /// When it exists with another shape or role.
+    pub fn bias(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+        self.parameter(name, Role::Bias, shape.into(), init)
+    }
+
+    /// The parameter `name` of a normalisation layer, its scale or its offset, made with `init` when it is new.
+    ///
+    /// # Errors
+    /// When it exists with another shape or role.
+    pub fn norm(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Tensor> {
+        self.parameter(name, Role::Norm, shape.into(), init)
+    }
+
+    fn parameter(&self, name: &str, role: Role, shape: Shape, init: Init) -> Result<Tensor> {
         let path = self.path(name);
-        let shape = shape.into();
         let mut inner = self.parameters.lock();
         let var = match inner.parameters.get(&path) {
-            Some(var) => var.clone(),
+            Some(known) if known.role != role => {
+                bail!("{path} is a parameter of the role {:?}, asked for as {role:?}", known.role)
+            }
+            Some(known) => known.var.clone(),
             None => {
                 let var = self.initial(&path, &shape, init).with_context(|| format!("parameter {path}"))?;
-                inner.parameters.insert(path.clone(), var.clone());
+                inner.parameters.insert(path.clone(), Parameter { var: var.clone(), role });
                 var
             }
         };

@@ -21,7 +21,9 @@ pub use crate::evaluation::{EvaluatorSettings, ProbeDataChoice};
 pub use crate::losses::LossSettings;
 pub use crate::networks::{InstanceBatchNorm, NetworkSettings, TargetSettings};
 pub use crate::nn::BackboneKind;
-pub use crate::nn::optim::{OptimizerKind, OptimizerSettings, ScheduleSemantics, ScheduleSettings};
+pub use crate::nn::optim::{
+    OptimizerKind, OptimizerSettings, ParameterRule, RuleLr, ScheduleSemantics, ScheduleSettings,
+};
 pub use crate::proposals::ProposalSettings;
 pub use crate::training::TrainSettings;
 pub use crate::views::augment::{AugmentSettings, Augmentation, BlurScale, Interpolation};

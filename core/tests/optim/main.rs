@@ -7,31 +7,33 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use univip_core::nn::{Init, Parameters};
 use univip_core::optim::{Decay, Gradients, Optimizer, Schedule, peak_lr, target_momentum};
-use univip_core::recipe::{OptimizerKind, OptimizerSettings, ScheduleSemantics, ScheduleSettings};
+use univip_core::recipe::{
+    OptimizerKind, OptimizerSettings, ParameterRule, ScheduleSemantics, ScheduleSettings,
+};
 use univip_core::target;
 
+mod rules;
+
 #[test]
-fn ten_steps_of_each_rule_end_where_pytorch_ends() -> Result<()> {
-    let rules = [
-        ("sgd", OptimizerKind::Sgd),
-        ("lars", OptimizerKind::Lars),
-        ("lars-lr-inside", OptimizerKind::LarsLrInside),
-    ];
+fn ten_steps_of_each_optimiser_end_where_pytorch_ends() -> Result<()> {
     let tensors = fixture()?;
-    for (rule, kind) in rules {
+    for (optimiser, settings) in [
+        ("sgd", settings(OptimizerKind::Sgd)),
+        ("sgd-nesterov", OptimizerSettings { nesterov: true, ..settings(OptimizerKind::Sgd) }),
+        ("lars", settings(OptimizerKind::Lars)),
+        ("lars-lr-inside", settings(OptimizerKind::LarsLrInside)),
+        ("adamw", settings(OptimizerKind::AdamW)),
+    ] {
         for (suffix, decay_bias_and_norm) in [("all", true), ("weights", false)] {
             let parameters = parameters(&tensors)?;
-            let settings = OptimizerSettings { decay_bias_and_norm, ..settings(kind) };
+            let settings = OptimizerSettings { decay_bias_and_norm, ..settings.clone() };
             let mut optimizer = Optimizer::new(&settings, &parameters)?;
             for (step, lr) in rates(&tensors)?.into_iter().enumerate() {
                 optimizer.step(&gradients(&tensors, step)?, lr)?;
             }
             for (name, value) in parameters.tensors() {
-                close(
-                    &value,
-                    &tensors[&format!("{rule}.{suffix}.{name}")],
-                    &format!("{rule} {suffix} {name}"),
-                )?;
+                let expected = &tensors[&format!("{optimiser}.{suffix}.{name}")];
+                close(&value, expected, &format!("{optimiser} {suffix} {name}"))?;
             }
         }
     }
@@ -42,8 +44,6 @@ fn ten_steps_of_each_rule_end_where_pytorch_ends() -> Result<()> {
 fn where_batch_norm_alone_does_not_decay_biases_do() -> Result<()> {
     let tensors = fixture()?;
     let parameters = parameters(&tensors)?;
-    // What makes a layer batch norm.
-    parameters.trainable().enter("norm").buffer("running_mean", 4, 0.0)?;
     let settings = settings(OptimizerKind::Sgd);
     let mut optimizer = Optimizer::with_decay(&settings, Decay::AllButNorm, &parameters)?;
     for (step, lr) in rates(&tensors)?.into_iter().enumerate() {
@@ -80,23 +80,29 @@ fn the_two_variants_of_lars_part_only_when_the_learning_rate_changes() -> Result
 #[test]
 fn a_resumed_optimiser_goes_on_exactly_as_the_one_that_never_stopped() -> Result<()> {
     let tensors = fixture()?;
-    let settings = settings(OptimizerKind::Sgd);
-    let whole = parameters(&tensors)?;
-    let mut optimizer = Optimizer::new(&settings, &whole)?;
-    let halved = parameters(&tensors)?;
-    let mut first = Optimizer::new(&settings, &halved)?;
-    for step in 0..5 {
-        optimizer.step(&gradients(&tensors, step)?, 0.1)?;
-        first.step(&gradients(&tensors, step)?, 0.1)?;
-    }
-    let mut second = Optimizer::new(&settings, &halved)?;
-    second.load_state(&first.state())?;
-    for step in 5..10 {
-        optimizer.step(&gradients(&tensors, step)?, 0.1)?;
-        second.step(&gradients(&tensors, step)?, 0.1)?;
-    }
-    for (name, value) in whole.tensors() {
-        assert_eq!(flat(&value)?, flat(&halved.tensors()[&name])?, "{name}");
+    let frozen = ParameterRule { prefix: "head".into(), frozen_until: Some(7), ..ParameterRule::default() };
+    for settings in [
+        settings(OptimizerKind::Sgd),
+        settings(OptimizerKind::AdamW),
+        OptimizerSettings { rules: vec![frozen], ..settings(OptimizerKind::AdamW) },
+    ] {
+        let whole = parameters(&tensors)?;
+        let mut optimizer = Optimizer::new(&settings, &whole)?;
+        let halved = parameters(&tensors)?;
+        let mut first = Optimizer::new(&settings, &halved)?;
+        for step in 0..5 {
+            optimizer.step(&gradients(&tensors, step)?, 0.1)?;
+            first.step(&gradients(&tensors, step)?, 0.1)?;
+        }
+        let mut second = Optimizer::new(&settings, &halved)?;
+        second.load_state(&first.state())?;
+        for step in 5..10 {
+            optimizer.step(&gradients(&tensors, step)?, 0.1)?;
+            second.step(&gradients(&tensors, step)?, 0.1)?;
+        }
+        for (name, value) in whole.tensors() {
+            assert_eq!(flat(&value)?, flat(&halved.tensors()[&name])?, "{name} of {settings:?}");
+        }
     }
     Ok(())
 }
@@ -134,9 +140,9 @@ fn a_parameter_that_no_loss_depends_on_is_an_error_and_nothing_moves() -> Result
 #[test]
 fn a_parameter_made_after_the_optimiser_is_an_error() -> Result<()> {
     let parameters = Parameters::new(0, &Device::Cpu);
-    let early = parameters.trainable().parameter("early", 2, Init::Constant(1.0))?;
+    let early = parameters.trainable().weight("early", 2, Init::Constant(1.0))?;
     let mut optimizer = Optimizer::new(&settings(OptimizerKind::Sgd), &parameters)?;
-    let late = parameters.trainable().parameter("projector.weight", 2, Init::Constant(1.0))?;
+    let late = parameters.trainable().weight("projector.weight", 2, Init::Constant(1.0))?;
     let mut store = (early + late)?.sum_all()?.backward()?;
     let error =
         optimizer.step(&Gradients::of(&mut store, &parameters), 0.1).expect_err("made too late").to_string();
@@ -147,7 +153,7 @@ fn a_parameter_made_after_the_optimiser_is_an_error() -> Result<()> {
 #[test]
 fn accumulated_passes_are_one_pass_over_all_their_images() -> Result<()> {
     let parameters = Parameters::new(0, &Device::Cpu);
-    let weight = parameters.trainable().parameter("weight", 3, Init::Normal { std: 1.0 })?;
+    let weight = parameters.trainable().weight("weight", 3, Init::Normal { std: 1.0 })?;
     let images = Tensor::new(&[[1f32, 2., 3.], [4., 5., 6.], [-1., 0., 1.], [2., 2., 0.]], &Device::Cpu)?;
     let pass = |images: &Tensor| -> Result<Gradients> {
         let loss = images.broadcast_mul(&weight)?.sqr()?.sum(1)?.mean_all()?;
@@ -205,11 +211,11 @@ fn the_targets_momentum_rises_along_a_cosine_to_1() -> Result<()> {
 fn the_target_averages_parameters_as_pytorch_and_never_buffers() -> Result<()> {
     let tensors = fixture()?;
     let [target, online] = [(); 2].map(|()| Parameters::new(0, &Device::Cpu));
-    target.frozen().parameter("p", (4, 2), Init::Constant(0.0))?;
+    target.frozen().weight("p", (4, 2), Init::Constant(0.0))?;
     let own = target.frozen().buffer("running_mean", 2, 0.25)?;
-    online.trainable().parameter("p", (4, 2), Init::Constant(0.0))?;
+    online.trainable().weight("p", (4, 2), Init::Constant(0.0))?;
     online.trainable().buffer("running_mean", 2, 7.0)?;
-    online.trainable().parameter("predictor", 3, Init::Constant(0.0))?;
+    online.trainable().weight("predictor", 3, Init::Constant(0.0))?;
     target.parameters()["p"].set(&tensors["ema.initial"])?;
     for (step, momentum) in [0.99, 0.5, 0.999].into_iter().enumerate() {
         online.parameters()["p"].set(&tensors["ema.online"].get(step)?)?;
@@ -225,7 +231,7 @@ fn the_target_averages_parameters_as_pytorch_and_never_buffers() -> Result<()> {
 fn the_target_starts_as_a_copy_of_parameters_and_buffers_that_shares_nothing() -> Result<()> {
     let [target, online] = [1, 2].map(|seed| Parameters::new(seed, &Device::Cpu));
     for parameters in [&target, &online] {
-        parameters.trainable().parameter("p", 3, Init::Normal { std: 1.0 })?;
+        parameters.trainable().weight("p", 3, Init::Normal { std: 1.0 })?;
     }
     target.frozen().buffer("b", 1, 0.0)?;
     online.trainable().buffer("b", 1, 5.0)?;
@@ -234,7 +240,7 @@ fn the_target_starts_as_a_copy_of_parameters_and_buffers_that_shares_nothing() -
     online.parameters()["p"].set(&Tensor::zeros(3, candle_core::DType::F32, &Device::Cpu)?)?;
     assert_eq!(flat(&target.tensors()["p"])?, start);
     assert_eq!(flat(&target.tensors()["b"])?, [5.0]);
-    target.frozen().parameter("extra", 1, Init::Constant(0.0))?;
+    target.frozen().weight("extra", 1, Init::Constant(0.0))?;
     let error = target::copy_from(&target, &online).expect_err("online has no extra").to_string();
     assert!(error.contains("extra"), "{error}");
     Ok(())
@@ -276,7 +282,12 @@ fn fixture() -> Result<HashMap<String, Tensor>> {
 
 /// The hyper-parameters of `make.py`.
 fn settings(kind: OptimizerKind) -> OptimizerSettings {
-    OptimizerSettings { kind, momentum: 0.9, weight_decay: 1e-2, trust: 1e-3, ..OptimizerSettings::default() }
+    let settings =
+        OptimizerSettings { kind, momentum: 0.9, weight_decay: 1e-2, ..OptimizerSettings::default() };
+    match kind {
+        OptimizerKind::AdamW => OptimizerSettings { beta2: Some(0.99), epsilon: Some(1e-6), ..settings },
+        _ => OptimizerSettings { trust: 1e-3, ..settings },
+    }
 }
 
 fn parameters(tensors: &HashMap<String, Tensor>) -> Result<Parameters> {
@@ -285,7 +296,12 @@ fn parameters(tensors: &HashMap<String, Tensor>) -> Result<Parameters> {
     for (name, value) in
         tensors.iter().filter_map(|(name, value)| Some((name.strip_prefix("initial.")?, value)))
     {
-        parameters.trainable().parameter(name, value.shape(), Init::Constant(0.0))?;
+        let scope = parameters.trainable();
+        match name.rsplit_once('.') {
+            Some(("norm", _)) => scope.norm(name, value.shape(), Init::Constant(0.0))?,
+            Some((_, "bias")) => scope.bias(name, value.shape(), Init::Constant(0.0))?,
+            _ => scope.weight(name, value.shape(), Init::Constant(0.0))?,
+        };
         initial.insert(name.to_owned(), value.clone());
     }
     parameters.load(&initial)?;

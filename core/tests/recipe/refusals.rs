@@ -105,6 +105,37 @@ fn mistakes_in_a_file() {
         ("[optimizer]\nlr = 0", "`optimizer.lr`: expected a number above 0, found 0".into()),
         ("[optimizer]\nlr = inf", "`optimizer.lr`: expected a number above 0, found inf".into()),
         ("[optimizer]\nmomentum = 1", "`optimizer.momentum`: expected 0 to below 1, found 1".into()),
+        (
+            "[optimizer]\nuse = \"lars\"\nnesterov = true",
+            "`optimizer.nesterov`: expected `false` unless optimizer.use is \"sgd\" and optimizer.momentum above 0".into(),
+        ),
+        (
+            "[optimizer]\nbeta2 = 0.9",
+            "`optimizer.beta2`: only AdamW has it: set optimizer.use to \"adamw\", or leave it out".into(),
+        ),
+        ("[optimizer]\nuse = \"adamw\"\nbeta2 = 1", "`optimizer.beta2`: expected 0 to below 1, found 1".into()),
+        (
+            "[optimizer]\nuse = \"adamw\"\nepsilon = 0",
+            "`optimizer.epsilon`: expected a number above 0, found 0".into(),
+        ),
+        ("[optimizer]\nrules = 3", "`optimizer.rules`: expected a list, found `3`".into()),
+        ("[[optimizer.rules]]\nlr = \"constant\"", "`optimizer.rules.0`: `prefix` is missing and has no default".into()),
+        (
+            "[[optimizer.rules]]\nprefix = \"head\"\nlr = \"fixed\"",
+            "`optimizer.rules.0.lr`: unknown value `fixed`; known: constant".into(),
+        ),
+        (
+            "[[optimizer.rules]]\nprefix = \"head\"\nfrozen = 3",
+            "`optimizer.rules.0.frozen`: unknown key; known: prefix, lr, frozen_until, weight_decay".into(),
+        ),
+        (
+            "[[optimizer.rules]]\nprefix = \"head\"",
+            "`optimizer.rules`: the rule of `head` says nothing: set lr, frozen_until or weight_decay".into(),
+        ),
+        (
+            "[[optimizer.rules]]\nprefix = \"\"\nweight_decay = false",
+            "`optimizer.rules`: a rule has an empty prefix: give the first parts of the parameters' names".into(),
+        ),
         ("[target]\nmomentum = 1.1", "`target.momentum`: expected 0 to 1, found 1.1".into()),
         (
             "[proposals.limits]\nmax_aspect = 0.5",
@@ -186,7 +217,7 @@ fn mistakes_outside_files() {
         (
             set("optimizer.rl=3"),
             "--set: `optimizer.rl`: unknown key; did you mean `lr`? Known: use, lr, momentum, weight_decay, \
-             decay_bias_and_norm, trust",
+             decay_bias_and_norm, trust, nesterov, beta2, epsilon, rules",
         ),
         (set("loss=3"), "--set: `loss`: expected a table, found `3`"),
         (

@@ -21,10 +21,11 @@ fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
         ("recipes/saving.toml", &over_base("[train]\ncheckpoint_every = 5\nkeep = 9")),
         ("recipes/during.toml", &over_base("[evaluators]\nduring = [\"ruler\"]\nevery = 3")),
         ("recipes/flat.toml", BASE),
+        ("recipes/rules.toml", &over_base("[optimizer]\nnesterov = false\nrules = []")),
     ]);
     let base = folder.load("recipes/base.toml").fingerprint();
     assert!(base.len() == 12 && base.chars().all(|digit| digit.is_ascii_hexdigit()), "{base}");
-    for same in ["same", "default", "whole", "unused", "loader", "saving", "during", "flat"] {
+    for same in ["same", "default", "whole", "unused", "loader", "saving", "during", "flat", "rules"] {
         assert_eq!(folder.load(&format!("recipes/{same}.toml")).fingerprint(), base, "{same}");
     }
     let small = Sources { scale: Some("small".into()), ..folder.sources("recipes/base.toml") };
@@ -41,6 +42,11 @@ fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
         "losses.use=[\"pull\", \"push-away\"]",
         "losses.use=[\"push-away\", \"pull\"]",
         "augment.mean=[0.485, 0.456, 0.407]",
+        "optimizer.nesterov=true",
+        "optimizer.use=adamw",
+        "optimizer.rules=[{prefix = \"a\", lr = \"constant\"}]",
+        "optimizer.rules=[{prefix = \"a\", frozen_until = 3}]",
+        "optimizer.rules=[{prefix = \"a\", weight_decay = false}]",
     ] {
         let sources = Sources { sets: vec![set.into()], ..folder.sources("recipes/base.toml") };
         let fingerprint = folder.load_with(sources).fingerprint();
@@ -69,6 +75,30 @@ fn resolved_values_are_the_settings_and_the_tables_in_use() {
     assert_eq!(resolved["augment"]["mean"].to_string(), "[0.485,0.456,0.406]");
     assert_eq!(resolved["train"]["batch"], 512);
     assert_eq!(resolved.get("row"), None);
+}
+
+#[test]
+fn the_optimisers_values_are_those_of_its_rule() {
+    let folder = Folder::new(&[
+        ("recipes/adamw.toml", &over_base("[optimizer]\nuse = \"adamw\"\nbeta2 = 0.99")),
+        (
+            "recipes/rules.toml",
+            &over_base(
+                "[[optimizer.rules]]\nprefix = \"head\"\nlr = \"constant\"\n\
+                        [[optimizer.rules]]\nprefix = \"head.bias\"\nfrozen_until = 9\nweight_decay = false",
+            ),
+        ),
+    ]);
+    let sgd = folder.load("recipes/base.toml");
+    let keys: Vec<_> = sgd.resolved()["optimizer"].as_object().expect("a table").keys().cloned().collect();
+    assert_eq!(keys, ["decay_bias_and_norm", "lr", "momentum", "trust", "use", "weight_decay"]);
+    let adamw = folder.load("recipes/adamw.toml");
+    let values = &adamw.resolved()["optimizer"];
+    assert_eq!((values["beta2"].to_string(), values["epsilon"].to_string()), ("0.99".into(), "1e-8".into()));
+    let shown = folder.load("recipes/rules.toml").show();
+    let expected = "\nrules = [{ lr = \"constant\", prefix = \"head\" }, \
+                    { frozen_until = 9, prefix = \"head.bias\", weight_decay = false }]  # recipes/rules.toml\n";
+    assert!(shown.contains(expected), "{shown}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub use conv::{conv2d, linear};
 pub use map::Map;
 pub use pool::{max_pool, mean_pool};
 pub use statistics::BatchStatistics;
-pub use update::{ema_step, sgd_step};
+pub use update::{AdamWStep, SgdStep, adamw_step, ema_step, sgd_step};
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, bail};
 use std::cell::RefCell;

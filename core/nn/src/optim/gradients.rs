@@ -58,9 +58,14 @@ impl Gradients {
         self.0.iter()
     }
 
-    /// Refuses gradients that are not one for each of `names`.
-    pub(super) fn check_names<'a>(&self, names: impl Iterator<Item = &'a String> + Clone) -> Result<()> {
-        let missing: Vec<_> = names.clone().filter(|name| !self.0.contains_key(*name)).collect();
+    /// Refuses gradients of others than `names`, and the lack of one that is `needed`.
+    pub(super) fn check_names<'a>(
+        &self,
+        names: impl Iterator<Item = &'a String> + Clone,
+        needed: impl Fn(&String) -> bool,
+    ) -> Result<()> {
+        let missing: Vec<_> =
+            names.clone().filter(|name| !self.0.contains_key(*name) && needed(name)).collect();
         if !missing.is_empty() {
             bail!("no loss depends on {missing:?}: use a loss that does, or do not make the parameter");
         }

@@ -1,5 +1,6 @@
 //! `[optimizer]` and `[schedule]` of a recipe.
 
+use super::rules::ParameterRule;
 use serde::{Deserialize, Serialize};
 use univip_stdx::config::{Config, Invalid, not_negative, positive, require};
 
@@ -20,6 +21,18 @@ pub struct OptimizerSettings {
     pub decay_bias_and_norm: bool,
     /// LARS only: the trust coefficient.
     pub trust: f64,
+    /// SGD only: steps along the gradient that the momentum is about to become (Nesterov), as PyTorch's SGD.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nesterov: bool,
+    /// AdamW only: beta_2, the share that the mean squared gradient keeps at each step. `momentum` is its beta_1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beta2: Option<f64>,
+    /// AdamW only: added to the root of the mean squared gradient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epsilon: Option<f64>,
+    /// Exceptions for some parameters.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<ParameterRule>,
 }
 
 /// The optimisers.
@@ -32,7 +45,13 @@ pub enum OptimizerKind {
     Lars,
     /// LARS with the learning rate inside the momentum.
     LarsLrInside,
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019), as PyTorch's.
+    #[serde(rename = "adamw")]
+    AdamW,
 }
+
+/// beta_2 and epsilon of AdamW where a recipe does not set them; PyTorch's.
+pub(super) const ADAMW: (f64, f64) = (0.999, 1e-8);
 
 impl Default for OptimizerSettings {
     fn default() -> Self {
@@ -43,18 +62,54 @@ impl Default for OptimizerSettings {
             weight_decay: 1e-4,
             decay_bias_and_norm: true,
             trust: 1e-3,
+            nesterov: false,
+            beta2: None,
+            epsilon: None,
+            rules: Vec::new(),
         }
     }
 }
 
 impl Config for OptimizerSettings {
+    /// beta_2 and epsilon are values of a recipe with AdamW, and absent from all others.
+    fn completed(mut self) -> Self {
+        if self.kind == OptimizerKind::AdamW {
+            self.beta2.get_or_insert(ADAMW.0);
+            self.epsilon.get_or_insert(ADAMW.1);
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), Invalid> {
         positive("lr", self.lr)?;
         require((0.0..1.0).contains(&self.momentum), "momentum", || {
             format!("expected 0 to below 1, found {}", self.momentum)
         })?;
         not_negative("weight_decay", self.weight_decay)?;
-        positive("trust", self.trust)
+        positive("trust", self.trust)?;
+        self.check_nesterov()?;
+        self.check_adamw()?;
+        self.rules.iter().try_for_each(ParameterRule::check)
+    }
+}
+
+impl OptimizerSettings {
+    fn check_nesterov(&self) -> Result<(), Invalid> {
+        let possible = self.kind == OptimizerKind::Sgd && self.momentum > 0.0;
+        require(!self.nesterov || possible, "nesterov", || {
+            "expected `false` unless optimizer.use is \"sgd\" and optimizer.momentum above 0".into()
+        })
+    }
+
+    fn check_adamw(&self) -> Result<(), Invalid> {
+        for (key, value) in [("beta2", self.beta2), ("epsilon", self.epsilon)] {
+            require(value.is_none() || self.kind == OptimizerKind::AdamW, key, || {
+                "only AdamW has it: set optimizer.use to \"adamw\", or leave it out".into()
+            })?;
+        }
+        let beta2 = self.beta2.unwrap_or(ADAMW.0);
+        require((0.0..1.0).contains(&beta2), "beta2", || format!("expected 0 to below 1, found {beta2}"))?;
+        positive("epsilon", self.epsilon.unwrap_or(ADAMW.1))
     }
 }
 

@@ -7,6 +7,7 @@ mod on_tensors;
 mod operations;
 mod participants;
 mod replicas;
+mod roles;
 mod synchronised;
 mod threads;
 mod updates;

@@ -2,15 +2,16 @@
 
 use crate::{assert_close, fixture, noise};
 use candle_core::Var;
-use univip_nn::ops;
+use univip_nn::ops::{self, SgdStep};
 
 #[test]
 fn sgd_agrees_with_pytorch() {
     let values = fixture("sgd");
     let parameter = Var::from_tensor(&values["initial"]).unwrap();
     let buffer = Var::from_tensor(&parameter.zeros_like().unwrap()).unwrap();
+    let by = SgdStep { rate: 0.1, momentum: 0.9, decay: 0.01, nesterov: false };
     for step in 0..3 {
-        ops::sgd_step(&parameter, &values[&format!("gradient{step}")], &buffer, 0.1, 0.9, 0.01).unwrap();
+        ops::sgd_step(&parameter, &values[&format!("gradient{step}")], &buffer, &by).unwrap();
         assert_close(&parameter, &values[&format!("after{step}")], 1e-6, &format!("step {step}"));
     }
 }

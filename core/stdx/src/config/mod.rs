@@ -21,6 +21,12 @@ pub trait Config: Serialize + DeserializeOwned {
     /// for whoever opens it to tell. Their values are text, whatever they look like.
     const PLACES: &'static [&'static str] = &[];
 
+    /// Fills in defaults that depend on other values. It comes before the check, and what it fills in is shown as any value.
+    #[must_use]
+    fn completed(self) -> Self {
+        self
+    }
+
     /// Refuses values that serde cannot: out of range, or contradicting each other.
     fn check(&self) -> Result<(), Invalid> {
         Ok(())

@@ -39,6 +39,7 @@ impl Table {
             Err(_) => Figment::new().extract(),
         }
         .map_err(|error| self.explain(&error))?;
+        let config = config.completed();
         let (given, read) = (dict.into(), serde_json::to_value(&config)?);
         self.refuse_surplus(&given, &read)?;
         config.check().map_err(|invalid| self.error(invalid.key, invalid.problem))?;

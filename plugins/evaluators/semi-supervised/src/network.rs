@@ -23,8 +23,8 @@ impl Network {
         let (of_backbone, backbone) = frozen.copy(seed)?;
         let of_head = Parameters::new(seed, frozen.device());
         let scope = of_head.trainable().enter("head");
-        scope.parameter("weight", (classes, frozen.feature_size()), Init::Normal { std: 0.01 })?;
-        scope.parameter("bias", classes, Init::Constant(0.0))?;
+        scope.weight("weight", (classes, frozen.feature_size()), Init::Normal { std: 0.01 })?;
+        scope.bias("bias", classes, Init::Constant(0.0))?;
         let head = Linear::new(frozen.feature_size(), classes, &scope)?;
         let settings = OptimizerSettings {
             kind: OptimizerKind::Sgd,

@@ -61,8 +61,8 @@ impl LossPlugin for SceneInstance {
         // As PyTorch initialises a linear layer.
         let init = Init::Uniform { bound: 1.0 / (inputs as f32).sqrt() };
         let scope = parameters.enter("f_linear");
-        let weight = scope.parameter("weight", (feature_size, inputs), init)?;
-        let bias = config.bias.then(|| scope.parameter("bias", feature_size, init)).transpose()?;
+        let weight = scope.weight("weight", (feature_size, inputs), init)?;
+        let bias = config.bias.then(|| scope.bias("bias", feature_size, init)).transpose()?;
         Ok(Self { form: config.form, weight, bias })
     }
 }
