@@ -8,45 +8,37 @@
 // A closed pipe would make them panic, and names within could steer a terminal: `output` has what to call.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod ablate;
-mod cli;
-mod clock;
-mod coco_eval;
-mod data;
-mod device;
-mod estimate;
-mod evaluate;
+mod boxes;
+mod commands;
+mod data_check;
 mod export;
 mod figures;
-mod interrupts;
-mod machine;
-mod measure;
 mod observers;
 mod output;
 mod plan;
-mod process;
-mod proposals;
-mod run;
-mod run_directory;
-mod trained;
-mod used_data;
+mod runs;
+mod system;
 
-pub use ablate::{Outcome, ablate};
+pub use commands::proposals::{Imported, import_boxes};
 pub use observers::Bars;
 pub use plan::{Library, Plan};
-pub use process::prepare_process;
-use process::start_threads;
-pub use proposals::{Imported, import_boxes};
-pub use run::{Job, run};
-pub use used_data::Data;
+pub use runs::data::Data;
+pub use runs::run::{Job, run};
+pub use runs::series::{Outcome, ablate};
+pub use system::process::prepare_process;
 
 use anyhow::Result;
 use clap::Parser;
-use cli::{Cli, Command, DataCommand, Layers, ProposalsCommand, RecipeCommand, Running};
-use interrupts::STOP;
+use commands::coco_eval::coco_eval;
+use commands::{Cli, Command, DataCommand, Layers, ProposalsCommand, RecipeCommand, Running};
+use commands::{data_check as data, evaluate, export as exporting, proposals};
 use plan::usage;
+use runs::data as used_data;
 use std::path::Path;
 use std::process::ExitCode;
+use system::interrupts::{self, STOP};
+use system::process;
+use system::process::start_threads;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::error::{Interrupted, RecipeError};
 use univip_core::recipe::{Override, Recipe, diff};
@@ -118,7 +110,7 @@ fn command(command: Command) -> Result<u8> {
             Ok(if evaluate::evaluate(&asked, &registry, &STOP)? { interrupts::exit_code() } else { 0 })
         }
         Command::Export(asked) => {
-            export::export(&asked)?;
+            exporting::export(&asked)?;
             Ok(0)
         }
         Command::Data(DataCommand::Check(asked)) => {
@@ -126,7 +118,7 @@ fn command(command: Command) -> Result<u8> {
             Ok(if data::check(&asked, &registry, &STOP)? { 0 } else { FAILED })
         }
         Command::CocoEval(asked) => {
-            coco_eval::coco_eval(&asked)?;
+            coco_eval(&asked)?;
             Ok(0)
         }
         Command::Plugins => {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
-use univip_reports::escape;
-use univip_reports::plan::UnknownTable;
-use univip_reports::text::Width;
+use univip_reports::read::plan::UnknownTable;
+use univip_reports::show::escape;
+use univip_reports::show::text::Width;
 
 const USAGE: u8 = 2;
 
@@ -62,9 +62,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let done = match arguments.command {
-        Some(Command::Compare { runs }) => univip_reports::compare::compare(&runs, width()),
+        Some(Command::Compare { runs }) => univip_reports::show::differences::compare(&runs, width()),
         Some(Command::Bench { lines }) => {
-            univip_reports::bench::bench(&lines, width()).map(|(text, paths)| text + &listed(&paths))
+            univip_reports::show::bench::bench(&lines, width()).map(|(text, paths)| text + &listed(&paths))
         }
         None => univip_reports::report(&arguments.runs, arguments.table.as_deref(), &arguments.out, width())
             .map(|report| report.text + &listed(&report.paths)),

@@ -1,11 +1,12 @@
 //! From run directories to tables and pages.
 
-use crate::files::write_atomic;
-use crate::plan::{Plan, read_plans};
-use crate::run::{Run, read_runs};
-use crate::section::{Section, sections};
-use crate::text::Width;
-use crate::{frame, page, plot, text, view};
+use crate::compare::frame;
+use crate::compare::section::{Section, sections};
+use crate::read::plan::{Plan, read_plans};
+use crate::read::run::read_runs;
+use crate::show::files::write_atomic;
+use crate::show::text::Width;
+use crate::show::{page, plot, text, view};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
@@ -86,9 +87,4 @@ fn terminal(section: &Section<'_>, table: &text::TextTable, width: Width) -> Str
         text += &format!("{}\n", text::wrap(note, width.words));
     }
     text + "\n"
-}
-
-/// What a run is called in a sentence.
-pub fn name_of(run: &Run) -> String {
-    run.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

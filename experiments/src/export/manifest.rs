@@ -1,6 +1,6 @@
 //! `manifest.json`: what an export is, where it is from and what images it wants.
 
-use crate::run_directory::{Evaluated, RunRecord};
+use crate::runs::directory::{Evaluated, RunRecord};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,8 +1,8 @@
 //! A plan on disk: what reports need to know of it.
 
-use super::{Plan, PlannedRow, RUN, distinct};
-use crate::clock;
-use crate::run_directory::lock_runs;
+use super::ablation::{Plan, PlannedRow, RUN, distinct};
+use crate::runs::directory::lock_runs;
+use crate::system::clock;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -1,7 +1,7 @@
 //! Where recipes are, and how they are loaded by their names.
 
+use super::ablation::usage;
 use super::changed::{changed, changed_row, is_of_method};
-use super::usage;
 use anyhow::Result;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-use univip_reports::text::Width;
+use univip_reports::show::text::Width;
 
 /// A directory of runs that goes away with it.
 pub struct Runs(TempDir);

@@ -3,10 +3,10 @@
 use crate::common::{Runs, epoch, measured, row, run, step};
 use serde_json::{Value, json};
 use std::fs;
-use univip_reports::plan::read_plans;
-use univip_reports::run::Run;
-use univip_reports::statistics::Summary;
-use univip_reports::text::Width;
+use univip_reports::compare::statistics::Summary;
+use univip_reports::read::plan::read_plans;
+use univip_reports::read::run::Run;
+use univip_reports::show::text::Width;
 
 fn one_row() -> Runs {
     let runs = Runs::new();
@@ -201,7 +201,7 @@ fn a_number_measured_otherwise_does_not_replace_the_recipes_own() {
     made.evaluations.push(otherwise);
     let path = runs.add(made);
     assert_eq!(Run::read(&path).unwrap().measurements.len(), 3);
-    let text = univip_reports::compare::compare(&[path], Width::of_terminal(120)).unwrap();
+    let text = univip_reports::show::differences::compare(&[path], Width::of_terminal(120)).unwrap();
     let lines: Vec<String> =
         text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for line in [
@@ -255,6 +255,6 @@ fn runs_are_compared_by_recipe_and_numbers() {
     let paths = [0, 1].map(|seed| runs.add(run("table9-20", "eeeeeeeeeeee", seed, 58.0 + seed as f64)));
     insta::assert_snapshot!(
         "compare",
-        univip_reports::compare::compare(&paths, Width::of_terminal(100)).unwrap()
+        univip_reports::show::differences::compare(&paths, Width::of_terminal(100)).unwrap()
     );
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use unicode_width::UnicodeWidthStr;
-use univip_reports::text::Width;
+use univip_reports::show::text::Width;
 
 fn csv(runs: &Runs, file: &str) -> DataFrame {
     let reader = CsvReadOptions::default().try_into_reader_with_file_path(Some(runs.out(file))).unwrap();

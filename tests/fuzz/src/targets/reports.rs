@@ -5,7 +5,7 @@ use crate::mutate::Dialect;
 use anyhow::Result;
 use std::fs;
 use std::path::Path;
-use univip_reports::text::Width;
+use univip_reports::show::text::Width;
 
 /// `run.json`.
 pub const RECORD: Target =

@@ -1,0 +1,4 @@
+//! What commands on stored boxes share.
+
+pub mod names;
+pub mod picture;

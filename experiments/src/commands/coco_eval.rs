@@ -1,0 +1,135 @@
+//! `univip coco-eval`: COCO's numbers of a results file, as pycocotools computes them.
+
+use crate::commands::{CocoEval, IouChoice};
+use crate::{needs_file, output};
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use std::time::Duration;
+use univip_core::files::{remove_abandoned_of, write_atomic};
+use univip_core::metrics::IouType;
+use univip_core::metrics::coco::{Evaluation, Parameters, Summary, evaluate};
+use univip_core::metrics::instances::{Instances, Results};
+use univip_core::printable::printable;
+
+/// Measures, prints the numbers, and says on standard error what could not be used.
+pub fn coco_eval(asked: &CocoEval) -> Result<()> {
+    let kind = match asked.r#type {
+        IouChoice::Bbox => IouType::BoundingBox,
+        IouChoice::Segm => IouType::Segmentation,
+    };
+    needs_file("--annotations", &asked.annotations)?;
+    needs_file("--detections", &asked.detections)?;
+    let step = spinner();
+    step.set_message("reading the annotations");
+    let instances = Instances::read(&asked.annotations, kind)?;
+    step.set_message("reading the detections");
+    let results = instances.results(&asked.detections, kind)?;
+    step.set_message(format!("measuring {} detections", results.detections.len()));
+    let parameters = Parameters { size_of: Some(results.size_of), ..Parameters::default() };
+    let (truth, classes) = (&instances.truth, instances.classes.len());
+    let evaluation = evaluate(truth, &results.detections, kind, classes, &parameters)?;
+    step.finish_and_clear();
+    for line in instances.passed_over.lines().iter().chain(&results.passed_over.lines()) {
+        output::say(format_args!("warning: {line}"));
+    }
+    output::print(format_args!(
+        "{} classes, {} objects, {} detections, {}\n{}",
+        classes,
+        truth.len(),
+        results.detections.len(),
+        kind.name(),
+        summary(&evaluation.summary)
+    ))?;
+    if asked.per_class {
+        output::print(format_args!("\n{}", per_class(&instances.classes, &evaluation)))?;
+    }
+    if let Some(path) = &asked.json {
+        let value = as_json(kind, &instances, &results, &evaluation);
+        remove_abandoned_of(path)?;
+        write_atomic(path, format!("{value:#}\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A line that says what is being done; nothing when standard error is not a terminal.
+fn spinner() -> ProgressBar {
+    let template = "{spinner} {msg}, {elapsed}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let spinner = ProgressBar::new_spinner().with_style(style);
+    spinner.enable_steady_tick(Duration::from_millis(200));
+    spinner
+}
+
+/// What each of the twelve numbers is of: IoU, sizes and detections of an image.
+const MEANINGS: [(&str, &str, u32); 12] = [
+    ("0.50:0.95", "all", 100),
+    ("0.50", "all", 100),
+    ("0.75", "all", 100),
+    ("0.50:0.95", "small", 100),
+    ("0.50:0.95", "medium", 100),
+    ("0.50:0.95", "large", 100),
+    ("0.50:0.95", "all", 1),
+    ("0.50:0.95", "all", 10),
+    ("0.50:0.95", "all", 100),
+    ("0.50:0.95", "small", 100),
+    ("0.50:0.95", "medium", 100),
+    ("0.50:0.95", "large", 100),
+];
+
+fn summary(summary: &Summary) -> String {
+    let mut text =
+        format!("{:<6} {:>7}   {:<9}  {:<6}  {}\n", "", "", "IoU", "sizes", "detections an image and class");
+    for ((name, value), (overlap, sizes, limit)) in summary.named().into_iter().zip(MEANINGS) {
+        text += &format!("{name:<6} {}   {overlap:<9}  {sizes:<6}  {limit}\n", number(value));
+    }
+    text
+}
+
+fn per_class(names: &[String], evaluation: &Evaluation) -> String {
+    const SHOWN: [&str; 7] = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR100"];
+    let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max("class".len());
+    let mut text = format!("{:<width$} {:>8} {:>10}", "class", "objects", "detections");
+    SHOWN.iter().for_each(|name| text += &format!(" {name:>7}"));
+    text.push('\n');
+    for (name, class) in names.iter().zip(&evaluation.classes) {
+        text += &format!("{name:<width$} {:>8} {:>10}", class.objects, class.detections);
+        for (name, value) in class.summary.named() {
+            if SHOWN.contains(&name) {
+                text += &format!(" {}", number(value));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Where there is nothing to measure, COCO says -1.
+fn number(value: f64) -> String {
+    if value < 0.0 { format!("{:>7}", "-1") } else { format!("{value:>7.4}") }
+}
+
+fn as_json(
+    kind: IouType,
+    instances: &Instances,
+    results: &Results,
+    evaluation: &Evaluation,
+) -> serde_json::Value {
+    let numbers = |summary: &Summary| -> serde_json::Map<String, serde_json::Value> {
+        summary.named().into_iter().map(|(name, value)| (name.to_string(), value.into())).collect()
+    };
+    let classes = instances.classes.iter().zip(&evaluation.classes).map(|(name, class)| {
+        let (objects, detections, summary) = (class.objects, class.detections, numbers(&class.summary));
+        json!({ "class": name, "objects": objects, "detections": detections, "summary": summary })
+    });
+    let passed_over = [instances.passed_over.lines(), results.passed_over.lines()].concat();
+    json!({
+        "type": kind.name(),
+        "objects": instances.truth.len(),
+        "detections": results.detections.len(),
+        "summary": numbers(&evaluation.summary),
+        "classes": classes.collect::<Vec<_>>(),
+        "passed_over": passed_over,
+    })
+}

@@ -1,0 +1,130 @@
+//! `univip export`: a run's backbone as other libraries read it.
+
+use crate::export::{check, detectron2, manifest, torch_file};
+use crate::output;
+use crate::plan::usage;
+use crate::runs::directory::read_evaluations;
+use crate::runs::trained::TrainedRun;
+use anyhow::{Context, Result};
+use candle_core::Device;
+use clap::{Args, ValueEnum};
+use std::fs;
+use std::path::PathBuf;
+use univip_core::backbone_file;
+use univip_core::files::{remove_abandoned_of, remove_if_there, write_atomic};
+use univip_core::recipe::{BackboneKind, NetworkSettings};
+
+/// `univip export`
+#[derive(Args)]
+pub struct Export {
+    /// A run: its directory, or the beginning of its name in --runs (table7-e)
+    run: String,
+    /// What is to read it
+    #[arg(long, value_enum)]
+    to: Target,
+    /// Where it is written; without it `export/<target>` in the run's directory
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where run directories are kept
+    #[arg(long, default_value = "runs")]
+    runs: PathBuf,
+}
+
+/// What reads an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Target {
+    /// torchvision.models, strictly, but for the classifier `fc`
+    Torchvision,
+    /// timm.create_model with num_classes=0, strictly
+    Timm,
+    /// detectron2's checkpointer, with a configuration for Mask R-CNN FPN
+    Detectron2,
+    /// Anything else: torchvision's names, whatever the width
+    Safetensors,
+}
+
+/// Shown by `univip export --help`.
+pub const EXAMPLES: &str = "Examples:
+  univip export table7-e --to torchvision
+  univip export runs/table7-e-0123456789ab-s0 --to detectron2 --out d2
+  univip export table7-e --to safetensors       a narrow backbone, for a network of your own
+
+Writes the tensors, manifest.json (recipe, numbers, digests, what the images must be like) and
+check.safetensors (an image and its features). `python experiments/export/check.py DIR` loads an
+export as its reader does and compares.";
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Target::Torchvision => "torchvision",
+            Target::Timm => "timm",
+            Target::Detectron2 => "detectron2",
+            Target::Safetensors => "safetensors",
+        }
+    }
+
+    /// Refuses a network that the target does not have.
+    fn check(self, network: &NetworkSettings) -> Result<()> {
+        let any_width = match self {
+            Target::Torchvision | Target::Timm => false,
+            Target::Detectron2 => network.backbone == BackboneKind::ResNet50,
+            Target::Safetensors => true,
+        };
+        if !any_width && network.width != PUBLISHED_WIDTH {
+            let problem = format!(
+                "{} has no {} of width {}, only of {PUBLISHED_WIDTH}; `--to safetensors` writes torchvision's names for a \
+                 network of your own",
+                self.name(),
+                network.backbone.name(),
+                network.width
+            );
+            return Err(usage("--to", problem));
+        }
+        Ok(())
+    }
+}
+
+/// The channels of the published networks' stem.
+const PUBLISHED_WIDTH: usize = 64;
+
+/// Runs `univip export`. The manifest is written last, and that of an older export removed first: a directory that has
+/// one is whole, and it is of the files beside it.
+///
+/// # Errors
+/// [`univip_core::error::RecipeError`] for a run or target that cannot be used; when the run's backbone is not whole.
+pub fn export(asked: &Export) -> Result<()> {
+    let run = TrainedRun::find(&asked.run, &asked.runs)?;
+    let recipe = run.recipe(Vec::new(), Vec::new())?;
+    asked.to.check(&recipe.settings.network)?;
+    let backbone = run.backbone(&recipe, &Device::Cpu)?;
+    let tensors = backbone.tensors();
+    let directory = match &asked.out {
+        Some(directory) => directory.clone(),
+        None => run.path.join("export").join(asked.to.name()),
+    };
+    fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+    let manifest_file = directory.join("manifest.json");
+    remove_if_there(&manifest_file)?;
+    for name in ["backbone.pth", "backbone.safetensors", "check.safetensors", "manifest.json"] {
+        remove_abandoned_of(&directory.join(name))?;
+    }
+    let file = match asked.to {
+        Target::Detectron2 => {
+            let yaml = detectron2::configuration(&recipe.settings);
+            write_atomic(&directory.join(detectron2::CONFIGURATION), yaml.as_bytes())?;
+            torch_file::write(&directory.join("backbone.pth"), &detectron2::tensors(&tensors)?)?;
+            "backbone.pth"
+        }
+        Target::Torchvision | Target::Timm | Target::Safetensors => {
+            backbone_file::write(&directory.join("backbone.safetensors"), &tensors)?;
+            "backbone.safetensors"
+        }
+    };
+    check::write(&directory.join("check.safetensors"), &backbone, &recipe.settings.augment)?;
+    let evaluations = read_evaluations(&run.path)?;
+    let manifest =
+        manifest::manifest(asked.to.name(), &directory.join(file), &run.record, &recipe, &evaluations)?;
+    let text = serde_json::to_string_pretty(&manifest)? + "\n";
+    write_atomic(&manifest_file, text.as_bytes())?;
+    output::print(format_args!("{}\n", directory.display()))
+}

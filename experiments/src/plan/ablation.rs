@@ -1,0 +1,381 @@
+//! What an ablation will run: its rows, the runs they share, what is finished, and how long the rest takes.
+
+use super::estimate::Estimate;
+use super::library::Library;
+use super::library::{RANDOM, TABLES};
+use crate::figures;
+use crate::runs::run;
+use anyhow::Result;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+use univip_core::error::{RecipeError, suggest};
+use univip_core::printable::printable;
+use univip_core::recipe::{Recipe, Row};
+
+/// The table of recipes that are run by themselves.
+pub(super) const RUN: &str = "run";
+
+/// What an ablation will run.
+pub struct Plan {
+    /// All rows of the tables, in the paper's order.
+    pub(super) rows: Vec<PlannedRow>,
+    /// The distinct trainings, in the order of their first row.
+    pub(super) trainings: Vec<PlannedRun>,
+    /// The untrained backbone.
+    pub(super) random: PlannedRun,
+    /// The seeds of each run.
+    pub seeds: Vec<u64>,
+    /// The scale's name.
+    pub scale: String,
+    /// What was laid over the recipes, as `key=value`.
+    pub(super) overrides: Vec<String>,
+}
+
+/// A row of a table of the paper.
+pub struct PlannedRow {
+    /// Its recipe's name: `table7/d`.
+    pub name: String,
+    /// `[row]`.
+    pub row: Row,
+    /// Which of the plan's trainings makes its number.
+    pub(super) run: usize,
+    /// Whether it is asked for; the other rows only stand in the report.
+    pub(super) wanted: bool,
+}
+
+/// A recipe that is run once for each seed, for one row or several.
+pub struct PlannedRun {
+    /// `table7-e`, after the first row that needs it.
+    pub name: String,
+    /// Its recipe.
+    pub recipe: Recipe,
+}
+
+impl Plan {
+    /// The plan of `table` (see `univip ablate --help`), or of one of its rows.
+    ///
+    /// # Errors
+    /// A [`RecipeError`] for an unknown table or row, and for any recipe that cannot be used.
+    pub fn new(library: &Library, table: &str, row: Option<&str>, seeds: &[u64]) -> Result<Self> {
+        let known: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
+        let Some((_, tables)) = TABLES.iter().find(|(name, _)| *name == table) else {
+            return Err(usage("table", format!("unknown table `{table}`; {}", suggest(table, &known))));
+        };
+        let mut plan = Self::empty(library, library.load_random()?, seeds);
+        for table in *tables {
+            let mut found = Vec::new();
+            for name in library.names(table)? {
+                let recipe = library.load(&name)?;
+                let Some(described) = library.row(&name, &recipe) else {
+                    return Err(recipe
+                        .error("row", format!("{name} has no [row] and stands in no table"))
+                        .into());
+                };
+                found.push((described.order, name, described, recipe));
+            }
+            found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
+            for (_, name, described, recipe) in found {
+                let wanted = row.is_none_or(|row| row == end(&name));
+                plan.add(name, described, recipe, wanted);
+            }
+        }
+        if let (Some(row), true) = (row, plan.wanted().next().is_none()) {
+            let known: Vec<&str> = plan.rows.iter().map(|row| end(&row.name)).collect();
+            return Err(usage("--row", format!("{table} has no row `{row}`; {}", suggest(row, &known))));
+        }
+        Ok(plan)
+    }
+
+    /// The plan of one recipe of the user's: a table of its own, whatever table the recipe is a row of.
+    pub fn of_recipe(library: &Library, asked: &str, seeds: &[u64]) -> Result<Self> {
+        let recipe = library.load(asked)?;
+        let stem = Path::new(asked).with_extension("");
+        let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
+        let untrained = recipe.settings.losses.names.is_empty();
+        let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
+        let mut plan = Self::empty(library, random, seeds);
+        let mut row =
+            Row { table: RUN.into(), label: name.clone(), ..library.row(asked, &recipe).unwrap_or_default() };
+        if row.title.is_empty() {
+            row.title = format!("recipe {}", recipe.fingerprint());
+        }
+        plan.add(name, row, recipe, true);
+        Ok(plan)
+    }
+
+    fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Self {
+        Self {
+            rows: Vec::new(),
+            trainings: Vec::new(),
+            random: PlannedRun { name: RANDOM.into(), recipe: random },
+            // A seed given twice is one run.
+            seeds: distinct(seeds.iter().copied()),
+            scale: library.scale.clone(),
+            overrides: library.overrides(),
+        }
+    }
+
+    fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) {
+        let fingerprint = recipe.fingerprint();
+        let same = |run: &PlannedRun| run.recipe.fingerprint() == fingerprint;
+        let run = self.trainings.iter().position(same).unwrap_or_else(|| {
+            self.trainings.push(PlannedRun { name: name.replace('/', "-"), recipe });
+            self.trainings.len() - 1
+        });
+        self.rows.push(PlannedRow { name, row, run, wanted });
+    }
+
+    /// The rows that are asked for.
+    fn wanted(&self) -> impl Iterator<Item = &PlannedRow> {
+        self.rows.iter().filter(|row| row.wanted)
+    }
+
+    /// The trainings that they need.
+    fn needed(&self) -> impl Iterator<Item = &PlannedRun> {
+        let needed = |run: usize| self.wanted().any(|row| row.run == run);
+        self.trainings.iter().enumerate().filter(move |(run, _)| needed(*run)).map(|(_, planned)| planned)
+    }
+
+    /// Every run once, the untrained backbone first: it takes seconds, and shows at once that evaluation works.
+    pub fn runs(&self) -> impl Iterator<Item = &PlannedRun> {
+        let random = self.random.recipe.fingerprint();
+        let trainings = self.needed().filter(move |run| run.recipe.fingerprint() != random);
+        std::iter::once(&self.random).chain(trainings)
+    }
+
+    /// The plan for people, closing with its counts; with `force` nothing counts as finished. `images` tells how many
+    /// images a recipe learns from.
+    pub fn describe(
+        &self,
+        runs: &Path,
+        force: bool,
+        images: &dyn Fn(&Recipe) -> Result<usize>,
+    ) -> Result<String> {
+        let estimate = Estimate::new(runs)?;
+        let mut text = String::new();
+        let mut left = Duration::ZERO;
+        for (place, row) in self.wanted().enumerate() {
+            let planned = &self.trainings[row.run];
+            let shared = self.wanted().take(place).find(|earlier| earlier.run == row.run);
+            let state = match shared {
+                Some(earlier) => format!("the run of {}", earlier.name),
+                None => {
+                    let time = estimate.run(&planned.recipe, &self.scale, images(&planned.recipe)?);
+                    let (done, state) = if force { (0, each(time)) } else { self.state(planned, runs, time) };
+                    left += time * (self.seeds.len() - done) as u32;
+                    state
+                }
+            };
+            let fingerprint = planned.recipe.fingerprint();
+            let [name, title, state] = [&row.name, &row.row.title, &state].map(|text| printable(text));
+            text += &format!("{name:<24} {title:<36} {fingerprint}  {state}\n");
+        }
+        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
+        let left = match left {
+            Duration::ZERO => "no training is left".into(),
+            left => format!("about {} left on this machine, {}", figures::time(left), estimate.origin(runs)),
+        };
+        let (scale, seeds) = (&self.scale, seeds.join(", "));
+        text += &format!("and the untrained backbone beside them. Scale {scale}, seeds {seeds}; {left}\n");
+        let count =
+            |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        text +=
+            &format!("{}, {}\n", count(self.wanted().count(), "row"), count(self.needed().count(), "run"));
+        Ok(text)
+    }
+
+    /// How many seeds of a run are finished, and that in words. A damaged directory is one that is not.
+    fn state(&self, planned: &PlannedRun, runs: &Path, time: Duration) -> (usize, String) {
+        let fingerprint = planned.recipe.fingerprint();
+        let (mut done, mut problems) = (0, String::new());
+        for seed in &self.seeds {
+            match run::finished(runs, &planned.name, &fingerprint, *seed) {
+                Ok(finished) => done += usize::from(finished),
+                Err(error) => problems += &format!("; seed {seed}: {error:#}"),
+            }
+        }
+        let state = match done {
+            0 => each(time),
+            done if done == self.seeds.len() => "finished".into(),
+            done => format!("{done} of {} seeds finished, {}", self.seeds.len(), each(time)),
+        };
+        (done, state + &problems)
+    }
+}
+
+fn each(time: Duration) -> String {
+    format!("about {} per seed", figures::time(time))
+}
+
+/// Each number once, in order.
+pub(super) fn distinct(seeds: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    seeds.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// `d` of `table7/d`.
+fn end(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// A command that cannot be used as it is given.
+pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
+    RecipeError { origin: "command line".into(), key: key.into(), problem }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runs::directory::{RunRecord, Status};
+    use std::fs;
+    use std::path::PathBuf;
+    // What recipes name.
+    use univip_plugins as _;
+
+    fn library(sets: &[&str]) -> Library {
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let sets = sets.iter().map(ToString::to_string).collect();
+        Library { directory, scale: "smoke".into(), overlays: Vec::new(), sets }
+    }
+
+    #[test]
+    fn every_run_is_there_once_and_the_untrained_backbone_beside_all() {
+        let library = library(&[]);
+        let runs = |plan: Plan| plan.runs().map(|run| run.name.clone()).collect::<Vec<_>>();
+        let of_recipe = |name| runs(Plan::of_recipe(&library, name, &[0]).unwrap());
+        assert_eq!(of_recipe("table7/d"), ["random", "table7-d"]);
+        assert_eq!(of_recipe("random"), ["random"]);
+        let file = format!("{}/recipes/random.toml", env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(of_recipe(&file), ["random"]);
+        assert_eq!(runs(Plan::new(&library, "table7", Some("d"), &[0]).unwrap()), ["random", "table7-d"]);
+    }
+
+    #[test]
+    fn the_untrained_backbone_of_a_recipe_has_its_network() {
+        let random = library(&[]).load_random().unwrap().fingerprint();
+        for (set, same) in [
+            ("views.instances=2", true),
+            ("losses.weights.scene=2", true),
+            ("network.zero_init_residual=true", false),
+            ("evaluator.knn.k=7", false),
+        ] {
+            for name in ["table7/d", "table7/e"] {
+                let plan = Plan::of_recipe(&library(&[set]), name, &[0]).unwrap();
+                assert_eq!(plan.random.recipe.fingerprint() == random, same, "{name} with {set}");
+                assert_eq!(plan.random.recipe.settings.train.epochs, 0);
+                let network = &plan.trainings[0].recipe.settings.network;
+                assert_eq!(&plan.random.recipe.settings.network, network, "{name} with {set}");
+            }
+        }
+    }
+
+    /// The losses of the paper's row (e) are those of no other, and what is set for all changes only the rows it is new to.
+    #[test]
+    fn a_row_whose_method_is_changed_has_neither_the_papers_title_nor_its_numbers() {
+        let of = |sets: &[&str], name: &str| {
+            let plan = Plan::new(&library(sets), "table7", None, &[0]).unwrap();
+            let row = plan.rows.iter().find(|row| row.name == name).unwrap().row.clone();
+            (row.title, row.paper.get("top1").copied())
+        };
+        let titled = |title: &str, top1| (title.to_string(), top1);
+        let scene = r#"losses.use=["scene"]"#;
+        assert_eq!(of(&[scene], "table7/e"), titled(r#"changed: losses.use=["scene"]"#, None));
+        assert_eq!(of(&[scene], "table7/b"), titled("scene", Some(57.7)));
+        let own = "scene + scene-instance + instance: UniVIP";
+        assert_eq!(of(&["views.instances=2"], "table7/e"), titled("changed: views.instances=2", None));
+        for set in ["optimizer.lr=0.1", "train.epochs=3", "loss.instance.epsilon=0.1", "evaluator.knn.k=7"] {
+            assert_eq!(of(&[set], "table7/e"), titled(own, Some(60.2)), "{set}");
+        }
+        let by_itself = Plan::of_recipe(&library(&[scene]), "table7/e", &[0]).unwrap();
+        let row = &by_itself.rows[0].row;
+        assert!(row.title.starts_with("changed: ") && row.paper.is_empty(), "{row:?}");
+    }
+
+    /// Values that are lists of tables survive the way, too.
+    #[test]
+    fn the_untrained_backbone_is_measured_on_the_recipes_data() {
+        for data in ["coco", "voc", "image-folder"] {
+            let library = library(&[&format!("data.use={data}"), &format!("dataset.{data}.root=here")]);
+            let plan = Plan::of_recipe(&library, "table7/d", &[0]).unwrap();
+            let dataset = |recipe: &Recipe| recipe.resolved()["dataset"][data].clone();
+            let untrained = dataset(&plan.random.recipe);
+            assert!(
+                untrained["root"] == "here" && untrained == dataset(&plan.trainings[0].recipe),
+                "{untrained}"
+            );
+        }
+    }
+
+    #[test]
+    fn where_data_lies_is_no_part_of_a_run() {
+        for data in ["coco", "voc", "image-folder", "images"] {
+            let fingerprint = |root: &str, more: &str| {
+                let root = format!("dataset.{data}.root={root}");
+                let library = library(&[&format!("data.use={data}"), &root, more]);
+                let recipe = library.load("table7/d").unwrap();
+                assert!(recipe.show().contains("\nroot = "), "it is shown");
+                recipe.fingerprint()
+            };
+            assert_eq!(fingerprint("here", "data.limit=9"), fingerprint("/else/where", "data.limit=9"));
+            assert_ne!(fingerprint("here", "data.limit=9"), fingerprint("here", "data.limit=8"));
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_is_finished_and_what_is_damaged() {
+        let runs = tempfile::tempdir().unwrap();
+        let plan = Plan::new(&library(&[]), "table7", Some("d"), &[0, 1]).unwrap();
+        let fingerprint = plan.needed().next().unwrap().recipe.fingerprint();
+        let mut record = RunRecord::begin("table7-d", 0, &fingerprint, "smoke", "any", "any").unwrap();
+        record.status = Status::Finished;
+        for (seed, record) in [(0, serde_json::to_string(&record).unwrap()), (1, "{".into())] {
+            let directory = runs.path().join(format!("table7-d-{fingerprint}-s{seed}"));
+            fs::create_dir(&directory).unwrap();
+            fs::write(directory.join("run.json"), record).unwrap();
+        }
+        let said = |force| plan.describe(runs.path(), force, &|_| Ok(48)).unwrap();
+        let plain = said(false);
+        assert!(plain.contains("1 of 2 seeds finished, about"), "{plain}");
+        assert!(plain.contains("is not a run record"), "{plain}");
+        let forced = said(true);
+        assert!(forced.contains(" per seed") && !forced.contains("finished"), "{forced}");
+    }
+
+    #[test]
+    fn a_recipe_without_losses_is_its_own_untrained_backbone() {
+        let plan = Plan::of_recipe(&library(&["optimizer.lr=0.3"]), "random", &[0]).unwrap();
+        assert_eq!(plan.runs().count(), 1);
+    }
+
+    #[test]
+    fn a_plan_takes_the_place_of_the_same_runs_only_and_keeps_their_seeds() {
+        let runs = tempfile::tempdir().unwrap();
+        let epsilon = ["loss.instance.epsilon=0.2"];
+        let of_table = |sets: &[&str], row, seeds: &[u64]| {
+            Plan::new(&library(sets), "table7", row, seeds).unwrap().write(runs.path()).unwrap();
+        };
+        of_table(&[], None, &[1, 0, 1]);
+        of_table(&[], Some("d"), &[2]);
+        of_table(&epsilon, None, &[0]);
+        for name in ["table7/d", "table7/e"] {
+            Plan::of_recipe(&library(&[]), name, &[0, 0]).unwrap().write(runs.path()).unwrap();
+        }
+        let mut plans = Vec::new();
+        for entry in fs::read_dir(runs.path().join("plans")).unwrap() {
+            let plan: serde_json::Value =
+                serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+            let rows = plan["rows"].as_array().unwrap().len();
+            plans.push(format!("{} of {rows}, {}, {}", plan["table"], plan["seeds"], plan["overrides"]));
+        }
+        plans.sort();
+        assert_eq!(
+            plans,
+            [
+                "\"run\" of 1, [0], []",
+                "\"run\" of 1, [0], []",
+                "\"table7\" of 5, [0,1,2], []",
+                "\"table7\" of 5, [0], [\"loss.instance.epsilon=0.2\"]",
+            ]
+        );
+    }
+}

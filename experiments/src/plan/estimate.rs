@@ -1,0 +1,215 @@
+//! How long a run will take: as finished runs of this machine took, or by the arithmetic of its networks.
+
+use crate::runs::directory::{RunRecord, Status, read_record};
+use crate::runs::trained::recipe_of;
+use crate::system::machine::Machine;
+use anyhow::{Context, Result};
+use candle_core::{Device, Tensor};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use univip_core::recipe::{BackboneKind, Recipe, Settings};
+
+/// The share of the matrix product's speed that a whole training step reaches, measured at `small`.
+const EFFICIENCY: f64 = 0.35;
+
+/// What runs cost here.
+pub struct Estimate {
+    /// What was measured.
+    finished: Vec<Finished>,
+    /// Floating-point operations per second of a training, where none was measured.
+    guessed: f64,
+}
+
+/// A finished run of this machine.
+struct Finished {
+    fingerprint: String,
+    scale: String,
+    evaluators: Vec<String>,
+    /// Seconds of its training.
+    training: f64,
+    /// Seconds of its evaluators.
+    evaluation: f64,
+    /// Floating-point operations of its training.
+    operations: f64,
+}
+
+impl Estimate {
+    /// Looks at the finished runs below `runs`; where there is none, times a matrix product.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed. A run that cannot be read tells nothing, and is no error.
+    pub fn new(runs: &Path) -> Result<Self> {
+        let finished = if runs.is_dir() { finished(runs)? } else { Vec::new() };
+        let trained = finished.iter().any(|run| run.operations > 0.0);
+        let guessed = if trained { f64::INFINITY } else { matrix_product_speed()? * EFFICIENCY };
+        Ok(Self { finished, guessed })
+    }
+
+    /// How long a run takes that learns from `images` images.
+    pub fn run(&self, recipe: &Recipe, scale: &str, images: usize) -> Duration {
+        let fingerprint = recipe.fingerprint();
+        let same = self.finished.iter().filter(|run| run.fingerprint == fingerprint);
+        let same = median(same.map(|run| run.training + run.evaluation).collect());
+        let seconds = same.unwrap_or_else(|| self.by_arithmetic(&recipe.settings, scale, images));
+        Duration::from_secs_f64(seconds.clamp(0.0, 1e12))
+    }
+
+    /// What the times come from.
+    pub fn origin(&self, runs: &Path) -> String {
+        match self.finished.len() {
+            0 => "guessed from the speed of a matrix product; what the evaluators take comes on top".into(),
+            1 => format!("going by the finished run in {}", runs.display()),
+            several => format!("going by {several} finished runs in {}", runs.display()),
+        }
+    }
+
+    /// By the speed of trainings at this scale, or else at any.
+    fn by_arithmetic(&self, settings: &Settings, scale: &str, images: usize) -> f64 {
+        let speed = |of_scale: bool| {
+            let trained = self.finished.iter().filter(|run| run.operations > 0.0 && run.training > 0.0);
+            let trained = trained.filter(|run| !of_scale || run.scale == scale);
+            median(trained.map(|run| run.operations / run.training).collect())
+        };
+        let speed = speed(true).or_else(|| speed(false)).unwrap_or(self.guessed);
+        let evaluators = &settings.evaluators.names;
+        let measured = self.finished.iter().filter(|run| run.scale == scale && run.evaluators == *evaluators);
+        let evaluation = median(measured.map(|run| run.evaluation).collect());
+        let trained = images as f64 * settings.train.epochs as f64;
+        operations(settings, trained) / speed + evaluation.unwrap_or(0.0)
+    }
+}
+
+/// The finished runs of a machine like this one.
+fn finished(runs: &Path) -> Result<Vec<Finished>> {
+    let listing = || format!("listing {}", runs.display());
+    let here = serde_json::to_value(Machine::here())?;
+    let mut found = Vec::new();
+    for entry in fs::read_dir(runs).with_context(listing)? {
+        let path = entry.with_context(listing)?.path();
+        if let Ok(Some(record)) = read_record(&path) {
+            found.extend(Finished::of(&path, record, &here));
+        }
+    }
+    Ok(found)
+}
+
+impl Finished {
+    /// None of a run that is not finished, is another machine's or cannot be read.
+    fn of(path: &Path, record: RunRecord, here: &Value) -> Option<Self> {
+        if record.status != Status::Finished || record.machine != *here {
+            return None;
+        }
+        let settings = recipe_of(path, Vec::new(), Vec::new()).ok()?.settings;
+        let seconds = |phase| record.seconds.get(phase).copied().unwrap_or(0.0);
+        let trained = record.steps as f64 * settings.train.batch as f64;
+        Some(Self {
+            training: seconds("train"),
+            evaluation: seconds("evaluate"),
+            operations: operations(&settings, trained),
+            evaluators: settings.evaluators.names,
+            fingerprint: record.fingerprint,
+            scale: record.scale,
+        })
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+/// Floating-point operations per second of a matrix product here.
+fn matrix_product_speed() -> Result<f64> {
+    const SIDE: usize = 768;
+    let matrix = Tensor::ones((SIDE, SIDE), candle_core::DType::F32, &Device::Cpu)?;
+    let mut best = Duration::MAX;
+    for _ in 0..4 {
+        let begin = Instant::now();
+        matrix.matmul(&matrix)?;
+        best = best.min(begin.elapsed());
+    }
+    Ok(2.0 * (SIDE as f64).powi(3) / best.as_secs_f64().max(1e-9))
+}
+
+/// Floating-point operations of a training that sees `images` images.
+fn operations(settings: &Settings, images: f64) -> f64 {
+    let views = &settings.views;
+    // Online: forward and twice as much backward; target: forward.
+    let passes = 4.0;
+    let scenes = 2.0 * forward(settings, views.scene_size);
+    let instances = views.instances as f64 * forward(settings, views.instance_size);
+    passes * (scenes + instances) * images
+}
+
+/// Floating-point operations of a backbone's forward pass for one image of that side.
+fn forward(settings: &Settings, side: u32) -> f64 {
+    // Multiply-adds of the published networks (width 64) for 224 pixels; both factors enter squared.
+    let published = match settings.network.backbone {
+        BackboneKind::ResNet18 => 1.82e9,
+        BackboneKind::ResNet50 => 4.11e9,
+    };
+    let width = settings.network.width as f64 / 64.0;
+    let side = f64::from(side) / 224.0;
+    2.0 * published * width * width * side * side
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Library;
+    use std::path::PathBuf;
+    // What recipes name.
+    use univip_plugins as _;
+
+    fn recipe(name: &str, sets: &[&str]) -> Recipe {
+        let sets = sets.iter().map(ToString::to_string).collect();
+        let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let library = Library { directory, scale: "smoke".into(), overlays: Vec::new(), sets };
+        library.load(name).unwrap()
+    }
+
+    /// A finished run of 12 steps of 8 images.
+    fn write(runs: &Path, recipe: &Recipe, seed: u64, change: impl Fn(&mut RunRecord)) {
+        let fingerprint = recipe.fingerprint();
+        let mut record = RunRecord::begin("table7-e", seed, &fingerprint, "smoke", "any", "any").unwrap();
+        (record.status, record.steps) = (Status::Finished, 12);
+        let seconds = [("proposals", 7.0), ("train", 100.0), ("evaluate", 20.0)];
+        record.seconds = seconds.map(|(phase, seconds)| (phase.to_string(), seconds)).into();
+        change(&mut record);
+        let directory = runs.join(format!("table7-e-{fingerprint}-s{seed}"));
+        fs::create_dir(&directory).unwrap();
+        fs::write(directory.join("run.json"), serde_json::to_string(&record).unwrap()).unwrap();
+        fs::write(directory.join("recipe.toml"), recipe.show()).unwrap();
+    }
+
+    #[test]
+    fn times_are_those_of_finished_runs_of_this_machine() {
+        let runs = tempfile::tempdir().unwrap();
+        let measured = recipe("table7/e", &[]);
+        write(runs.path(), &measured, 0, |_| ());
+        write(runs.path(), &measured, 1, |record| record.machine = "another".into());
+        write(runs.path(), &measured, 2, |record| record.status = Status::Interrupted);
+        let estimate = Estimate::new(runs.path()).unwrap();
+        assert!(estimate.origin(runs.path()).contains("the finished run"));
+        assert_eq!(estimate.run(&measured, "smoke", 48), Duration::from_secs(120));
+        // Twice the epochs over the same images train for twice as long, and are measured as before.
+        let longer = recipe("table7/e", &["train.epochs=4"]);
+        assert_eq!(estimate.run(&longer, "smoke", 48), Duration::from_secs(220));
+        // Other evaluators were never measured.
+        let other = recipe("table7/e", &["train.epochs=4", "evaluators.use=[\"knn\"]"]);
+        assert_eq!(estimate.run(&other, "smoke", 48), Duration::from_secs(200));
+    }
+
+    #[test]
+    fn without_a_finished_run_a_matrix_product_has_to_do() {
+        let runs = tempfile::tempdir().unwrap();
+        for place in [runs.path().to_path_buf(), runs.path().join("none")] {
+            let estimate = Estimate::new(&place).unwrap();
+            assert!(estimate.origin(&place).contains("guessed"));
+            let time = estimate.run(&recipe("table7/e", &[]), "smoke", 48);
+            assert!(time > Duration::ZERO && time < Duration::from_secs(3600), "{time:?}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The data of a command: each split is opened once, and is known to be what it was when it was first used.
+
+use crate::runs::directory::RunRecord;
+use anyhow::{Result, bail};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use univip_core::assemble::{Assembly, steps_per_epoch};
+use univip_core::dataset::{Dataset, Limited, Split};
+use univip_core::error::{Interrupted, NotApplicable};
+use univip_core::event::{Event, Observer};
+use univip_core::identity::{Checked, Manifest};
+use univip_core::image_file;
+use univip_core::recipe::Recipe;
+use univip_core::registry::{Kind, Registry};
+
+/// The data of a command.
+pub struct Data<'a> {
+    registry: &'a Registry,
+    /// Of the cache and the manifests.
+    directory: PathBuf,
+    opened: Mutex<Vec<Opened>>,
+}
+
+/// A split that is open: another one has another name, other settings, or lies elsewhere.
+struct Opened {
+    name: String,
+    settings: serde_json::Value,
+    split: Split,
+    dataset: Arc<Checked>,
+}
+
+/// What a run does with a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Pre-trains on it.
+    Learning,
+    /// Measures with its labels.
+    Probing,
+    /// Measures with its annotations.
+    Scenes,
+}
+
+/// A split, and the images of it that are used.
+#[derive(Clone)]
+pub struct Part {
+    /// The split.
+    pub whole: Arc<Checked>,
+    /// The images.
+    pub images: Arc<Limited>,
+    usage: Use,
+    split: Split,
+}
+
+impl Use {
+    /// The dataset's name in a recipe, and the key that says it.
+    fn dataset(self, recipe: &Recipe) -> Named<'_> {
+        let settings = &recipe.settings;
+        match self {
+            Use::Learning | Use::Scenes => Named { name: &settings.data.name, key: "data.use" },
+            Use::Probing => Named { name: &settings.probe_data.name, key: "probe_data.use" },
+        }
+    }
+}
+
+struct Named<'a> {
+    name: &'a str,
+    key: &'static str,
+}
+
+impl<'a> Data<'a> {
+    /// Nothing is open yet. What is known of image files is kept below `runs`.
+    pub fn new(registry: &'a Registry, runs: &Path) -> Self {
+        Self { registry, directory: runs.join("data"), opened: Mutex::default() }
+    }
+
+    /// The plugins.
+    pub fn registry(&self) -> &'a Registry {
+        self.registry
+    }
+
+    /// A split of a recipe's data, and the images of it that the recipe asks for.
+    ///
+    /// # Errors
+    /// [`NotApplicable`] where the dataset has no such split; otherwise a [`RecipeError`](univip_core::error::RecipeError): what is named cannot be used.
+    pub fn part(&self, recipe: &Recipe, usage: Use, split: Split) -> Result<Part> {
+        let Named { name, key } = usage.dataset(recipe);
+        let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
+        let table = recipe.table(Kind::Dataset, name);
+        image_file::limit_pixels(recipe.settings.loader.max_pixels);
+        let settings = (plugin.resolve)(&table)?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |one: &&Opened| one.name == name && one.split == split && one.settings == settings;
+        let whole = match opened.iter().find(same) {
+            Some(opened) => opened.dataset.clone(),
+            None => {
+                let dataset = Assembly::new(recipe, self.registry).dataset(key, name, split)?;
+                let dataset = Arc::new(Checked::new(dataset, &self.directory));
+                opened.push(Opened { name: name.into(), settings, split, dataset: dataset.clone() });
+                dataset
+            }
+        };
+        let (probe, all): (_, Arc<dyn Dataset>) = (&recipe.settings.probe_data, whole.clone());
+        let images = match (usage, split) {
+            (Use::Learning, _) => Limited::first(all, recipe.settings.data.limit),
+            (Use::Scenes, _) => Limited::first(all, 0),
+            (Use::Probing, Split::Train) => Limited::drawn(all, probe.train_limit),
+            (Use::Probing, Split::Val) => Limited::drawn(all, probe.val_limit),
+        };
+        Ok(Part { whole, images: Arc::new(images), usage, split })
+    }
+
+    /// Opens all that a run of the recipe begins with.
+    ///
+    /// # Errors
+    /// As [`Data::part`].
+    pub fn open_all(&self, recipe: &Recipe) -> Result<()> {
+        let learnt = self.part(recipe, Use::Learning, Split::Train)?;
+        steps_per_epoch(recipe, learnt.images.len())?;
+        if recipe.settings.evaluators.any() {
+            for split in [Split::Train, Split::Val] {
+                match self.part(recipe, Use::Probing, split) {
+                    // The evaluators that need it say so.
+                    Err(error) if error.is::<NotApplicable>() => {}
+                    opened => drop(opened?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the images of a part known, as [`Checked::look`] does.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when `stop` is set.
+    pub fn look(&self, part: &Part, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<()> {
+        part.whole.look(&part.images.places(), &mut |done, total| {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Interrupted::Elsewhere.into());
+            }
+            observer.observe(&Event::Progress { task: "look at images".into(), done, total })
+        })
+    }
+}
+
+impl Part {
+    /// Which split it is of.
+    pub fn split(&self) -> Split {
+        self.split
+    }
+
+    fn name(&self) -> String {
+        name(self.usage, self.split)
+    }
+}
+
+/// As records name a part: `probe_data val`.
+fn name(usage: Use, split: Split) -> String {
+    let usage = match usage {
+        Use::Learning => "data",
+        Use::Probing => "probe_data",
+        Use::Scenes => "scenes",
+    };
+    format!("{usage} {}", split.name())
+}
+
+/// What the data of a run was when it was first used.
+pub struct Ledger {
+    directory: PathBuf,
+    /// [`Dataset::identity`] of each part.
+    digests: BTreeMap<String, String>,
+}
+
+impl Ledger {
+    /// Of a run.
+    pub fn of(record: &RunRecord, data: &Data<'_>) -> Self {
+        let mut digests = record.digests.clone();
+        if !record.data_digest.is_empty() {
+            digests.insert(LEARNED.into(), record.data_digest.clone());
+        }
+        Self { directory: data.directory.clone(), digests }
+    }
+
+    /// Of no run: nothing has been used.
+    pub fn empty(data: &Data<'_>) -> Self {
+        Self { directory: data.directory.clone(), digests: BTreeMap::new() }
+    }
+
+    /// The parts of a recipe's data that have been used.
+    ///
+    /// # Errors
+    /// As [`Data::part`].
+    pub fn parts(&self, recipe: &Recipe, data: &Data<'_>) -> Result<Vec<Part>> {
+        let mut parts = Vec::new();
+        for usage in [Use::Learning, Use::Probing, Use::Scenes] {
+            for split in [Split::Train, Split::Val] {
+                if self.digests.contains_key(&name(usage, split)) {
+                    parts.push(data.part(recipe, usage, split)?);
+                }
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Writes it into the record.
+    pub fn record(&self, record: &mut RunRecord) {
+        record.digests = self.digests.clone();
+        record.data_digest = record.digests.remove(LEARNED).unwrap_or_default();
+    }
+
+    /// Whether a part has been used, and is what it was.
+    pub fn knows(&self, part: &Part) -> bool {
+        self.digests.get(&part.name()).is_some_and(|then| *then == part.images.identity())
+    }
+
+    /// Refuses a part that is not what it was when the run first used it; one that is used for the first time is noted.
+    ///
+    /// # Errors
+    /// Naming the first image that has changed.
+    pub fn check(&mut self, part: &Part) -> Result<()> {
+        let manifest = Manifest::of(&*part.images);
+        let Some(then) = self.digests.get(&part.name()) else {
+            manifest.keep(&self.directory)?;
+            self.digests.insert(part.name(), manifest.digest().into());
+            return Ok(());
+        };
+        if then == manifest.digest() {
+            return Ok(());
+        }
+        bail!(
+            "the images of {} have changed since this run began: {} (digest {then} then, {} now); restore them, use another \
+             --runs for other images, or start anew with --force",
+            part.name(),
+            manifest.changes_since(&self.directory, then),
+            manifest.digest()
+        )
+    }
+}
+
+/// The part that is pre-trained on, by its name.
+const LEARNED: &str = "data train";

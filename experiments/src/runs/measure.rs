@@ -1,0 +1,280 @@
+//! Runs evaluators on a backbone, each of them whatever becomes of the others.
+
+use crate::runs::data::{Data, Ledger, Part, Use};
+use crate::runs::run;
+use anyhow::{Context, Result, anyhow, bail};
+use image::RgbImage;
+use std::cell::{Ref, RefCell};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use univip_core::assemble::Assembly;
+use univip_core::augment::Renderer;
+use univip_core::dataset::{Dataset, Limited, Split, class_difference};
+use univip_core::error::{Interrupted, NotApplicable};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, labels};
+use univip_core::event::{Event, Observer};
+use univip_core::recipe::Recipe;
+use univip_core::tally::Tally;
+use univip_core::unread::Unread;
+
+/// The evaluators of a recipe, and the images that they measure on.
+pub struct Probe<'a> {
+    recipe: &'a Recipe,
+    data: &'a Data<'a>,
+    seed: u64,
+    ledger: RefCell<Ledger>,
+    /// Opened when it is first needed.
+    labelled: Option<ProbeData>,
+}
+
+/// The images that classifiers learn from and are measured on.
+#[derive(Clone)]
+enum ProbeData {
+    /// Train and val.
+    Open([Arc<Limited>; 2]),
+    /// There are none, for this reason.
+    Missing(String),
+}
+
+/// What became of the evaluators.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// One sentence for each that failed, with its name and the reason.
+    pub failures: Vec<String>,
+    /// One sentence for each that found nothing to measure in the data.
+    pub not_applicable: Vec<String>,
+    /// Whether the user stopped it before all had run.
+    pub stopped: bool,
+}
+
+/// Takes what an evaluator measured: its name and the numbers.
+pub type Keep<'a> = dyn FnMut(&str, Vec<Metric>, &mut dyn Observer) -> Result<()> + 'a;
+
+impl<'a> Probe<'a> {
+    /// The evaluators of `recipe` with the random numbers of `seed`. All that they measure on must be what the ledger says,
+    /// where it says anything.
+    pub fn new(recipe: &'a Recipe, data: &'a Data<'a>, seed: u64, ledger: Ledger) -> Self {
+        Self { recipe, data, seed, ledger: RefCell::new(ledger), labelled: None }
+    }
+
+    /// What the data is that was used so far.
+    pub fn ledger(&self) -> Ref<'_, Ledger> {
+        self.ledger.borrow()
+    }
+
+    /// Refuses what the evaluators of the recipe could not measure on, before a training whose end it would be found out at.
+    ///
+    /// # Errors
+    /// When data cannot be opened, has changed, or an evaluator refuses it. That there is nothing to measure is none.
+    pub fn check(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<()> {
+        let settings = &self.recipe.settings.evaluators;
+        if !settings.any() {
+            return Ok(());
+        }
+        self.probe_data(observer, stop)?;
+        let (observer, opened) = (RefCell::new(observer), RefCell::default());
+        let scenes = self.scenes(&observer, stop, &opened);
+        for name in settings.names.iter().chain(&settings.during) {
+            let checked = self.evaluator(name)?.check(&scenes);
+            let notes = match checked {
+                Err(error) if error.is::<NotApplicable>() => continue,
+                checked => checked.with_context(|| format!("evaluator `{name}`"))?,
+            };
+            for note in notes {
+                observer.borrow_mut().observe(&Event::Warning { message: format!("{name}: {note}") })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluator(&self, name: &str) -> Result<Box<dyn Evaluator>> {
+        Assembly::new(self.recipe, self.data.registry()).evaluator(name)
+    }
+
+    /// Opens the splits that were learned from, known and with annotations of these very images, and notes them in `opened`.
+    fn scenes<'s>(
+        &'s self,
+        observer: &'s RefCell<&mut dyn Observer>,
+        stop: &'s AtomicBool,
+        opened: &'s RefCell<Vec<Part>>,
+    ) -> impl Fn(Split) -> Result<Arc<dyn Dataset>> + 's {
+        move |split| {
+            let part = self.data.part(self.recipe, Use::Scenes, split)?;
+            self.data.look(&part, &mut **observer.borrow_mut(), stop)?;
+            part.whole.check_sizes(&part.images.places())?;
+            self.ledger.borrow_mut().check(&part)?;
+            opened.borrow_mut().push(part.clone());
+            Ok(part.whole)
+        }
+    }
+
+    /// Runs the evaluators `names`; what one has measured is kept before the next begins.
+    ///
+    /// # Errors
+    /// When the probe data cannot be opened, an evaluator is not known, or `keep` fails. An evaluator that fails or
+    /// panics is none: it is in [`Measured`].
+    pub fn measure(
+        &mut self,
+        names: &[String],
+        backbone: &FrozenBackbone,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+        keep: &mut Keep<'_>,
+    ) -> Result<Measured> {
+        let mut measured = Measured::default();
+        if names.is_empty() {
+            return Ok(measured);
+        }
+        let probe_data = self.probe_data(observer, stop)?.clone();
+        let (recipe, seed) = (self.recipe, self.seed);
+        let renderer = Renderer::new(&recipe.settings.augment);
+        let (observer, opened) = (RefCell::new(observer), RefCell::default());
+        let scenes = self.scenes(&observer, stop, &opened);
+        for name in names {
+            if stop.load(Ordering::Relaxed) {
+                measured.stopped = true;
+                break;
+            }
+            let evaluator = self.evaluator(name)?;
+            let (train, val): (&dyn Dataset, &dyn Dataset) = match &probe_data {
+                ProbeData::Open([train, val]) => (&**train, &**val),
+                ProbeData::Missing(why) if evaluator.uses_probe_data() => {
+                    measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {why}"));
+                    continue;
+                }
+                ProbeData::Missing(_) => (&NoImages, &NoImages),
+            };
+            let unread = Unread::new(recipe.settings.loader.broken);
+            let mut progress = |done, total, task: &str| {
+                // Drawing a bar cannot fail; the observers that write ignore progress.
+                let _ = observer.borrow_mut().observe(&Event::Progress { task: task.into(), done, total });
+            };
+            let context = EvaluationContext {
+                backbone,
+                train,
+                val,
+                scenes: &scenes,
+                unread: &unread,
+                seed,
+                image_size: recipe.settings.probe_data.image_size,
+                renderer: &renderer,
+                progress: &mut progress,
+            };
+            let outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
+                .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
+            // What of the scenes was passed over is known when they have been read.
+            let mut observer = observer.borrow_mut();
+            for part in opened.take() {
+                let of = format!("{name}: {}, split {}", recipe.settings.data.name, part.split().name());
+                run::warn_of(&of, &*part.whole, &mut **observer)?;
+            }
+            if let Some(line) = unread.line() {
+                observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
+            }
+            match outcome {
+                Ok(mut metrics) => {
+                    metrics.iter_mut().for_each(|metric| metric.passed_over = unread.count());
+                    keep(name, metrics, &mut **observer)?;
+                }
+                Err(error) if error.is::<Interrupted>() => {
+                    measured.stopped = true;
+                    break;
+                }
+                Err(error) if error.is::<NotApplicable>() => {
+                    measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {error:#}"));
+                }
+                Err(error) => measured.failures.push(format!("evaluator `{name}`: {error:#}")),
+            }
+        }
+        Ok(measured)
+    }
+
+    /// The images that classifiers learn from.
+    ///
+    /// # Errors
+    /// When the probe data cannot be opened; [`NotApplicable`] when there is none, or it has no labels.
+    pub fn labelled(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Arc<Limited>> {
+        match self.probe_data(observer, stop)? {
+            ProbeData::Open([train, _]) => {
+                labels(&**train, Split::Train.name())?;
+                Ok(train.clone())
+            }
+            ProbeData::Missing(why) => Err(NotApplicable(why.clone()).into()),
+        }
+    }
+
+    /// Train and val; what of them cannot be used is said when they are opened.
+    fn probe_data(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<&ProbeData> {
+        if self.labelled.is_none() {
+            self.labelled = Some(match self.open_probe_data(observer, stop) {
+                Ok(splits) => ProbeData::Open(splits),
+                Err(error) if error.is::<NotApplicable>() => ProbeData::Missing(format!("{error:#}")),
+                Err(error) => return Err(error),
+            });
+        }
+        self.labelled.as_ref().ok_or_else(|| anyhow!("the probe data is not open"))
+    }
+
+    fn open_probe_data(
+        &mut self,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<[Arc<Limited>; 2]> {
+        let name = &self.recipe.settings.probe_data.name;
+        let parts = [Split::Train, Split::Val].map(|split| self.data.part(self.recipe, Use::Probing, split));
+        let [train, val] = parts;
+        let mut known = |part: Part| -> Result<Arc<Limited>> {
+            self.data.look(&part, observer, stop)?;
+            self.ledger.get_mut().check(&part)?;
+            run::warn_of(name, &*part.images, observer)?;
+            Ok(part.images)
+        };
+        let both = [known(train?)?, known(val?)?];
+        if let Some(difference) = class_difference(both[0].classes(), both[1].classes()) {
+            bail!("the probe data `{name}`: {difference}; both splits must number their classes alike");
+        }
+        warn_of_unlearnt(name, &both, observer)?;
+        Ok(both)
+    }
+}
+
+/// Names the classes of val that no train image teaches: each of their images counts as wrong.
+fn warn_of_unlearnt(name: &str, [train, val]: &[Arc<Limited>; 2], observer: &mut dyn Observer) -> Result<()> {
+    let classes = |dataset: &Limited| -> BTreeSet<usize> {
+        (0..dataset.len()).filter_map(|index| dataset.label(index)).collect()
+    };
+    let (taught, asked) = (classes(train), classes(val));
+    let mut unlearnt = Tally::default();
+    for class in asked.difference(&taught) {
+        let kind =
+            "classes have images in val and none in train (of probe_data.train_limit), and count as wrong";
+        unlearnt.add(kind, || val.classes().get(*class).cloned().unwrap_or_default());
+    }
+    unlearnt
+        .lines()
+        .into_iter()
+        .try_for_each(|line| observer.observe(&Event::Warning { message: format!("{name}: {line}") }))
+}
+
+/// What an evaluator is given that measures on other images.
+struct NoImages;
+
+impl Dataset for NoImages {
+    fn len(&self) -> usize {
+        0
+    }
+
+    fn id(&self, index: usize) -> String {
+        index.to_string()
+    }
+
+    fn image(&self, _index: usize) -> Result<RgbImage> {
+        Err(anyhow!("there is no probe data"))
+    }
+
+    fn digest(&self) -> String {
+        String::new()
+    }
+}

@@ -1,0 +1,7 @@
+//! What a command asks of the machine and the operating system.
+
+pub mod clock;
+pub mod device;
+pub mod interrupts;
+pub mod machine;
+pub mod process;

@@ -1,0 +1,6 @@
+//! What can be compared, put together.
+
+pub mod bench_case;
+pub mod frame;
+pub mod section;
+pub mod statistics;
