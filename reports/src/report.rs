@@ -2,15 +2,15 @@
 
 use crate::compare::frame;
 use crate::compare::section::{Section, sections};
-use crate::read::plan::{Plan, read_plans};
+use crate::read::plan::read_plans;
 use crate::read::run::read_runs;
-use crate::show::files::write_atomic;
 use crate::show::text::Width;
-use crate::show::{page, plot, text, view};
+use crate::show::{csv, files, page, plot, text, view};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use univip_run_format::Plan;
 
 /// What was made.
 #[derive(Debug)]
@@ -64,14 +64,14 @@ impl Report {
         self.write(out.join(format!("{name}.html")), &page::html(name, &parts))?;
         for (file, frames) in [(format!("{name}.csv"), frames), (format!("{name}-runs.csv"), runs)] {
             let path = out.join(file);
-            frame::write_csv(&path, &frames)?;
+            csv::write_frames(&path, &frames)?;
             self.paths.push(path);
         }
         Ok(())
     }
 
     fn write(&mut self, path: PathBuf, text: &str) -> Result<()> {
-        write_atomic(&path, text.as_bytes())?;
+        files::write(&path, text.as_bytes())?;
         self.paths.push(path);
         Ok(())
     }

@@ -24,9 +24,39 @@ fn steers(letter: char) -> bool {
     letter.is_control() || invisible
 }
 
+/// Fewer characters than this are a message; more of them hide what matters.
+const MOST: usize = 500;
+
+/// A message: one line of fewer than 500 characters, whatever is in it. Of a longer one the beginning and the end stay, which say
+/// what is wrong and what to do.
+pub fn message(text: &str) -> String {
+    const HEAD: usize = 300;
+    const TAIL: usize = 150;
+    let text = printable(text.trim_end());
+    let letters: Vec<char> = text.chars().collect();
+    if letters.len() < MOST {
+        return text;
+    }
+    let [head, tail] = [&letters[..HEAD], &letters[letters.len() - TAIL..]].map(String::from_iter);
+    format!("{head} [... {} characters ...] {tail}", letters.len() - HEAD - TAIL)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::printable;
+    use super::{MOST, message, printable};
+
+    #[test]
+    fn a_message_is_one_line_and_not_long() {
+        assert_eq!(message("a\nb\u{1b}[2J\n"), r"a\nb\u{1b}[2J");
+        let long = format!("begins{}ends", "x\n".repeat(30_000));
+        let cut = message(&long);
+        assert!(cut.chars().count() < MOST, "{cut}");
+        assert!(cut.starts_with("begins") && cut.ends_with("ends"), "{cut}");
+        assert!(cut.contains("[... 89560 characters ...]"), "{cut}");
+        let fits = "é".repeat(MOST - 1);
+        assert_eq!(message(&fits), fits);
+        assert!(message(&"é".repeat(MOST)).contains("[... 50 characters ...]"));
+    }
 
     #[test]
     fn what_steers_a_terminal_is_escaped_and_all_else_stays() {

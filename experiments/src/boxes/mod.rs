@@ -1,4 +1,9 @@
-//! What commands on stored boxes share.
+//! Work on stored boxes: names of images, imports, charts.
 
-pub mod names;
-pub mod picture;
+mod import;
+mod names;
+mod picture;
+
+pub use import::{Imported, import_boxes};
+pub use names::Names;
+pub use picture::{Panel, picture};

@@ -32,15 +32,15 @@ const LABELS: f64 = 150.0;
 /// The charts below each other.
 pub fn picture(title: &str, panels: &[Panel]) -> String {
     let mut body = String::new();
-    text(&mut body, 20.0, 32.0, "start", 17, title);
+    text(&mut body, (20.0, 32.0), "start", 17, title);
     let mut y = 60.0;
     for panel in panels {
-        text(&mut body, 20.0, y + 12.0, "start", 13, &panel.title);
+        text(&mut body, (20.0, y + 12.0), "start", 13, &panel.title);
         y += 26.0;
         let most = panel.bars.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
         for (label, value) in &panel.bars {
             let length = (WIDTH - LABELS - 90.0) * value / most;
-            text(&mut body, LABELS - 10.0, y + 14.0, "end", 11, label);
+            text(&mut body, (LABELS - 10.0, y + 14.0), "end", 11, label);
             // Writing into a string cannot fail.
             let _ = writeln!(
                 body,
@@ -49,7 +49,7 @@ pub fn picture(title: &str, panels: &[Panel]) -> String {
                 LINE - 6.0
             );
             let value = if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.1}") };
-            text(&mut body, LABELS + length + 6.0, y + 14.0, "start", 11, &value);
+            text(&mut body, (LABELS + length + 6.0, y + 14.0), "start", 11, &value);
             y += LINE;
         }
         y += 16.0;
@@ -61,7 +61,7 @@ pub fn picture(title: &str, panels: &[Panel]) -> String {
     )
 }
 
-fn text(body: &mut String, x: f64, y: f64, anchor: &str, size: u32, text: &str) {
+fn text(body: &mut String, (x, y): (f64, f64), anchor: &str, size: u32, text: &str) {
     let text = text.replace('&', "&amp;").replace('<', "&lt;");
     let _ = writeln!(
         body,

@@ -1,10 +1,13 @@
 //! `univip coco-eval`: COCO's numbers of a results file, as pycocotools computes them.
 
-use crate::commands::{CocoEval, IouChoice};
-use crate::{needs_file, output};
+use super::exit::DONE;
+use crate::output;
+use crate::usage::needs_file;
 use anyhow::Result;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
+use std::path::PathBuf;
 use std::time::Duration;
 use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::metrics::IouType;
@@ -12,44 +15,84 @@ use univip_core::metrics::coco::{Evaluation, Parameters, Summary, evaluate};
 use univip_core::metrics::instances::{Instances, Results};
 use univip_core::printable::printable;
 
-/// Measures, prints the numbers, and says on standard error what could not be used.
-pub fn coco_eval(asked: &CocoEval) -> Result<()> {
-    let kind = match asked.r#type {
-        IouChoice::Bbox => IouType::BoundingBox,
-        IouChoice::Segm => IouType::Segmentation,
-    };
-    needs_file("--annotations", &asked.annotations)?;
-    needs_file("--detections", &asked.detections)?;
-    let step = spinner();
-    step.set_message("reading the annotations");
-    let instances = Instances::read(&asked.annotations, kind)?;
-    step.set_message("reading the detections");
-    let results = instances.results(&asked.detections, kind)?;
-    step.set_message(format!("measuring {} detections", results.detections.len()));
-    let parameters = Parameters { size_of: Some(results.size_of), ..Parameters::default() };
-    let (truth, classes) = (&instances.truth, instances.classes.len());
-    let evaluation = evaluate(truth, &results.detections, kind, classes, &parameters)?;
-    step.finish_and_clear();
-    for line in instances.passed_over.lines().iter().chain(&results.passed_over.lines()) {
-        output::say(format_args!("warning: {line}"));
+/// `univip coco-eval`
+#[derive(Args)]
+pub struct CocoEval {
+    /// The annotated objects: a COCO annotation file
+    #[arg(long, value_name = "FILE")]
+    annotations: PathBuf,
+    /// The detections: a COCO results file
+    #[arg(long, value_name = "FILE")]
+    detections: PathBuf,
+    /// The kind of overlap: of boxes or of masks
+    #[arg(long, value_enum, default_value_t = IouChoice::Bbox)]
+    r#type: IouChoice,
+    /// Also print a table with a line for each class
+    #[arg(long)]
+    per_class: bool,
+    /// Also write every number, with all digits
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// The shapes whose intersection over union is taken, by COCO's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum IouChoice {
+    /// Boxes
+    Bbox,
+    /// Masks
+    Segm,
+}
+
+/// Shown by `univip coco-eval --help`.
+pub const EXAMPLES: &str = "Examples:
+  univip coco-eval --annotations instances_val2017.json --detections detections.json
+  univip coco-eval --annotations instances_val2017.json --detections masks.json --type segm --per-class
+  univip coco-eval --annotations instances_val2017.json --detections detections.json --json numbers.json
+
+Reads COCO's results: [{\"image_id\", \"category_id\", \"score\", \"bbox\": [x, y, width, height] or \"segmentation\"}, ...].
+Numbers are from 0 to 1, and -1 where there is nothing to measure. What cannot be used is counted on standard error.";
+
+impl CocoEval {
+    /// Measures, prints the numbers, and says on standard error what could not be used.
+    pub fn run(&self) -> Result<u8> {
+        let kind = match self.r#type {
+            IouChoice::Bbox => IouType::BoundingBox,
+            IouChoice::Segm => IouType::Segmentation,
+        };
+        needs_file("--annotations", &self.annotations)?;
+        needs_file("--detections", &self.detections)?;
+        let step = spinner();
+        step.set_message("reading the annotations");
+        let instances = Instances::read(&self.annotations, kind)?;
+        step.set_message("reading the detections");
+        let results = instances.results(&self.detections, kind)?;
+        step.set_message(format!("measuring {} detections", results.detections.len()));
+        let parameters = Parameters { size_of: Some(results.size_of), ..Parameters::default() };
+        let (truth, classes) = (&instances.truth, instances.classes.len());
+        let evaluation = evaluate(truth, &results.detections, kind, classes, &parameters)?;
+        step.finish_and_clear();
+        for line in instances.passed_over.lines().iter().chain(&results.passed_over.lines()) {
+            output::say(format_args!("warning: {line}"));
+        }
+        output::print(format_args!(
+            "{} classes, {} objects, {} detections, {}\n{}",
+            classes,
+            truth.len(),
+            results.detections.len(),
+            kind.name(),
+            summary(&evaluation.summary)
+        ))?;
+        if self.per_class {
+            output::print(format_args!("\n{}", per_class(&instances.classes, &evaluation)))?;
+        }
+        if let Some(path) = &self.json {
+            let value = as_json(kind, &instances, &results, &evaluation);
+            remove_abandoned_of(path)?;
+            write_atomic(path, format!("{value:#}\n").as_bytes())?;
+        }
+        Ok(DONE)
     }
-    output::print(format_args!(
-        "{} classes, {} objects, {} detections, {}\n{}",
-        classes,
-        truth.len(),
-        results.detections.len(),
-        kind.name(),
-        summary(&evaluation.summary)
-    ))?;
-    if asked.per_class {
-        output::print(format_args!("\n{}", per_class(&instances.classes, &evaluation)))?;
-    }
-    if let Some(path) = &asked.json {
-        let value = as_json(kind, &instances, &results, &evaluation);
-        remove_abandoned_of(path)?;
-        write_atomic(path, format!("{value:#}\n").as_bytes())?;
-    }
-    Ok(())
 }
 
 /// A line that says what is being done; nothing when standard error is not a terminal.

@@ -1,12 +1,16 @@
 //! `univip data check`: all that is wrong with a dataset, said at once.
 
+use super::exit::{DONE, FAILED};
+use super::layers::data_overlay;
 use crate::data_check::findings::Findings;
 use crate::data_check::look;
 use crate::observers::Task;
-use crate::runs::data::{Data, Use};
-use crate::{data_overlay, library_with, output};
+use crate::output;
+use crate::plan::Library;
+use crate::runs::{Data, Use};
+use crate::system::interrupts::{self, STOP};
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, Subcommand};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,37 +41,55 @@ that train has too; images without a label, classes without an image; boxes that
 those of the annotations; and what a run would pass over. Nothing is changed.
 Exit codes: 0 nothing was found, 1 something was (it is listed), 2 the data cannot be opened, 130 interrupted.";
 
-/// Runs `univip data check`; whether nothing was found.
-///
-/// # Errors
-/// A [`RecipeError`] when the train split cannot be opened; [`Interrupted`] when `stop` was set.
-pub fn check(asked: &Check, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
-    let overlays = data_overlay("data", "NAME=DIR", Some(&asked.data));
-    let recipe = library_with("paper", &asked.set, overlays).load("base")?;
-    let data = Data::new(registry, Path::new("runs"));
-    let mut findings = Findings::default();
-    for split in [Split::Train, Split::Val] {
-        let title = format!("{}, {}", asked.data, split.name());
-        let dataset = match data.part(&recipe, Use::Scenes, split) {
-            Ok(part) => part.whole,
-            Err(error) if error.is::<NotApplicable>() => {
-                output::print(format_args!("{title}: there is none\n"))?;
-                continue;
-            }
-            Err(error) if split == Split::Val && error.is::<RecipeError>() => {
-                findings.failed();
-                output::print(format_args!("{title}: cannot be opened: {error:#}\n"))?;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        look_through(&*dataset, split, &mut findings, stop)?;
-        let lines = findings.end_split(&*dataset);
-        let found = if lines.is_empty() { "nothing was found" } else { "found" };
-        output::print(format_args!("{title}: {} images, {found}\n", dataset.len()))?;
-        lines.iter().try_for_each(|line| output::print(format_args!("  {line}\n")))?;
+/// `univip data`
+#[derive(Subcommand)]
+pub enum OnData {
+    /// List all that is wrong with a dataset
+    #[command(after_help = EXAMPLES)]
+    Check(Check),
+}
+
+impl OnData {
+    /// Runs `univip data check`; 1 if anything was found.
+    ///
+    /// # Errors
+    /// A [`RecipeError`] when the train split cannot be opened; [`Interrupted`] when a signal came.
+    pub fn run(&self, registry: &Registry) -> Result<u8> {
+        let Self::Check(asked) = self;
+        interrupts::listen("these images")?;
+        Ok(if asked.finds_nothing(registry, &STOP)? { DONE } else { FAILED })
     }
-    Ok(findings.none())
+}
+
+impl Check {
+    fn finds_nothing(&self, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
+        let overlays = data_overlay("data", "NAME=DIR", Some(&self.data));
+        let recipe = Library::new("paper", &self.set, overlays).load("base")?;
+        let data = Data::new(registry, Path::new("runs"));
+        let mut findings = Findings::default();
+        for split in [Split::Train, Split::Val] {
+            let title = format!("{}, {}", self.data, split.name());
+            let dataset = match data.part(&recipe, Use::Scenes, split) {
+                Ok(part) => part.whole,
+                Err(error) if error.is::<NotApplicable>() => {
+                    output::print(format_args!("{title}: there is none\n"))?;
+                    continue;
+                }
+                Err(error) if split == Split::Val && error.is::<RecipeError>() => {
+                    findings.failed();
+                    output::print(format_args!("{title}: cannot be opened: {error:#}\n"))?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            look_through(&*dataset, split, &mut findings, stop)?;
+            let lines = findings.end_split(&*dataset);
+            let found = if lines.is_empty() { "nothing was found" } else { "found" };
+            output::print(format_args!("{title}: {} images, {found}\n", dataset.len()))?;
+            lines.iter().try_for_each(|line| output::print(format_args!("  {line}\n")))?;
+        }
+        Ok(findings.none())
+    }
 }
 
 /// Reads every image, a chunk at a time on all threads, and tells how long it will take.

@@ -1,10 +1,10 @@
 //! `univip export`: a run's backbone as other libraries read it.
 
+use super::exit::DONE;
 use crate::export::{check, detectron2, manifest, torch_file};
 use crate::output;
-use crate::plan::usage;
-use crate::runs::directory::read_evaluations;
-use crate::runs::trained::TrainedRun;
+use crate::runs::{TrainedRun, read_evaluations};
+use crate::usage::usage;
 use anyhow::{Context, Result};
 use candle_core::Device;
 use clap::{Args, ValueEnum};
@@ -19,10 +19,10 @@ use univip_core::recipe::{BackboneKind, NetworkSettings};
 pub struct Export {
     /// A run: its directory, or the beginning of its name in --runs (table7-e)
     run: String,
-    /// What is to read it
+    /// The library that reads it
     #[arg(long, value_enum)]
     to: Target,
-    /// Where it is written; without it `export/<target>` in the run's directory
+    /// Its directory; by default `export/<target>` in the run's directory
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Where run directories are kept
@@ -30,7 +30,7 @@ pub struct Export {
     runs: PathBuf,
 }
 
-/// What reads an export.
+/// The readers of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Target {
     /// torchvision.models, strictly, but for the classifier `fc`
@@ -87,44 +87,47 @@ impl Target {
 /// The channels of the published networks' stem.
 const PUBLISHED_WIDTH: usize = 64;
 
-/// Runs `univip export`. The manifest is written last, and that of an older export removed first: a directory that has
-/// one is whole, and it is of the files beside it.
-///
-/// # Errors
-/// [`univip_core::error::RecipeError`] for a run or target that cannot be used; when the run's backbone is not whole.
-pub fn export(asked: &Export) -> Result<()> {
-    let run = TrainedRun::find(&asked.run, &asked.runs)?;
-    let recipe = run.recipe(Vec::new(), Vec::new())?;
-    asked.to.check(&recipe.settings.network)?;
-    let backbone = run.backbone(&recipe, &Device::Cpu)?;
-    let tensors = backbone.tensors();
-    let directory = match &asked.out {
-        Some(directory) => directory.clone(),
-        None => run.path.join("export").join(asked.to.name()),
-    };
-    fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-    let manifest_file = directory.join("manifest.json");
-    remove_if_there(&manifest_file)?;
-    for name in ["backbone.pth", "backbone.safetensors", "check.safetensors", "manifest.json"] {
-        remove_abandoned_of(&directory.join(name))?;
+impl Export {
+    /// Writes the export. The manifest is written last, and that of an older export removed first: a directory that has
+    /// one is complete, and it is of the files beside it.
+    ///
+    /// # Errors
+    /// A [`UsageError`](crate::usage::UsageError) for a run or target that cannot be used; when the run's backbone is damaged.
+    pub fn run(&self) -> Result<u8> {
+        let run = TrainedRun::find(&self.run, &self.runs)?;
+        let recipe = run.recipe(Vec::new(), Vec::new())?;
+        self.to.check(&recipe.settings.network)?;
+        let backbone = run.backbone(&recipe, &Device::Cpu)?;
+        let tensors = backbone.tensors();
+        let directory = match &self.out {
+            Some(directory) => directory.clone(),
+            None => run.path.join("export").join(self.to.name()),
+        };
+        fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
+        let manifest_file = directory.join("manifest.json");
+        remove_if_there(&manifest_file)?;
+        for name in ["backbone.pth", "backbone.safetensors", "check.safetensors", "manifest.json"] {
+            remove_abandoned_of(&directory.join(name))?;
+        }
+        let file = match self.to {
+            Target::Detectron2 => {
+                let yaml = detectron2::configuration(&recipe.settings);
+                write_atomic(&directory.join(detectron2::CONFIGURATION), yaml.as_bytes())?;
+                torch_file::write(&directory.join("backbone.pth"), &detectron2::tensors(&tensors)?)?;
+                "backbone.pth"
+            }
+            Target::Torchvision | Target::Timm | Target::Safetensors => {
+                backbone_file::write(&directory.join("backbone.safetensors"), &tensors)?;
+                "backbone.safetensors"
+            }
+        };
+        check::write(&directory.join("check.safetensors"), &backbone, &recipe.settings.augment)?;
+        let evaluations = read_evaluations(&run.path)?;
+        let manifest =
+            manifest::manifest(self.to.name(), &directory.join(file), &run.record, &recipe, &evaluations)?;
+        let text = serde_json::to_string_pretty(&manifest)? + "\n";
+        write_atomic(&manifest_file, text.as_bytes())?;
+        output::print(format_args!("{}\n", directory.display()))?;
+        Ok(DONE)
     }
-    let file = match asked.to {
-        Target::Detectron2 => {
-            let yaml = detectron2::configuration(&recipe.settings);
-            write_atomic(&directory.join(detectron2::CONFIGURATION), yaml.as_bytes())?;
-            torch_file::write(&directory.join("backbone.pth"), &detectron2::tensors(&tensors)?)?;
-            "backbone.pth"
-        }
-        Target::Torchvision | Target::Timm | Target::Safetensors => {
-            backbone_file::write(&directory.join("backbone.safetensors"), &tensors)?;
-            "backbone.safetensors"
-        }
-    };
-    check::write(&directory.join("check.safetensors"), &backbone, &recipe.settings.augment)?;
-    let evaluations = read_evaluations(&run.path)?;
-    let manifest =
-        manifest::manifest(asked.to.name(), &directory.join(file), &run.record, &recipe, &evaluations)?;
-    let text = serde_json::to_string_pretty(&manifest)? + "\n";
-    write_atomic(&manifest_file, text.as_bytes())?;
-    output::print(format_args!("{}\n", directory.display()))
 }

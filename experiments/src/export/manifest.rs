@@ -1,12 +1,12 @@
 //! `manifest.json`: what an export is, where it is from and what images it wants.
 
-use crate::runs::directory::{Evaluated, RunRecord};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use univip_core::digest::hexadecimal;
 use univip_core::recipe::Recipe;
+use univip_run_format::{Evaluated, RunRecord};
 
 /// The libraries that `experiments/export/check.py` was last run with.
 const CHECKED_WITH: [(&str, &str); 4] =

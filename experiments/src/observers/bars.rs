@@ -1,74 +1,10 @@
-//! Progress bars: the table's runs, the run's steps, and whatever else takes a while. No line is wider than the terminal.
+//! The bars of a command: one for its runs, and below it those of the run that is worked on.
 
-use super::pace::Pace;
+use super::canvas::Canvas;
 use super::progress::Progress;
-use crate::{figures, output};
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use std::time::Duration;
 use univip_core::printable::printable;
-
-/// Where bars are drawn: standard error, if it is a terminal.
-#[derive(Clone)]
-pub struct Canvas {
-    all: MultiProgress,
-    layout: Layout,
-}
-
-/// The characters of what stands at the left of each line; the rest of it is for words.
-#[derive(Debug, Clone, Copy)]
-struct Layout {
-    name: usize,
-    bar: usize,
-}
-
-impl Layout {
-    fn of(columns: usize) -> Self {
-        let [name, bar] = match columns {
-            0..72 => [15, 6],
-            72..100 => [20, 14],
-            _ => [22, 24],
-        };
-        Self { name, bar }
-    }
-}
-
-impl Canvas {
-    /// Standard error.
-    pub fn new() -> Self {
-        let columns = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| width.0);
-        Self::on(ProgressDrawTarget::stderr(), columns.map_or(80, usize::from))
-    }
-
-    fn on(target: ProgressDrawTarget, columns: usize) -> Self {
-        Self { all: MultiProgress::with_draw_target(target), layout: Layout::of(columns) }
-    }
-
-    /// Whether bars are seen; else what they show is to be said in lines.
-    pub fn is_drawn(&self) -> bool {
-        !self.all.is_hidden()
-    }
-
-    /// Says a line, above the bars.
-    pub fn line(&self, text: &str) {
-        self.all.suspend(|| output::say(text));
-    }
-
-    /// A bar below the others; `clock` adds the time since it was made.
-    pub fn bar(&self, name: &str, colour: &str, total: u64, clock: bool) -> ProgressBar {
-        let Layout { name: room, bar } = self.layout;
-        let clock = if clock { "{elapsed_precise} " } else { "" };
-        // What is too long for the terminal is cut from the words at the end.
-        let template = format!("{{prefix:<{room}!}} {{bar:{bar}.{colour}/dim}} {clock}{{wide_msg}}");
-        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.all.add(ProgressBar::new(total).with_style(style).with_prefix(printable(name)))
-    }
-
-    /// Takes a bar away.
-    pub fn remove(&self, bar: &ProgressBar) {
-        bar.finish_and_clear();
-        self.all.remove(bar);
-    }
-}
 
 /// The bars of a whole command. Where standard error is no terminal they are lines instead.
 #[derive(Clone)]
@@ -118,60 +54,13 @@ impl Bars {
     }
 }
 
-/// The bars of a training: its steps, and those of the epoch.
-pub struct TrainingBars {
-    canvas: Canvas,
-    run: ProgressBar,
-    epoch: ProgressBar,
-}
-
-impl TrainingBars {
-    /// Bars below those that are there.
-    pub fn new(canvas: &Canvas, name: &str, pace: &Pace) -> Self {
-        let run = canvas.bar(name, "green", pace.extent.steps, false);
-        run.set_position(pace.done);
-        let epoch = canvas.bar("", "blue", pace.extent.steps_per_epoch, false);
-        Self { canvas: canvas.clone(), run, epoch }
-    }
-
-    /// Shows how far the training is.
-    pub fn show(&self, pace: &Pace, loss: f32) {
-        let (done, extent) = (pace.done, pace.extent);
-        self.run.set_position(done);
-        self.run.set_message(format!("step {done}/{}  {}  loss {loss:.4}", extent.steps, pace.left()));
-        let first = (pace.epoch() - 1).saturating_mul(extent.steps_per_epoch);
-        let within = done.saturating_sub(first);
-        self.epoch.set_prefix(format!("  epoch {}", pace.epoch()));
-        self.epoch.set_position(within);
-        self.epoch.set_message(format!("{within}/{}  {}", extent.steps_per_epoch, pace.speed()));
-    }
-}
-
-impl Drop for TrainingBars {
-    fn drop(&mut self) {
-        [&self.run, &self.epoch].into_iter().for_each(|bar| self.canvas.remove(bar));
-    }
-}
-
-/// `1,203/4,000  45.2/s  62 s left`, after `seconds` in which `done - before` units were done.
-pub fn task_words(done: u64, total: u64, before: u64, seconds: f64) -> String {
-    let mut words = format!("{}/{}", figures::count(done), figures::count(total));
-    let rate = done.saturating_sub(before) as f64 / seconds.max(1e-9);
-    // The first units say little of the others.
-    if seconds >= 0.5 && rate > 0.0 {
-        let left = (total.saturating_sub(done) as f64 / rate).min(1e12);
-        let left = figures::time(Duration::from_secs_f64(left));
-        words += &format!("  {}/s  {left} left", figures::rate(rate));
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observers::pace::{Extent, Spent};
-    use crate::observers::progress::Task;
-    use indicatif::TermLike;
+    use crate::observers::pace::{Extent, Pace, Spent};
+    use crate::observers::task::Task;
+    use crate::observers::training_bars::TrainingBars;
+    use indicatif::{ProgressDrawTarget, TermLike};
     use std::io::Result;
     use std::sync::{Arc, Mutex};
 
@@ -255,15 +144,5 @@ mod tests {
             }
             assert!(!text.contains("\u{1b}[2J"));
         }
-    }
-
-    #[test]
-    fn what_a_task_says_has_sensible_digits() {
-        assert_eq!(task_words(3000, 10_000, 1000, 10.0), "3,000/10,000  200/s  35 s left");
-        assert_eq!(task_words(1, 10, 0, 0.01), "1/10");
-        assert_eq!(
-            task_words(18_863_382, 20_000_000, 0, 1000.0),
-            "18,863,382/20,000,000  18,900/s  60 s left"
-        );
     }
 }

@@ -1,13 +1,14 @@
 //! `metrics.jsonl`: one event a line, the source of truth for reports.
 
 use super::lines_backward::LinesBackward;
+use crate::stored;
 use anyhow::{Context, Result};
-use serde_json::Value;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use univip_core::event::{Event, Observer};
 use univip_core::files::{sync_parent, writing};
+use univip_run_format as format;
 
 /// Appends training events to a file. A resumed run first drops what it is about to do again.
 pub struct JsonLines {
@@ -28,8 +29,9 @@ impl JsonLines {
     }
 
     fn append(&mut self, event: &Event) -> Result<()> {
+        let Some(event) = stored::event(event) else { return Ok(()) };
         let writing = || writing(&self.path);
-        let mut line = serde_json::to_string(event)?;
+        let mut line = serde_json::to_string(&event)?;
         line.push('\n');
         let mut file = match self.file.take() {
             Some(file) => file,
@@ -59,16 +61,10 @@ impl JsonLines {
 
 impl Observer for JsonLines {
     fn observe(&mut self, event: &Event) -> Result<()> {
-        match event {
-            // Evaluations of the trained backbone have a file of their own, and passing progress is not a fact about
-            // the run.
-            Event::Progress { .. } | Event::Evaluation { epoch: None, .. } => Ok(()),
-            Event::Start { step, steps_per_epoch, .. } => {
-                self.resume(*step, *steps_per_epoch)?;
-                self.append(event)
-            }
-            _ => self.append(event),
+        if let Event::Start { step, steps_per_epoch, .. } = event {
+            self.resume(*step, *steps_per_epoch)?;
         }
+        self.append(event)
     }
 
     fn sync(&mut self) -> Result<()> {
@@ -99,16 +95,15 @@ impl Resumed {
         if line.last() != Some(&b'\n') {
             return Fate::Goes;
         }
-        let Ok(event) = serde_json::from_slice::<Value>(line) else { return Fate::Goes };
-        let number = |key: &str| event.get(key).and_then(Value::as_u64);
+        let Ok(event) = serde_json::from_slice::<format::Event>(line) else { return Fate::Goes };
         let ends = |epoch: u64| epoch.saturating_add(1).saturating_mul(self.steps_per_epoch);
-        let before = match event.get("event").and_then(Value::as_str) {
-            Some("step") => match number("step") {
-                Some(step) if step < self.step => return Fate::Done(step),
-                _ => false,
-            },
-            Some("epoch" | "evaluation") => number("epoch").is_some_and(|epoch| ends(epoch) <= self.step),
-            Some("checkpoint") => number("step").is_some_and(|done| done <= self.step),
+        let before = match event {
+            format::Event::Step { step, .. } if step < self.step => return Fate::Done(step),
+            format::Event::Step { .. } => false,
+            format::Event::Epoch { epoch, .. } | format::Event::Evaluation { epoch, .. } => {
+                ends(epoch) <= self.step
+            }
+            format::Event::Checkpoint { step } => step <= self.step,
             _ => true,
         };
         if before { Fate::Stays } else { Fate::Goes }
@@ -151,6 +146,7 @@ fn keep_before(path: &Path, resumed: Resumed) -> Result<Option<u64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
     use std::collections::BTreeMap;
 
     fn step(step: u64) -> Event {

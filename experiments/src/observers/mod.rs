@@ -1,23 +1,28 @@
-//! What watches a run: the JSON lines that reports read, tensorboard's mirror of them, and what people see.
+//! The observers of a run: the JSON lines that reports read, tensorboard's mirror of them, and bars or lines for people.
 
 mod bars;
+mod canvas;
 mod json_lines;
 mod lines_backward;
 mod log;
 mod pace;
 mod progress;
+mod task;
 mod tensorboard;
+mod training_bars;
 
 pub use bars::Bars;
-pub use progress::{Progress, Task};
+pub use progress::Progress;
+pub use task::Task;
 
 use anyhow::Result;
 use json_lines::JsonLines;
 use std::path::Path;
 use tensorboard::Tensorboard;
 use univip_core::event::{Event, Observer};
+use univip_run_format::METRICS;
 
-/// What watches a run that has a directory.
+/// All observers of a run that has a directory.
 pub struct Observers {
     lines: JsonLines,
     tensorboard: Tensorboard,
@@ -27,7 +32,7 @@ pub struct Observers {
 impl Observers {
     /// Writes into `directory`, and shows `progress`.
     pub fn new(directory: &Path, progress: Progress) -> Self {
-        let lines = JsonLines::new(&directory.join("metrics.jsonl"));
+        let lines = JsonLines::new(&directory.join(METRICS));
         Self { lines, tensorboard: Tensorboard::new(directory), progress }
     }
 

@@ -1,10 +1,11 @@
 //! What people see of a run: bars in a terminal, else lines in a log.
 
-use super::bars::{Canvas, TrainingBars, task_words};
+use super::canvas::Canvas;
 use super::log::{Moment, Rhythm, on_the_way, opening};
 use super::pace::{Extent, Pace, Spent};
+use super::task::Task;
+use super::training_bars::TrainingBars;
 use anyhow::Result;
-use indicatif::ProgressBar;
 use std::time::Instant;
 use univip_core::event::{Event, Observer};
 
@@ -73,7 +74,7 @@ impl Progress {
     }
 
     fn task(&mut self, name: &str, done: u64, total: u64) {
-        if self.task.as_ref().is_none_or(|task| task.name != name) {
+        if self.task.as_ref().is_none_or(|task| task.name() != name) {
             self.task = None;
             self.task = Some(Task::new(&self.canvas, &self.name, name));
         }
@@ -105,72 +106,5 @@ impl Observer for Progress {
             Event::Checkpoint { .. } | Event::Evaluation { .. } => {}
         }
         Ok(())
-    }
-}
-
-/// Work that is counted in units and is no training.
-pub struct Task {
-    canvas: Canvas,
-    owner: String,
-    name: String,
-    view: Option<TaskView>,
-    /// Units that were done before.
-    before: u64,
-    begun: Instant,
-}
-
-enum TaskView {
-    Drawn(ProgressBar),
-    Logged(Rhythm),
-}
-
-impl Task {
-    /// A task of a run, or of no `owner`; it is seen when something of it is done.
-    pub fn new(canvas: &Canvas, owner: &str, name: &str) -> Self {
-        let (canvas, begun) = (canvas.clone(), Instant::now());
-        Self { canvas, owner: owner.into(), name: name.into(), view: None, before: 0, begun }
-    }
-
-    /// A task by itself.
-    pub fn alone(name: &str) -> Self {
-        Self::new(&Canvas::new(), "", name)
-    }
-
-    /// Shows that `done` of `total` units are done.
-    pub fn show(&mut self, done: u64, total: u64) {
-        let (now, first) = (Instant::now(), self.view.is_none());
-        if first {
-            (self.before, self.begun) = (done, now);
-        }
-        let view = self.view.get_or_insert_with(|| {
-            if self.canvas.is_drawn() {
-                TaskView::Drawn(self.canvas.bar(&format!("  {}", self.name), "yellow", total, false))
-            } else {
-                TaskView::Logged(Rhythm::begin(now))
-            }
-        });
-        let words = || task_words(done, total, self.before, (now - self.begun).as_secs_f64());
-        match view {
-            TaskView::Drawn(bar) => {
-                bar.set_length(total);
-                bar.set_position(done);
-                bar.set_message(words());
-            }
-            TaskView::Logged(rhythm) => {
-                if first || rhythm.due(now, Moment::Within) {
-                    let owner =
-                        if self.owner.is_empty() { String::new() } else { format!("{}: ", self.owner) };
-                    self.canvas.line(&format!("{owner}{}: {}", self.name, words()));
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        if let Some(TaskView::Drawn(bar)) = &self.view {
-            self.canvas.remove(bar);
-        }
     }
 }

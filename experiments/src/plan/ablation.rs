@@ -1,20 +1,15 @@
-//! What an ablation will run: its rows, the runs they share, what is finished, and how long the rest takes.
+//! The rows of an ablation and the runs that they share.
 
-use super::estimate::Estimate;
 use super::library::Library;
 use super::library::{RANDOM, TABLES};
-use crate::figures;
-use crate::runs::run;
+use crate::runs::Job;
+use crate::usage::usage;
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
-use univip_core::error::{RecipeError, suggest};
-use univip_core::printable::printable;
+use univip_core::error::suggest;
 use univip_core::recipe::{Recipe, Row};
-
-/// The table of recipes that are run by themselves.
-pub(super) const RUN: &str = "run";
+use univip_run_format::SINGLE_RECIPES;
 
 /// What an ablation will run.
 pub struct Plan {
@@ -56,7 +51,7 @@ impl Plan {
     /// The plan of `table` (see `univip ablate --help`), or of one of its rows.
     ///
     /// # Errors
-    /// A [`RecipeError`] for an unknown table or row, and for any recipe that cannot be used.
+    /// A [`UsageError`](crate::usage::UsageError) for an unknown table or row, and for any recipe that cannot be used.
     pub fn new(library: &Library, table: &str, row: Option<&str>, seeds: &[u64]) -> Result<Self> {
         let known: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
         let Some((_, tables)) = TABLES.iter().find(|(name, _)| *name == table) else {
@@ -95,8 +90,11 @@ impl Plan {
         let untrained = recipe.settings.losses.names.is_empty();
         let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
         let mut plan = Self::empty(library, random, seeds);
-        let mut row =
-            Row { table: RUN.into(), label: name.clone(), ..library.row(asked, &recipe).unwrap_or_default() };
+        let mut row = Row {
+            table: SINGLE_RECIPES.into(),
+            label: name.clone(),
+            ..library.row(asked, &recipe).unwrap_or_default()
+        };
         if row.title.is_empty() {
             row.title = format!("recipe {}", recipe.fingerprint());
         }
@@ -127,12 +125,12 @@ impl Plan {
     }
 
     /// The rows that are asked for.
-    fn wanted(&self) -> impl Iterator<Item = &PlannedRow> {
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &PlannedRow> {
         self.rows.iter().filter(|row| row.wanted)
     }
 
     /// The trainings that they need.
-    fn needed(&self) -> impl Iterator<Item = &PlannedRun> {
+    pub(super) fn needed(&self) -> impl Iterator<Item = &PlannedRun> {
         let needed = |run: usize| self.wanted().any(|row| row.run == run);
         self.trainings.iter().enumerate().filter(move |(run, _)| needed(*run)).map(|(_, planned)| planned)
     }
@@ -144,68 +142,20 @@ impl Plan {
         std::iter::once(&self.random).chain(trainings)
     }
 
-    /// The plan for people, closing with its counts; with `force` nothing counts as finished. `images` tells how many
-    /// images a recipe learns from.
-    pub fn describe(
-        &self,
-        runs: &Path,
-        force: bool,
-        images: &dyn Fn(&Recipe) -> Result<usize>,
-    ) -> Result<String> {
-        let estimate = Estimate::new(runs)?;
-        let mut text = String::new();
-        let mut left = Duration::ZERO;
-        for (place, row) in self.wanted().enumerate() {
-            let planned = &self.trainings[row.run];
-            let shared = self.wanted().take(place).find(|earlier| earlier.run == row.run);
-            let state = match shared {
-                Some(earlier) => format!("the run of {}", earlier.name),
-                None => {
-                    let time = estimate.run(&planned.recipe, &self.scale, images(&planned.recipe)?);
-                    let (done, state) = if force { (0, each(time)) } else { self.state(planned, runs, time) };
-                    left += time * (self.seeds.len() - done) as u32;
-                    state
-                }
-            };
-            let fingerprint = planned.recipe.fingerprint();
-            let [name, title, state] = [&row.name, &row.row.title, &state].map(|text| printable(text));
-            text += &format!("{name:<24} {title:<36} {fingerprint}  {state}\n");
-        }
-        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
-        let left = match left {
-            Duration::ZERO => "no training is left".into(),
-            left => format!("about {} left on this machine, {}", figures::time(left), estimate.origin(runs)),
+    /// The runs of the plan, seed by seed, so that a table is complete as early as possible.
+    pub fn jobs<'a>(&'a self, runs: &'a Path, force: bool) -> Vec<Job<'a>> {
+        let of_seed = |seed: u64| {
+            self.runs().map(move |PlannedRun { name, recipe }| Job {
+                recipe,
+                name,
+                scale: &self.scale,
+                seed,
+                runs,
+                force,
+            })
         };
-        let (scale, seeds) = (&self.scale, seeds.join(", "));
-        text += &format!("and the untrained backbone beside them. Scale {scale}, seeds {seeds}; {left}\n");
-        let count =
-            |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-        text +=
-            &format!("{}, {}\n", count(self.wanted().count(), "row"), count(self.needed().count(), "run"));
-        Ok(text)
+        self.seeds.iter().flat_map(|seed| of_seed(*seed)).collect()
     }
-
-    /// How many seeds of a run are finished, and that in words. A damaged directory is one that is not.
-    fn state(&self, planned: &PlannedRun, runs: &Path, time: Duration) -> (usize, String) {
-        let fingerprint = planned.recipe.fingerprint();
-        let (mut done, mut problems) = (0, String::new());
-        for seed in &self.seeds {
-            match run::finished(runs, &planned.name, &fingerprint, *seed) {
-                Ok(finished) => done += usize::from(finished),
-                Err(error) => problems += &format!("; seed {seed}: {error:#}"),
-            }
-        }
-        let state = match done {
-            0 => each(time),
-            done if done == self.seeds.len() => "finished".into(),
-            done => format!("{done} of {} seeds finished, {}", self.seeds.len(), each(time)),
-        };
-        (done, state + &problems)
-    }
-}
-
-fn each(time: Duration) -> String {
-    format!("about {} per seed", figures::time(time))
 }
 
 /// Each number once, in order.
@@ -218,17 +168,13 @@ fn end(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// A command that cannot be used as it is given.
-pub(crate) fn usage(key: &str, problem: String) -> anyhow::Error {
-    RecipeError { origin: "command line".into(), key: key.into(), problem }.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::directory::{RunRecord, Status};
     use std::fs;
     use std::path::PathBuf;
+    use univip_core::registry::Registry;
+    use univip_run_format::Status;
     // What recipes name.
     use univip_plugins as _;
 
@@ -325,8 +271,10 @@ mod tests {
     fn a_plan_says_what_is_finished_and_what_is_damaged() {
         let runs = tempfile::tempdir().unwrap();
         let plan = Plan::new(&library(&[]), "table7", Some("d"), &[0, 1]).unwrap();
-        let fingerprint = plan.needed().next().unwrap().recipe.fingerprint();
-        let mut record = RunRecord::begin("table7-d", 0, &fingerprint, "smoke", "any", "any").unwrap();
+        let (jobs, registry) = (plan.jobs(runs.path(), false), Registry::linked().unwrap());
+        let job = jobs.iter().find(|job| job.name == "table7-d").unwrap();
+        let fingerprint = job.recipe.fingerprint();
+        let mut record = crate::runs::begin(job, &fingerprint, &registry).unwrap();
         record.status = Status::Finished;
         for (seed, record) in [(0, serde_json::to_string(&record).unwrap()), (1, "{".into())] {
             let directory = runs.path().join(format!("table7-d-{fingerprint}-s{seed}"));

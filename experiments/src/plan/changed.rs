@@ -1,6 +1,6 @@
 //! Rows that what is laid over their recipes makes others than the paper's.
 
-use super::library::flatten;
+use super::flatten::flatten;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use univip_core::recipe::Row;

@@ -1,15 +1,14 @@
 //! How long a run will take: as finished runs of this machine took, or by the arithmetic of its networks.
 
-use crate::runs::directory::{RunRecord, Status, read_record};
-use crate::runs::trained::recipe_of;
-use crate::system::machine::Machine;
+use crate::runs::{read_record, recipe_of};
+use crate::system::machine;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
-use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use univip_core::recipe::{BackboneKind, Recipe, Settings};
+use univip_run_format::{Machine, RunRecord, Status, phase};
 
 /// The share of the matrix product's speed that a whole training step reaches, measured at `small`.
 const EFFICIENCY: f64 = 0.35;
@@ -84,7 +83,7 @@ impl Estimate {
 /// The finished runs of a machine like this one.
 fn finished(runs: &Path) -> Result<Vec<Finished>> {
     let listing = || format!("listing {}", runs.display());
-    let here = serde_json::to_value(Machine::here())?;
+    let here = machine::here();
     let mut found = Vec::new();
     for entry in fs::read_dir(runs).with_context(listing)? {
         let path = entry.with_context(listing)?.path();
@@ -97,16 +96,16 @@ fn finished(runs: &Path) -> Result<Vec<Finished>> {
 
 impl Finished {
     /// None of a run that is not finished, is another machine's or cannot be read.
-    fn of(path: &Path, record: RunRecord, here: &Value) -> Option<Self> {
-        if record.status != Status::Finished || record.machine != *here {
+    fn of(path: &Path, record: RunRecord, here: &Machine) -> Option<Self> {
+        if record.status != Status::Finished || record.machine.as_ref() != Some(here) {
             return None;
         }
         let settings = recipe_of(path, Vec::new(), Vec::new()).ok()?.settings;
         let seconds = |phase| record.seconds.get(phase).copied().unwrap_or(0.0);
         let trained = record.steps as f64 * settings.train.batch as f64;
         Some(Self {
-            training: seconds("train"),
-            evaluation: seconds("evaluate"),
+            training: seconds(phase::TRAIN),
+            evaluation: seconds(phase::EVALUATE),
             operations: operations(&settings, trained),
             evaluators: settings.evaluators.names,
             fingerprint: record.fingerprint,
@@ -159,7 +158,9 @@ fn forward(settings: &Settings, side: u32) -> f64 {
 mod tests {
     use super::*;
     use crate::plan::Library;
+    use crate::runs::{Job, begin};
     use std::path::PathBuf;
+    use univip_core::registry::Registry;
     // What recipes name.
     use univip_plugins as _;
 
@@ -173,7 +174,8 @@ mod tests {
     /// A finished run of 12 steps of 8 images.
     fn write(runs: &Path, recipe: &Recipe, seed: u64, change: impl Fn(&mut RunRecord)) {
         let fingerprint = recipe.fingerprint();
-        let mut record = RunRecord::begin("table7-e", seed, &fingerprint, "smoke", "any", "any").unwrap();
+        let job = Job { recipe, name: "table7-e", scale: "smoke", seed, runs, force: false };
+        let mut record = begin(&job, &fingerprint, &Registry::linked().unwrap()).unwrap();
         (record.status, record.steps) = (Status::Finished, 12);
         let seconds = [("proposals", 7.0), ("train", 100.0), ("evaluate", 20.0)];
         record.seconds = seconds.map(|(phase, seconds)| (phase.to_string(), seconds)).into();
@@ -189,7 +191,9 @@ mod tests {
         let runs = tempfile::tempdir().unwrap();
         let measured = recipe("table7/e", &[]);
         write(runs.path(), &measured, 0, |_| ());
-        write(runs.path(), &measured, 1, |record| record.machine = "another".into());
+        write(runs.path(), &measured, 1, |record| {
+            record.machine = Some(Machine { cpu: "another".into(), threads: 2 })
+        });
         write(runs.path(), &measured, 2, |record| record.status = Status::Interrupted);
         let estimate = Estimate::new(runs.path()).unwrap();
         assert!(estimate.origin(runs.path()).contains("the finished run"));

@@ -1,22 +1,23 @@
 //! A plan on disk: what reports need to know of it.
 
-use super::ablation::{Plan, PlannedRow, RUN, distinct};
-use crate::runs::directory::lock_runs;
+use super::ablation::{Plan, PlannedRow, distinct};
+use super::library::caption;
+use crate::runs::lock_runs;
 use crate::system::clock;
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use univip_core::digest::hexadecimal;
 use univip_core::files::{remove_abandoned, write_atomic};
+use univip_run_format::{self as format, PLANS, SINGLE_RECIPES};
 
 impl Plan {
     /// Writes what reports need to know of the tables: `<runs>/plans/table7-small-....json`. A plan takes the place of an
     /// earlier one of the same runs only, and keeps its seeds.
     pub fn write(&self, runs: &Path) -> Result<()> {
-        let directory = runs.join("plans");
+        let directory = runs.join(PLANS);
         fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
         // Another process may write the same plan with other seeds.
         let _lock = lock_runs(runs)?;
@@ -27,7 +28,7 @@ impl Plan {
         }
         for (table, rows) in tables {
             let settings = &self.random.recipe.settings;
-            let row = |row: &PlannedRow| RowEntry {
+            let row = |row: &PlannedRow| format::Row {
                 label: row.row.label.clone(),
                 title: row.row.title.clone(),
                 components: self.trainings[row.run].recipe.settings.losses.names.clone(),
@@ -37,18 +38,19 @@ impl Plan {
             };
             let path = directory.join(self.file_name(table, &rows));
             let seeds = self.seeds.iter().copied().chain(seeds_of(&path));
-            let entry = PlanEntry {
+            let entry = format::Plan {
                 table: table.into(),
+                caption: caption(table).into(),
                 scale: self.scale.clone(),
                 data: settings.data.name.clone(),
-                overrides: self.overrides.clone(),
+                overrides: Some(self.overrides.clone()),
                 written: clock::milliseconds()?,
                 seeds: distinct(seeds),
                 rows: rows.iter().map(|each| row(each)).collect(),
-                random: RandomEntry {
+                random: Some(format::Random {
                     fingerprint: self.random.recipe.fingerprint(),
                     paper: self.random.recipe.row.clone().unwrap_or_default().paper,
-                },
+                }),
             };
             write_atomic(&path, serde_json::to_string_pretty(&entry)?.as_bytes())?;
         }
@@ -63,7 +65,7 @@ impl Plan {
         digest.update(self.random.recipe.fingerprint());
         let digest = hexadecimal(&digest.finalize()[..6]);
         let name = match rows {
-            [row] if table == RUN => format!("-{}-{}", plain(&row.name), fingerprint(row)),
+            [row] if table == SINGLE_RECIPES => format!("-{}-{}", plain(&row.name), fingerprint(row)),
             _ => String::new(),
         };
         format!("{table}-{}{name}-{digest}.json", self.scale)
@@ -72,44 +74,11 @@ impl Plan {
 
 /// The seeds of a plan that is there; one that cannot be read is written anew.
 fn seeds_of(path: &Path) -> Vec<u64> {
-    #[derive(Deserialize)]
-    struct Written {
-        seeds: Vec<u64>,
-    }
-    let written = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<Written>(&bytes).ok());
+    let written = fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<format::Plan>(&bytes).ok());
     written.map(|written| written.seeds).unwrap_or_default()
 }
 
-/// What of a name can be in a file's.
+/// A name with the characters alone that every file system has.
 fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
-}
-
-#[derive(Serialize)]
-struct PlanEntry {
-    table: String,
-    scale: String,
-    data: String,
-    overrides: Vec<String>,
-    /// When, RFC 3339.
-    written: String,
-    seeds: Vec<u64>,
-    rows: Vec<RowEntry>,
-    random: RandomEntry,
-}
-
-#[derive(Serialize)]
-struct RowEntry {
-    label: String,
-    title: String,
-    components: Vec<String>,
-    paper: BTreeMap<String, f64>,
-    fingerprint: String,
-    baseline: bool,
-}
-
-#[derive(Serialize)]
-struct RandomEntry {
-    fingerprint: String,
-    paper: BTreeMap<String, f64>,
 }

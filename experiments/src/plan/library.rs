@@ -1,9 +1,9 @@
 //! Where recipes are, and how they are loaded by their names.
 
-use super::ablation::usage;
 use super::changed::{changed, changed_row, is_of_method};
+use super::flatten::flatten;
+use crate::usage::usage;
 use anyhow::Result;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
 use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Sources};
@@ -18,6 +18,18 @@ pub(super) const TABLES: [(&str, &[&str]); 7] = [
     ("table9", &["table9"]),
     ("all", &["table7", "table8a", "table8b", "table8c", "table9"]),
 ];
+
+/// What a table is about, for the heading of its report; a plugin's or a user's table has none.
+pub(super) fn caption(table: &str) -> &'static str {
+    match table {
+        "table7" => "effect of the three levels",
+        "table8a" => "effect of the scene similarity",
+        "table8b" => "effect of the region candidates",
+        "table8c" => "effect of the number of instances K",
+        "table9" => "effect of the iterations of Algorithm 1",
+        _ => "",
+    }
+}
 
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 pub(super) const RANDOM: &str = "random";
@@ -197,16 +209,4 @@ fn key_of(set: &str) -> &str {
 /// `losses.use` of `UNIVIP_LOSSES__USE`.
 fn variable_key(name: &str) -> String {
     name.trim_start_matches("UNIVIP_").to_lowercase().replace("__", ".")
-}
-
-/// Calls `each` with every value that is no table, and its dotted key. A section that the recipe lacks, as
-/// `evaluator` where nothing is measured, is null and has none.
-pub(crate) fn flatten(path: &str, value: &Value, each: &mut dyn FnMut(String, &Value)) {
-    match value {
-        Value::Object(table) => {
-            table.iter().for_each(|(key, value)| flatten(&format!("{path}.{key}"), value, each));
-        }
-        Value::Null => {}
-        leaf => each(path.to_string(), leaf),
-    }
 }

@@ -1,12 +1,13 @@
-//! What an ablation will run.
+//! What an ablation will run: its rows, the runs they share, and how long they take.
 
 mod ablation;
 mod changed;
+mod describe;
 mod estimate;
 mod file;
+mod flatten;
 mod library;
 
-pub(crate) use ablation::usage;
-pub use ablation::{Plan, PlannedRun};
+pub use ablation::Plan;
+pub use flatten::flatten;
 pub use library::Library;
-pub(crate) use library::flatten;

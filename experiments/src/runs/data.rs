@@ -1,6 +1,5 @@
 //! The data of a command: each split is opened once, and is known to be what it was when it was first used.
 
-use crate::runs::directory::RunRecord;
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use univip_core::identity::{Checked, Manifest};
 use univip_core::image_file;
 use univip_core::recipe::Recipe;
 use univip_core::registry::{Kind, Registry};
+use univip_run_format::RunRecord;
 
 /// The data of a command.
 pub struct Data<'a> {
@@ -240,3 +240,11 @@ impl Ledger {
 
 /// The part that is pre-trained on, by its name.
 const LEARNED: &str = "data train";
+
+/// Warns of what a dataset could not use.
+pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -> Result<()> {
+    for line in dataset.passed_over().lines() {
+        observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
+    }
+    Ok(())
+}

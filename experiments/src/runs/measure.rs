@@ -1,7 +1,6 @@
 //! Runs evaluators on a backbone, each of them whatever becomes of the others.
 
-use crate::runs::data::{Data, Ledger, Part, Use};
-use crate::runs::run;
+use super::data::{Data, Ledger, Part, Use, warn_of};
 use anyhow::{Context, Result, anyhow, bail};
 use image::RgbImage;
 use std::cell::{Ref, RefCell};
@@ -37,6 +36,9 @@ enum ProbeData {
     /// There are none, for this reason.
     Missing(String),
 }
+
+/// Train and val.
+type Images = [Arc<dyn Dataset>; 2];
 
 /// What became of the evaluators.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -128,56 +130,17 @@ impl<'a> Probe<'a> {
             return Ok(measured);
         }
         let probe_data = self.probe_data(observer, stop)?.clone();
-        let (recipe, seed) = (self.recipe, self.seed);
-        let renderer = Renderer::new(&recipe.settings.augment);
-        let (observer, opened) = (RefCell::new(observer), RefCell::default());
-        let scenes = self.scenes(&observer, stop, &opened);
         for name in names {
             if stop.load(Ordering::Relaxed) {
                 measured.stopped = true;
                 break;
             }
-            let evaluator = self.evaluator(name)?;
-            let (train, val): (&dyn Dataset, &dyn Dataset) = match &probe_data {
-                ProbeData::Open([train, val]) => (&**train, &**val),
-                ProbeData::Missing(why) if evaluator.uses_probe_data() => {
-                    measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {why}"));
-                    continue;
-                }
-                ProbeData::Missing(_) => (&NoImages, &NoImages),
+            let found = match self.images_for(name, &probe_data)? {
+                Ok(images) => self.evaluate(name, &images, backbone, observer, stop)?,
+                Err(why) => Err(NotApplicable(why).into()),
             };
-            let unread = Unread::new(recipe.settings.loader.broken);
-            let mut progress = |done, total, task: &str| {
-                // Drawing a bar cannot fail; the observers that write ignore progress.
-                let _ = observer.borrow_mut().observe(&Event::Progress { task: task.into(), done, total });
-            };
-            let context = EvaluationContext {
-                backbone,
-                train,
-                val,
-                scenes: &scenes,
-                unread: &unread,
-                seed,
-                image_size: recipe.settings.probe_data.image_size,
-                renderer: &renderer,
-                progress: &mut progress,
-            };
-            let outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
-                .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
-            // What of the scenes was passed over is known when they have been read.
-            let mut observer = observer.borrow_mut();
-            for part in opened.take() {
-                let of = format!("{name}: {}, split {}", recipe.settings.data.name, part.split().name());
-                run::warn_of(&of, &*part.whole, &mut **observer)?;
-            }
-            if let Some(line) = unread.line() {
-                observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
-            }
-            match outcome {
-                Ok(mut metrics) => {
-                    metrics.iter_mut().for_each(|metric| metric.passed_over = unread.count());
-                    keep(name, metrics, &mut **observer)?;
-                }
+            match found {
+                Ok(metrics) => keep(name, metrics, observer)?,
                 Err(error) if error.is::<Interrupted>() => {
                     measured.stopped = true;
                     break;
@@ -189,6 +152,64 @@ impl<'a> Probe<'a> {
             }
         }
         Ok(measured)
+    }
+
+    /// Train and val for an evaluator, or why there are none.
+    fn images_for(&self, name: &str, probe_data: &ProbeData) -> Result<Result<Images, String>> {
+        Ok(match probe_data {
+            ProbeData::Open([train, val]) => Ok([train.clone(), val.clone()]),
+            ProbeData::Missing(why) if self.evaluator(name)?.uses_probe_data() => Err(why.clone()),
+            ProbeData::Missing(_) => Ok([Arc::new(NoImages), Arc::new(NoImages)]),
+        })
+    }
+
+    /// Runs one evaluator: the numbers, or the error that it ended with.
+    ///
+    /// # Errors
+    /// When the evaluator is not known or the observer fails.
+    fn evaluate(
+        &self,
+        name: &str,
+        [train, val]: &Images,
+        backbone: &FrozenBackbone,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<Result<Vec<Metric>>> {
+        let (settings, evaluator) = (&self.recipe.settings, self.evaluator(name)?);
+        let (observer, opened) = (RefCell::new(observer), RefCell::default());
+        let scenes = self.scenes(&observer, stop, &opened);
+        let renderer = Renderer::new(&settings.augment);
+        let unread = Unread::new(settings.loader.broken);
+        let mut progress = |done, total, task: &str| {
+            // Drawing a bar cannot fail; the observers that write ignore progress.
+            let _ = observer.borrow_mut().observe(&Event::Progress { task: task.into(), done, total });
+        };
+        let context = EvaluationContext {
+            backbone,
+            train: &**train,
+            val: &**val,
+            scenes: &scenes,
+            unread: &unread,
+            seed: self.seed,
+            image_size: settings.probe_data.image_size,
+            renderer: &renderer,
+            progress: &mut progress,
+        };
+        let mut outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
+            .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
+        // What of the scenes was passed over is known when they have been read.
+        let mut observer = observer.borrow_mut();
+        for part in opened.take() {
+            let of = format!("{name}: {}, split {}", settings.data.name, part.split().name());
+            warn_of(&of, &*part.whole, &mut **observer)?;
+        }
+        if let Some(line) = unread.line() {
+            observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
+        }
+        for metric in outcome.iter_mut().flatten() {
+            metric.passed_over = unread.count();
+        }
+        Ok(outcome)
     }
 
     /// The images that classifiers learn from.
@@ -228,7 +249,7 @@ impl<'a> Probe<'a> {
         let mut known = |part: Part| -> Result<Arc<Limited>> {
             self.data.look(&part, observer, stop)?;
             self.ledger.get_mut().check(&part)?;
-            run::warn_of(name, &*part.images, observer)?;
+            warn_of(name, &*part.images, observer)?;
             Ok(part.images)
         };
         let both = [known(train?)?, known(val?)?];

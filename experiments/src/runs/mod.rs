@@ -1,8 +1,22 @@
-//! Runs: one after another, one, its evaluators, its directory, its data.
+//! Run directories: one run after another, one run, its phases, its evaluators, its data.
 
-pub mod data;
-pub mod directory;
-pub mod measure;
-pub mod run;
-pub mod series;
-pub mod trained;
+mod claim;
+mod data;
+mod directory;
+mod job;
+mod measure;
+mod phases;
+mod record;
+mod run;
+mod series;
+mod trained;
+
+pub use data::{Data, Ledger, Part, Use};
+pub use directory::{RunDirectory, evaluated, lock_runs, read_evaluations, read_record};
+pub use job::{Job, finished};
+pub use measure::{Measured, Probe};
+#[cfg(test)]
+pub use record::begin;
+pub use record::{begin_sitting, end_sitting};
+pub use series::{Outcome, Series};
+pub use trained::{TrainedRun, recipe_of};

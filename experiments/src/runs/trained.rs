@@ -1,7 +1,7 @@
 //! Runs whose pre-training has ended, found by their names.
 
-use crate::plan::usage;
-use crate::runs::directory::{RunRecord, Status, read_record};
+use super::directory::read_record;
+use crate::usage::usage;
 use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use std::fs;
@@ -10,6 +10,7 @@ use univip_core::backbone_file;
 use univip_core::error::suggest;
 use univip_core::evaluate::FrozenBackbone;
 use univip_core::recipe::{Override, Recipe, Sources};
+use univip_run_format::{BACKBONE, RECIPE, RECORD, RunRecord, Status};
 
 /// A run with its backbone.
 pub struct TrainedRun {
@@ -23,7 +24,7 @@ impl TrainedRun {
     /// The run in the directory `name`, or the one in `runs` whose name is or begins with it.
     ///
     /// # Errors
-    /// A [`univip_core::error::RecipeError`] when there is none or more than one; when its pre-training has not ended.
+    /// A [`UsageError`](crate::usage::UsageError) when there is none or more than one; when its pre-training has not ended.
     pub fn find(name: &str, runs: &Path) -> Result<Self> {
         let path = directory(name, runs)?;
         let record = read_record(&path)?;
@@ -58,12 +59,12 @@ impl TrainedRun {
 
 /// The recipe of the run in `directory`, and what is laid over it.
 pub fn recipe_of(directory: &Path, overlays: Vec<Override>, sets: Vec<String>) -> Result<Recipe> {
-    let path = directory.join("recipe.toml");
+    let path = directory.join(RECIPE);
     Recipe::load(&Sources { path, overlays, sets, ..Sources::default() })
 }
 
 fn backbone(run: &Path) -> PathBuf {
-    run.join("backbone.safetensors")
+    run.join(BACKBONE)
 }
 
 fn directory(name: &str, runs: &Path) -> Result<PathBuf> {
@@ -76,7 +77,7 @@ fn directory(name: &str, runs: &Path) -> Result<PathBuf> {
         let listing = || format!("listing {}", runs.display());
         for entry in fs::read_dir(runs).with_context(listing)? {
             let path = entry.with_context(listing)?.path();
-            if path.join("run.json").exists() {
+            if path.join(RECORD).exists() {
                 known.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
             }
         }

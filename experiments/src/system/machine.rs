@@ -1,24 +1,18 @@
-//! What machine this is and how much memory a run took.
+//! The machine, and the memory that a run took.
 
-use serde::Serialize;
+use univip_run_format::Machine;
 
-/// The machine, as reports show it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Machine {
-    /// The processor's name.
-    pub cpu: String,
-    /// Threads that run at once.
-    pub threads: usize,
+/// This machine.
+pub fn here() -> Machine {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cpu = cpu.map_or(std::env::consts::ARCH, |(_, name)| name).trim().to_string();
+    Machine { cpu, threads: std::thread::available_parallelism().map_or(1, usize::from) }
 }
 
-impl Machine {
-    /// This machine.
-    pub fn here() -> Self {
-        let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let cpu = cpu.map_or(std::env::consts::ARCH, |(_, name)| name).trim().to_string();
-        Self { cpu, threads: std::thread::available_parallelism().map_or(1, usize::from) }
-    }
+/// The name of this computer.
+pub fn host() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 /// Lets [`peak_memory`] begin anew. Where the system does not offer it, the peak is the process's.

@@ -1,5 +1,6 @@
 //! What a command asks of the machine and the operating system.
 
+pub mod build;
 pub mod clock;
 pub mod device;
 pub mod interrupts;

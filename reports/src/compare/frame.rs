@@ -1,14 +1,12 @@
-//! The tables as Polars data frames, and as CSV.
+//! The tables as Polars data frames.
 
+use super::provenance::Provenance;
 use crate::compare::section::{Protocol, RowResult, Section, Setting};
 use crate::compare::statistics::Summary;
-use crate::read::plan::Plan;
 use crate::read::run::Run;
-use crate::show::escape::cell;
-use crate::show::files::write_atomic;
 use anyhow::{Context, Result};
-use polars::prelude::{Column, CsvWriter, DataFrame, IntoColumn, NamedFrom, SerWriter, Series};
-use std::path::Path;
+use polars::prelude::{Column, DataFrame, IntoColumn, NamedFrom, Series};
+use univip_run_format::Plan;
 
 /// One row a table row, with the setting of its section. Means and sample deviations are over seeds;
 /// what was not measured is null.
@@ -72,6 +70,11 @@ pub fn runs(section: &Section<'_>) -> Result<DataFrame> {
     };
     let status =
         |run: &Run| run.record.as_ref().map_or("no record", |record| record.status.name()).to_string();
+    let said = |say: &dyn Fn(Provenance) -> String| -> Vec<String> {
+        let of_run =
+            |run: &Run| run.record.as_ref().map_or(String::new(), |record| say(Provenance::of(record)));
+        pairs.iter().map(|(_, run)| of_run(run)).collect()
+    };
     let phase = |run: &Run, name: &str| run.record.as_ref()?.seconds.get(name).copied();
     columns.extend([
         texts("row", pairs.iter().map(|(row, _)| row.label.clone()).collect()),
@@ -86,26 +89,14 @@ pub fn runs(section: &Section<'_>) -> Result<DataFrame> {
         series("proposals_seconds", each(&|_, run| phase(run, "proposals"))),
         series("train_seconds", each(&|_, run| phase(run, "train"))),
         series("evaluate_seconds", each(&|_, run| phase(run, "evaluate"))),
+        texts("builds", said(&|from| from.builds)),
+        texts("hosts", said(&|from| from.hosts)),
+        texts("started", said(&|from| from.started)),
+        texts("ended", said(&|from| from.ended)),
+        texts("command", said(&|from| from.command)),
         texts("path", pairs.iter().map(|(_, run)| run.path.display().to_string()).collect()),
     ]);
     DataFrame::new(pairs.len(), columns).context("making the data frame of the runs")
-}
-
-/// Writes the frames, which have the same columns, one after the other. No cell is a formula.
-pub fn write_csv(path: &Path, frames: &[DataFrame]) -> Result<()> {
-    let Some((first, rest)) = frames.split_first() else { return Ok(()) };
-    let mut whole = first.clone();
-    for frame in rest {
-        whole.vstack_mut(frame).context("joining the sections of a table")?;
-    }
-    for name in whole.get_column_names_owned() {
-        let Ok(texts) = whole.column(&name)?.str() else { continue };
-        let cells: Vec<Option<String>> = texts.iter().map(|text| text.map(cell)).collect();
-        whole.with_column(Series::new(name, cells).into_column()).context("escaping the cells of a table")?;
-    }
-    let mut bytes = Vec::new();
-    CsvWriter::new(&mut bytes).finish(&mut whole).with_context(|| format!("writing {}", path.display()))?;
-    write_atomic(path, &bytes)
 }
 
 fn shared(section: &Section<'_>, height: usize) -> Vec<Column> {

@@ -2,5 +2,6 @@
 
 pub mod bench_case;
 pub mod frame;
+pub mod provenance;
 pub mod section;
 pub mod statistics;

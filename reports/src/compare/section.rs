@@ -1,11 +1,11 @@
 //! Puts comparable runs together: a section is a table whose numbers are all of one kind.
 
-use crate::compare::statistics::{Summary, paired};
-use crate::read::plan::{Paper, Plan};
-use crate::read::run::{Measurement, Record, Run, Status};
-use crate::show::escape::message;
+use super::statistics::{Summary, paired};
+use crate::read::run::Run;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use univip_run_format::{Evaluated, Plan, RunRecord, Status};
+use univip_stdx::printable::message;
 
 /// The evaluator and the metric that the tables are about.
 const LINEAR: (&str, &str) = ("linear-probe", "top1");
@@ -94,6 +94,22 @@ pub struct RowResult<'a> {
     pub runs: Vec<&'a Run>,
 }
 
+/// The paper's numbers of a row.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Paper {
+    /// Linear evaluation on ImageNet, top-1 in percent.
+    pub top1: Option<f64>,
+    /// Detection on COCO, mAP.
+    pub map: Option<f64>,
+}
+
+impl Paper {
+    fn of(numbers: &BTreeMap<String, f64>) -> Self {
+        let number = |name: &str| numbers.get(name).copied();
+        Self { top1: number("top1"), map: number("map") }
+    }
+}
+
 impl Setting {
     /// The warning that must stand over numbers that are not the paper's kind.
     pub fn warning(&self) -> Option<String> {
@@ -135,7 +151,7 @@ impl Setting {
     }
 
     /// Where nothing is measured yet.
-    fn of(record: &Record) -> Self {
+    fn of(record: &RunRecord) -> Self {
         Self {
             scale: record.scale.clone(),
             data: record.data.clone(),
@@ -161,7 +177,7 @@ impl Protocol {
         format!("{} (split {}, {} images)", self.name, short(&self.split), self.images)
     }
 
-    fn of(measurement: &Measurement) -> Self {
+    fn of(measurement: &Evaluated) -> Self {
         let metric = &measurement.metric;
         Self { name: metric.protocol.clone(), split: metric.split.clone(), images: metric.images }
     }
@@ -191,19 +207,20 @@ fn section<'a>(plan: &'a Plan, mut setting: Setting, runs: &[&'a Run]) -> Sectio
     let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run)).collect();
     (setting.knn, setting.detection) = (prevailing(&here, KNN), prevailing(&here, BOXES));
     setting.overrides = plan.overrides.clone().unwrap_or_default();
+    let source = Source { setting: &setting, seeds: &plan.seeds, runs };
     let mut notes = Vec::new();
     let mut rows: Vec<RowResult<'a>> = Vec::new();
     for row in &plan.rows {
-        let mut result = collect(&setting, plan, runs, &row.fingerprint, &row.label, &mut notes);
+        let mut result = collect(&source, &row.fingerprint, &row.label, &mut notes);
         result.title.clone_from(&row.title);
         result.components.clone_from(&row.components);
-        (result.paper, result.baseline) = (row.paper, row.baseline);
+        (result.paper, result.baseline) = (Paper::of(&row.paper), row.baseline);
         rows.push(result);
     }
     if let Some(random) = &plan.random {
-        let mut result = collect(&setting, plan, runs, &random.fingerprint, "random", &mut notes);
+        let mut result = collect(&source, &random.fingerprint, "random", &mut notes);
         result.title = "untrained backbone".into();
-        (result.paper, result.random) = (random.paper, true);
+        (result.paper, result.random) = (Paper::of(&random.paper), true);
         rows.push(result);
     }
     if let Some(baseline) = rows.iter().find(|row| row.baseline) {
@@ -217,10 +234,15 @@ fn section<'a>(plan: &'a Plan, mut setting: Setting, runs: &[&'a Run]) -> Sectio
     Section { plan, setting, rows, notes }
 }
 
+/// What the rows of a section are put together from.
+struct Source<'s, 'a> {
+    setting: &'s Setting,
+    seeds: &'s [u64],
+    runs: &'s [&'a Run],
+}
+
 fn collect<'a>(
-    setting: &Setting,
-    plan: &Plan,
-    runs: &[&'a Run],
+    Source { setting, seeds, runs }: &Source<'_, 'a>,
     fingerprint: &str,
     label: &str,
     notes: &mut Vec<String>,
@@ -229,9 +251,9 @@ fn collect<'a>(
     let (mut boxes, mut masks) = (BTreeMap::new(), BTreeMap::new());
     let mut absent = Vec::new();
     let mut finished = 0;
-    for &seed in &plan.seeds {
+    for &seed in *seeds {
         let of_seed = |run: &&&Run| run.fingerprint == fingerprint && run.seed == seed;
-        let Some(run) = runs.iter().find(of_seed) else {
+        let Some(&run) = runs.iter().find(of_seed) else {
             absent.push(seed.to_string());
             continue;
         };
@@ -248,7 +270,7 @@ fn collect<'a>(
         let unplaced = run.record.is_none();
         if measured || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
             notes.extend(note(run).map(|note| format!("{label} seed {seed}: {note}.")));
-            here.push(*run);
+            here.push(run);
         } else {
             notes.push(format!(
                 "{label} seed {seed}: other data, scale or protocol, so in a table of its own."
@@ -256,8 +278,8 @@ fn collect<'a>(
         }
     }
     if !absent.is_empty() {
-        let seeds = if absent.len() == 1 { "seed" } else { "seeds" };
-        notes.push(format!("{label}: no run of {seeds} {}.", absent.join(", ")));
+        let of = if absent.len() == 1 { "seed" } else { "seeds" };
+        notes.push(format!("{label}: no run of {of} {}.", absent.join(", ")));
     }
     RowResult {
         label: label.into(),
@@ -273,7 +295,7 @@ fn collect<'a>(
         masks,
         difference: None,
         paper_difference: None,
-        state: format!("{finished}/{}", plan.seeds.len()),
+        state: format!("{finished}/{}", seeds.len()),
         runs: here,
     }
 }
@@ -291,11 +313,8 @@ impl RowResult<'_> {
 }
 
 /// What was measured as the run's recipe says; what was measured otherwise stands in no table.
-fn measurements<'a>(
-    run: &'a Run,
-    what: (&'static str, &'static str),
-) -> impl Iterator<Item = &'a Measurement> {
-    let asked = move |m: &&Measurement| m.evaluator == what.0 && m.metric.name == what.1;
+fn measurements<'a>(run: &'a Run, what: (&'static str, &'static str)) -> impl Iterator<Item = &'a Evaluated> {
+    let asked = move |m: &&Evaluated| m.evaluator == what.0 && m.metric.name == what.1;
     run.measurements.iter().filter(|m| m.set.is_empty()).filter(asked)
 }
 
@@ -346,7 +365,7 @@ fn note(run: &Run) -> Option<String> {
     if let Some(record) = &run.record {
         if record.status != Status::Finished {
             let done = run.training.loss.last_key_value().map_or(0, |(step, _)| step + 1);
-            let steps = run.training.steps.or(record.steps).filter(|&steps| steps > 0);
+            let steps = run.training.steps.or(Some(record.steps)).filter(|&steps| steps > 0);
             let far = steps.map(|steps| format!(" after {done} of {steps} steps")).unwrap_or_default();
             let error = record.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
             parts.push(format!("{}{far}{error}", record.status.name()));

@@ -1,6 +1,6 @@
 //! Run directories and plans, as they lie on disk.
 
-pub mod lines;
 pub mod plan;
+pub mod recipe;
 pub mod run;
 pub mod training;

@@ -1,7 +1,7 @@
-//! How the training of a run went, from its events.
+//! The course of a training, from its events.
 
-use serde::Deserialize;
 use std::collections::BTreeMap;
+use univip_run_format::Event;
 
 /// The curves of a run. A step or epoch repeated after a resume counts as it was the last time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,36 +25,6 @@ pub struct EpochEnd {
     pub effective_rank: Option<f64>,
 }
 
-/// A line of `metrics.jsonl`. JSON has no NaN: a number that is not finite is null there.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum Event {
-    /// Training begins or goes on.
-    Start {
-        /// The first step to come.
-        step: u64,
-        /// Steps of the whole run.
-        steps: u64,
-    },
-    /// A step is done.
-    Step {
-        /// Counted from 0.
-        step: u64,
-        /// The weighted sum of the losses.
-        total: Option<f64>,
-    },
-    /// An epoch is done.
-    Epoch {
-        /// Counted from 0.
-        epoch: u64,
-        /// See [`EpochEnd`].
-        effective_rank: Option<f64>,
-    },
-    /// Anything else.
-    #[serde(other)]
-    Other,
-}
-
 impl Training {
     /// The curves that `events` draw, in the order they were written.
     pub fn of(events: Vec<Event>) -> Self {
@@ -62,7 +32,7 @@ impl Training {
         let mut latest = 0;
         for event in events {
             match event {
-                Event::Start { step, steps } => {
+                Event::Start { step, steps, .. } => {
                     training.steps = Some(steps);
                     training.loss.split_off(&step);
                     training.rank.retain(|_, end| end.step < step);
@@ -70,14 +40,15 @@ impl Training {
                 Event::Step { step, .. } if step >= training.steps.unwrap_or(u64::MAX) => {
                     training.beyond.get_or_insert(step);
                 }
-                Event::Step { step, total } => {
+                Event::Step { step, total, .. } => {
                     latest = step;
-                    training.loss.insert(step, total);
+                    training.loss.insert(step, total.map(f64::from));
                 }
-                Event::Epoch { epoch, effective_rank } => {
+                Event::Epoch { epoch, effective_rank, .. } => {
+                    let effective_rank = effective_rank.map(f64::from);
                     training.rank.insert(epoch, EpochEnd { step: latest, effective_rank });
                 }
-                Event::Other => {}
+                _ => {}
             }
         }
         training

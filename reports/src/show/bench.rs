@@ -1,7 +1,7 @@
 //! A bench's lines as Markdown, CSV and a picture: ours beside a peer, pair by pair.
 
+use super::files::write;
 use crate::compare::bench_case::{Case, ratio};
-use crate::show::files::write_atomic;
 use crate::show::text::{TextColumn, TextTable, Width, wrap};
 use crate::show::{escape, plot};
 use anyhow::{Context, Result, bail};
@@ -60,7 +60,7 @@ pub fn bench(path: &Path, width: Width) -> Result<(String, Vec<PathBuf>)> {
         (path.with_extension("svg"), plot::seconds(&head.bench, &cases)),
     ];
     for (path, content) in &files {
-        write_atomic(path, content.as_bytes())?;
+        write(path, content.as_bytes())?;
     }
     Ok((
         shown(&|text| wrap(text, width.words), &|table| table.terminal(width.table)),

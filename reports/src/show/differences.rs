@@ -1,14 +1,14 @@
 //! Runs side by side: what differs in their recipes, and what they measured.
 
+use crate::compare::provenance::Provenance;
+use crate::read::recipe;
 use crate::read::run::Run;
 use crate::show::escape::message;
 use crate::show::page::name_of;
 use crate::show::text::{TextColumn, TextTable, Width};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-use toml::Value;
+use std::path::PathBuf;
 
 /// The recipe values that differ between the runs, then every number that was measured.
 ///
@@ -18,14 +18,16 @@ pub fn compare(paths: &[PathBuf], width: Width) -> Result<String> {
     let mut runs = Vec::new();
     for path in paths {
         let run = Run::read(path).with_context(|| format!("{} is not a run directory", path.display()))?;
-        runs.push((recipe(path)?, run));
+        runs.push((recipe::values(path)?, run));
     }
     let names: Vec<String> = runs.iter().map(|(_, run)| name_of(run)).collect();
     let mut text = String::new();
     for (index, name) in names.iter().enumerate() {
         let run = &runs[index].1;
         let status = run.record.iter().map(|record| record.status.name());
-        let state: Vec<&str> = status.chain(run.notes.iter().map(String::as_str)).collect();
+        let status = status.map(String::from);
+        let origin = run.record.iter().map(|record| Provenance::of(record).describe());
+        let state: Vec<String> = status.chain(origin).chain(run.notes.iter().cloned()).collect();
         let line = format!("{}: {name} ({})", letter(index), state.join("; "));
         text += &format!("{}\n", message(&line));
     }
@@ -96,28 +98,4 @@ fn measured(run: &Run) -> BTreeMap<String, String> {
         numbers.insert("effective rank, last epoch".into(), format!("{rank:.2}"));
     }
     numbers
-}
-
-/// The values of `recipe.toml` by dotted key.
-fn recipe(path: &Path) -> Result<BTreeMap<String, String>> {
-    let path = path.join("recipe.toml");
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let value: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
-    let mut flat = BTreeMap::new();
-    flatten("", &Value::Table(value), &mut flat);
-    Ok(flat)
-}
-
-fn flatten(key: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Table(table) => {
-            for (name, value) in table {
-                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
-                flatten(&key, value, flat);
-            }
-        }
-        value => {
-            flat.insert(key.to_string(), value.to_string());
-        }
-    }
 }

@@ -1,10 +1,12 @@
 //! Text, pages and pictures.
 
 pub mod bench;
+pub mod csv;
 pub mod differences;
 pub mod escape;
-pub mod files;
+pub(crate) mod files;
 pub mod page;
 pub mod plot;
+mod runs;
 pub mod text;
 pub mod view;

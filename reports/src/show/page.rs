@@ -4,7 +4,7 @@ use crate::compare::section::Section;
 use crate::read::run::Run;
 use crate::show::escape;
 use crate::show::text::TextTable;
-use crate::show::view;
+use crate::show::{runs, view};
 
 /// A section with what shows it.
 pub struct Part<'a> {
@@ -38,6 +38,9 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
             text.push('\n');
         }
         text += &format!("{}\n\n{}\n", view::LEGEND, view::DETECTION);
+        if let Some(runs) = runs::table(section) {
+            text += &format!("\n### Runs\n\n{}", runs.markdown());
+        }
         for (file, _) in *pictures {
             text +=
                 &format!("\n![{}]({file})\n", if file.contains("curves") { "Training" } else { "Results" });
@@ -67,6 +70,12 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
             escape::xml(view::LEGEND),
             escape::xml(view::DETECTION)
         );
+        if let Some(runs) = runs::table(section) {
+            let table = runs.html(None);
+            body += &format!(
+                "<details>\n<summary>Runs</summary>\n<div class=\"wide\">\n{table}</div>\n</details>\n"
+            );
+        }
         for (_, svg) in *pictures {
             body += &format!("<figure>\n{svg}</figure>\n");
         }
@@ -106,6 +115,7 @@ tbody tr.baseline td { background: #f3f6f9; }
 .number { text-align: right; }
 ul { font-size: .85rem; padding-left: 1.2rem; }
 .legend { font-size: .8rem; color: #52606d; }
+details { font-size: .85rem; }
 figure { margin: 1.75rem 0 0; max-width: 60rem; }
 figure svg { width: 100%; height: auto; display: block; }
 ";

@@ -93,9 +93,10 @@ fn arrows_point_only_where_the_architecture_says() -> Result<()> {
     assert_eq!(internal("core/vision")?, only(&["univip-stdx"]));
     assert_eq!(internal("core/nn")?, only(&["univip-stdx", "univip-vision"]));
     assert_eq!(internal("core")?, only(&["univip-nn", "univip-stdx", "univip-vision"]));
-    assert_eq!(internal("reports")?, only(&[]));
+    assert_eq!(internal("experiments/run-format")?, only(&[]));
+    assert_eq!(internal("reports")?, only(&["univip-run-format", "univip-stdx"]));
     assert_eq!(internal("xtask")?, only(&[]));
-    assert_eq!(internal("experiments")?, only(&["univip-core", "univip-plugins"]));
+    assert_eq!(internal("experiments")?, only(&["univip-core", "univip-plugins", "univip-run-format"]));
     for directory in plugin_directories()? {
         let found = internal(&directory.strip_prefix(workspace())?.to_string_lossy())?;
         assert_eq!(found, only(&["univip-core"]), "{}", directory.display());
@@ -108,7 +109,7 @@ fn heavy_libraries_stay_where_they_belong() -> Result<()> {
     let owners = [("polars", "reports"), ("tensorboard-rs", "experiments"), ("indicatif", "experiments")];
     let mut crates: Vec<PathBuf> = CORE
         .into_iter()
-        .chain(["experiments", "reports", "tests", "xtask"])
+        .chain(["experiments", "experiments/run-format", "reports", "tests", "xtask"])
         .map(|name| workspace().join(name))
         .collect();
     crates.extend(plugin_directories()?);
@@ -147,7 +148,7 @@ fn versions_stand_only_in_the_workspace_table() -> Result<()> {
     let mut manifests: Vec<PathBuf> = plugin_directories()?;
     manifests.extend(
         CORE.into_iter()
-            .chain(["experiments", "reports", "tests", "xtask"])
+            .chain(["experiments", "experiments/run-format", "reports", "tests", "xtask"])
             .map(|name| workspace().join(name)),
     );
     for directory in manifests {

@@ -1,17 +1,50 @@
 //! `univip proposals build`.
 
-use super::Opened;
+use super::store::{Opened, StoreChoice};
 use crate::observers::Task;
+use crate::system::interrupts::{self, STOP};
 use crate::{figures, output};
 use anyhow::{Result, bail};
+use clap::Args;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use univip_core::dataset::Dataset;
 use univip_core::error::Interrupted;
 use univip_core::proposals::BuildOptions;
+use univip_core::registry::Registry;
 
-/// Computes what is missing of a store, on `jobs` threads (0: one a core), until it is whole or `stop` is set.
-pub fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
+/// `univip proposals build`
+#[derive(Args)]
+pub struct Build {
+    #[command(flatten)]
+    store: StoreChoice,
+    /// Threads; 0 is one per core
+    #[arg(long, default_value_t = 0)]
+    jobs: usize,
+}
+
+/// Shown by `univip proposals build --help`.
+pub const EXAMPLES: &str = "Examples:
+  univip proposals build --data coco=photos/coco
+  univip proposals build --data coco=photos/coco --split val2017 --mode quality --jobs 8
+  univip proposals build --data image-folder=photos/clothes --set proposal.selective-search.min_size=50
+
+A whole store is left as it is, a killed build goes on, and other parameters make another store. A run with the
+same --runs, data and parameters finds the boxes; without them it makes the same ones itself.";
+
+impl Build {
+    /// Builds what is left.
+    ///
+    /// # Errors
+    /// [`Interrupted`] when a signal came; when no image can be read.
+    pub fn run(&self, registry: &Registry) -> Result<()> {
+        interrupts::listen("these images")?;
+        build(&Opened::new(&self.store, registry, &STOP)?, self.jobs, &STOP)
+    }
+}
+
+/// Computes what is missing of a store, on `jobs` threads (0: one per core), until it is complete or `stop` is set.
+fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
     let store = opened.store()?;
     let images = opened.dataset.len();
     let before = store.stored();

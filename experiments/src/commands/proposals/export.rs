@@ -1,19 +1,49 @@
 //! `univip proposals export`: a store as JSON.
 
-use super::Opened;
-use crate::boxes::names::Names;
+use super::store::{Opened, StoreChoice};
+use crate::boxes::Names;
 use crate::observers::Task;
 use crate::output;
+use crate::system::interrupts::STOP;
 use anyhow::{Context, Result};
+use clap::Args;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use univip_core::dataset::Dataset;
 use univip_core::files::{remove_abandoned_of, write_atomic_with, writing};
+use univip_core::registry::Registry;
 
-/// Writes all boxes of a whole store, unfiltered and in order, as `[x, y, width, height]`: an object from the
+/// `univip proposals export`
+#[derive(Args)]
+pub struct Export {
+    /// The JSON file to write
+    file: PathBuf,
+    /// As ORL reads it: one list, in the order of the dataset
+    #[arg(long)]
+    orl: bool,
+    #[command(flatten)]
+    store: StoreChoice,
+}
+
+/// Shown by `univip proposals export --help`.
+pub const EXAMPLES: &str = "Examples:
+  univip proposals export boxes.json --data coco=photos/coco
+  univip proposals export boxes.json --orl --data coco=photos/coco --split val";
+
+impl Export {
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When the store lacks images or the file cannot be written.
+    pub fn run(&self, registry: &Registry) -> Result<()> {
+        export(&Opened::new(&self.store, registry, &STOP)?, &self.file, self.orl)
+    }
+}
+
+/// Writes all boxes of a complete store, unfiltered and in order, as `[x, y, width, height]`: an object from the
 /// images' names, by which an import finds them, to their boxes or, for ORL, `{"bbox": [...]}` in the order of the dataset.
-/// The file is whole or not there.
-pub fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
+/// The file is complete or not there.
+fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
     let (store, images) = (opened.store()?, opened.dataset.len());
     opened.whole(store)?;
     let names = Names::of(&*opened.dataset);

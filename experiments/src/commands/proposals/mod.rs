@@ -1,103 +1,45 @@
-//! `univip proposals`: boxes made, brought in, taken out and looked at, without a run.
+//! `univip proposals`: boxes built, imported, exported and counted, without a run.
 
 mod build;
 mod export;
 mod import;
 mod stats;
+mod store;
 
-pub use import::{Imported, import_boxes};
-
-use crate::commands::{ProposalsCommand, StoreChoice};
-use crate::needs_file;
-use crate::observers::Task;
-use crate::runs::data::{Data, Part, Use};
-use anyhow::{Result, ensure};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use univip_core::assemble::Assembly;
-use univip_core::dataset::{Dataset, Split};
-use univip_core::event::{Event, Observer};
-use univip_core::identity::Checked;
-use univip_core::proposals::{ProposalStore, Proposals};
-use univip_core::recipe::Recipe;
+use super::exit::DONE;
+use anyhow::Result;
+use clap::Subcommand;
 use univip_core::registry::Registry;
 
-/// Runs `univip proposals ...`.
-pub fn command(command: ProposalsCommand, registry: &Registry, stop: &AtomicBool) -> Result<()> {
-    match command {
-        ProposalsCommand::Build { store, jobs } => {
-            build::build(&Opened::new(&store, registry, stop)?, jobs, stop)
-        }
-        ProposalsCommand::Import { file, name, mut store } => {
-            needs_file("FILE", &file)?;
-            store.layers.set.push("proposals.use=imported".into());
-            store.layers.set.push(format!("proposal.imported.name={}", serde_json::to_string(&name)?));
-            import::import(&Opened::new(&store, registry, stop)?, &file, &name)
-        }
-        ProposalsCommand::Export { file, orl, store } => {
-            export::export(&Opened::new(&store, registry, stop)?, &file, orl)
-        }
-        ProposalsCommand::Stats { picture, store } => {
-            stats::stats(&Opened::new(&store, registry, stop)?, &picture)
-        }
-    }
+/// `univip proposals`
+#[derive(Subcommand)]
+pub enum Boxes {
+    /// Make the boxes of every image of a split, or what is left of them
+    #[command(after_help = build::EXAMPLES)]
+    Build(build::Build),
+    /// Put boxes of another program into a store
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Import),
+    /// Write the boxes of a complete store as JSON, unfiltered and in order
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Export),
+    /// Count the boxes before and after the filter (A.3), and the annotated objects that they find
+    #[command(after_help = stats::EXAMPLES)]
+    Stats(stats::Stats),
 }
 
-/// What every subcommand works on.
-struct Opened {
-    recipe: Recipe,
-    dataset: Arc<Checked>,
-    proposals: Proposals,
-}
-
-impl Opened {
-    fn new(choice: &StoreChoice, registry: &Registry, stop: &AtomicBool) -> Result<Self> {
-        let mut layers = choice.layers.clone();
-        if let Some(mode) = &choice.mode {
-            layers.set.push(format!("proposal.selective-search.mode={mode}"));
+impl Boxes {
+    /// Runs what is asked for.
+    ///
+    /// # Errors
+    /// Whatever stops it.
+    pub fn run(self, registry: &Registry) -> Result<u8> {
+        match self {
+            Self::Build(asked) => asked.run(registry)?,
+            Self::Import(asked) => asked.run(registry)?,
+            Self::Export(asked) => asked.run(registry)?,
+            Self::Stats(asked) => asked.run(registry)?,
         }
-        let recipe = crate::library(&layers.into())?.load("base")?;
-        let data = Data::new(registry, &choice.runs);
-        let part = data.part(&recipe, Use::Scenes, Split::from(choice.split))?;
-        data.look(&part, &mut Looking(Task::alone("look at images")), stop)?;
-        let Part { whole: dataset, .. } = part;
-        let root = choice.runs.join("proposals");
-        let proposals = Assembly::new(&recipe, registry).proposals(dataset.clone(), &root)?;
-        if proposals.annotated() {
-            dataset.check_sizes(&(0..dataset.len()).collect::<Vec<_>>())?;
-        }
-        Ok(Self { recipe, dataset, proposals })
-    }
-
-    /// The store on disk.
-    fn store(&self) -> Result<&ProposalStore> {
-        let name = &self.recipe.settings.proposals.name;
-        self.proposals.store().ok_or_else(|| {
-            let problem =
-                format!("the boxes of `{name}` cost nothing to make and are not stored; choose another");
-            self.recipe.error("proposals.use", problem).into()
-        })
-    }
-
-    /// Refuses a store that lacks images.
-    fn whole(&self, store: &ProposalStore) -> Result<()> {
-        let (place, stored, images) = (store.directory().display(), store.stored(), self.dataset.len());
-        ensure!(
-            stored == images,
-            "{place} has {stored} of {images} images; run `univip proposals build` with the same options first"
-        );
-        Ok(())
-    }
-}
-
-/// Shows how far the images are known.
-struct Looking(Task);
-
-impl Observer for Looking {
-    fn observe(&mut self, event: &Event) -> Result<()> {
-        if let Event::Progress { done, total, .. } = event {
-            self.0.show(*done, *total);
-        }
-        Ok(())
+        Ok(DONE)
     }
 }

@@ -1,26 +1,53 @@
 //! `univip proposals stats`: how many boxes there are, and how well they find what is annotated.
 
-use super::Opened;
-use crate::boxes::picture::{Panel, picture};
+use super::store::{Opened, StoreChoice};
+use crate::boxes::{Panel, picture};
 use crate::observers::Task;
 use crate::output;
+use crate::system::interrupts::STOP;
 use anyhow::{Context, Result};
+use clap::Args;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use univip_core::dataset::Dataset;
 use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::geometry::BoundingBox;
+use univip_core::registry::Registry;
 
 /// Images of COCO's train2017, for the size to expect there.
 const TRAIN2017: f64 = 118_287.0;
 
+/// `univip proposals stats`
+#[derive(Args)]
+pub struct Stats {
+    /// The file of the picture
+    #[arg(long, value_name = "FILE", default_value = "reports/out/proposals.svg")]
+    picture: PathBuf,
+    #[command(flatten)]
+    store: StoreChoice,
+}
+
+/// Shown by `univip proposals stats --help`.
+pub const EXAMPLES: &str = "Examples:
+  univip proposals stats --data coco=photos/coco
+  univip proposals stats --data coco=photos/coco --set proposals.limits.min_side=96
+  univip proposals stats --data fashion-scenes --scale small --set proposals.use=ground-truth";
+
+impl Stats {
+    /// Prints the statistics and draws them.
+    ///
+    /// # Errors
+    /// When the store lacks images or the picture cannot be written.
+    pub fn run(&self, registry: &Registry) -> Result<()> {
+        stats(&Opened::new(&self.store, registry, &STOP)?, &self.picture)
+    }
+}
+
 /// Prints a table over the images that are stored, and draws it.
-pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
+fn stats(opened: &Opened, svg: &Path) -> Result<()> {
     let settings = &opened.recipe.settings;
-    let (limits, instances) = (settings.proposals.limits, settings.views.instances);
-    let name = &settings.proposals.name;
-    let images = opened.dataset.len();
+    let (name, images) = (&settings.proposals.name, opened.dataset.len());
     // The recall is of the annotated boxes.
     opened.dataset.check_sizes(&(0..images).collect::<Vec<_>>())?;
     let mut on_disk = None;
@@ -28,78 +55,117 @@ pub fn stats(opened: &Opened, svg: &Path) -> Result<()> {
         opened.whole(store)?;
         on_disk = Some((store.directory().display().to_string(), size(store.directory())?));
     }
-    let (mut all, mut kept) = (Vec::with_capacity(images), Vec::with_capacity(images));
-    let mut recalls = ["first 100", "first 500", "all", "after the filter"].map(Recall::new);
-    let mut task = Task::alone("statistics");
-    for image in 0..images {
-        let boxes = opened.proposals.unfiltered(&*opened.dataset, image)?;
-        let filtered = limits.filter(&boxes);
-        all.push(boxes.len());
-        kept.push(filtered.len());
-        let annotations = opened.dataset.annotations(image)?;
-        let objects: Vec<_> =
-            annotations.iter().filter(|one| !one.crowd).map(|one| one.bounding_box).collect();
-        let first = |count: usize| &boxes[..boxes.len().min(count)];
-        for (recall, seen) in recalls.iter_mut().zip([first(100), first(500), &boxes, &filtered]) {
-            recall.add(seen, &objects);
-        }
-        task.show(image as u64 + 1, images as u64);
-    }
-    drop(task);
-
-    let mut text = String::new();
-    writeln!(text, "{images} images of {}, boxes of {name}", settings.data.name)?;
+    let counted = Counted::of(opened)?;
+    let mut text = format!("{images} images of {}, boxes of {name}\n", settings.data.name);
     if let Some((place, bytes)) = &on_disk {
-        let boxes = all.iter().sum::<usize>().max(1);
+        let boxes = counted.all.iter().sum::<usize>().max(1);
         let each = *bytes as f64 / images as f64;
         writeln!(
             text,
-            "{place}: {:.1} MB, {:.2} bytes a box; at this rate {:.2} GB for train2017's {TRAIN2017} images",
+            "{place}: {:.1} MB, {:.2} bytes per box; at this rate {:.2} GB for train2017's {TRAIN2017} images",
             *bytes as f64 / 1e6,
             *bytes as f64 / boxes as f64,
             each * TRAIN2017 / 1e9
         )?;
     }
+    let limits = settings.proposals.limits;
     writeln!(
         text,
         "filter: shortest side {} px, aspect {}, IoU {}, cap {}",
         limits.min_side, limits.max_aspect, limits.max_iou, limits.cap
     )?;
-    writeln!(text, "\n{:<18} {:>8} {:>8} {:>8} {:>8}", "boxes an image", "mean", "median", "least", "most")?;
-    for (what, counts) in [("before the filter", &all), ("after the filter", &kept)] {
-        let Spread { mean, median, least, most } = Spread::of(counts);
-        writeln!(text, "{what:<18} {mean:>8.1} {median:>8} {least:>8} {most:>8}")?;
-    }
-    let few = kept.iter().filter(|&&count| count < instances).count();
-    writeln!(text, "\n{:.1}% of the images have fewer than K = {instances} boxes", percent(few, images))?;
-    let objects = recalls[0].objects;
-    if objects > 0 {
-        writeln!(
-            text,
-            "\n{:<18} {:>8} {:>8} {:>8}   {objects} annotated objects",
-            "recall, %", "IoU 0.5", "IoU 0.7", "ABO"
-        )?;
-        for recall in &recalls {
-            let [half, tight, overlap] = recall.percent();
-            writeln!(text, "{:<18} {half:>8.1} {tight:>8.1} {overlap:>8.1}", recall.name)?;
-        }
-    }
-    let mut panels = vec![
-        Panel::histogram("Boxes an image, before the filter", &all),
-        Panel::histogram("Boxes an image, after the filter", &kept),
-    ];
-    if objects > 0 {
-        let bars = recalls.iter().map(|recall| (recall.name.to_string(), recall.percent()[0])).collect();
-        panels.push(Panel { title: "Recall at IoU 0.5, %".into(), bars });
-    }
+    text += &counted.table(settings.views.instances)?;
     if let Some(parent) = svg.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     }
     let title = format!("{name} on {images} images of {}", settings.data.name);
     remove_abandoned_of(svg)?;
-    write_atomic(svg, picture(&title, &panels).as_bytes())?;
+    write_atomic(svg, picture(&title, &counted.panels()).as_bytes())?;
     writeln!(text, "\n{}", svg.display())?;
     output::print(text)
+}
+
+/// The boxes of all images.
+struct Counted {
+    /// Per image, before the filter.
+    all: Vec<usize>,
+    /// Per image, after it.
+    kept: Vec<usize>,
+    recalls: [Recall; 4],
+}
+
+impl Counted {
+    fn of(opened: &Opened) -> Result<Self> {
+        let (limits, images) = (opened.recipe.settings.proposals.limits, opened.dataset.len());
+        let (mut all, mut kept) = (Vec::with_capacity(images), Vec::with_capacity(images));
+        let mut recalls = ["first 100", "first 500", "all", "after the filter"].map(Recall::new);
+        let mut task = Task::alone("statistics");
+        for image in 0..images {
+            let boxes = opened.proposals.unfiltered(&*opened.dataset, image)?;
+            let filtered = limits.filter(&boxes);
+            all.push(boxes.len());
+            kept.push(filtered.len());
+            let annotations = opened.dataset.annotations(image)?;
+            let objects: Vec<_> =
+                annotations.iter().filter(|one| !one.crowd).map(|one| one.bounding_box).collect();
+            let first = |count: usize| &boxes[..boxes.len().min(count)];
+            for (recall, seen) in recalls.iter_mut().zip([first(100), first(500), &boxes, &filtered]) {
+                recall.add(seen, &objects);
+            }
+            task.show(image as u64 + 1, images as u64);
+        }
+        Ok(Self { all, kept, recalls })
+    }
+
+    fn objects(&self) -> usize {
+        self.recalls[0].objects
+    }
+
+    /// Boxes per image, images with fewer than K, and the recall of annotated objects.
+    fn table(&self, instances: usize) -> Result<String> {
+        let mut text = String::new();
+        writeln!(
+            text,
+            "\n{:<18} {:>8} {:>8} {:>8} {:>8}",
+            "boxes per image", "mean", "median", "least", "most"
+        )?;
+        for (what, counts) in [("before the filter", &self.all), ("after the filter", &self.kept)] {
+            let Spread { mean, median, least, most } = Spread::of(counts);
+            writeln!(text, "{what:<18} {mean:>8.1} {median:>8} {least:>8} {most:>8}")?;
+        }
+        let few = self.kept.iter().filter(|&&count| count < instances).count();
+        let few = percent(few, self.kept.len());
+        writeln!(text, "\n{few:.1}% of the images have fewer than K = {instances} boxes")?;
+        if self.objects() > 0 {
+            writeln!(
+                text,
+                "\n{:<18} {:>8} {:>8} {:>8}   {} annotated objects",
+                "recall, %",
+                "IoU 0.5",
+                "IoU 0.7",
+                "ABO",
+                self.objects()
+            )?;
+            for recall in &self.recalls {
+                let [half, tight, overlap] = recall.percent();
+                writeln!(text, "{:<18} {half:>8.1} {tight:>8.1} {overlap:>8.1}", recall.name)?;
+            }
+        }
+        Ok(text)
+    }
+
+    fn panels(&self) -> Vec<Panel> {
+        let mut panels = vec![
+            Panel::histogram("Boxes per image, before the filter", &self.all),
+            Panel::histogram("Boxes per image, after the filter", &self.kept),
+        ];
+        if self.objects() > 0 {
+            let bars =
+                self.recalls.iter().map(|recall| (recall.name.to_string(), recall.percent()[0])).collect();
+            panels.push(Panel { title: "Recall at IoU 0.5, %".into(), bars });
+        }
+        panels
+    }
 }
 
 /// The bytes of a directory's files.

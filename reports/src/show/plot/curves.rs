@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::dots::colour;
-use super::svg::{Anchor, GRID, INK, QUIET, Svg};
+use super::svg::{Anchor, Font, GRID, INK, QUIET, Svg};
 use crate::compare::section::{RowResult, Section};
 use crate::read::run::Run;
 use crate::show::page::heading;
@@ -35,15 +35,19 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
     let legend = legend(&rows);
     let top = 106.0 + 20.0 * legend.len() as f64;
     let mut svg = Svg::new(WIDTH, top + HEIGHT + 58.0);
-    svg.text((24.0, 34.0), 17.0, Anchor::Start, INK, true, &title);
+    svg.text((24.0, 34.0), Font { size: 17.0, anchor: Anchor::Start, colour: INK, bold: true }, &title);
     let subtitle =
         "thin: each seed; thick: their mean. Rows sum different losses: compare the shape, not the height.";
-    svg.text((24.0, 55.0), 12.0, Anchor::Start, QUIET, false, subtitle);
+    svg.text((24.0, 55.0), Font { size: 12.0, anchor: Anchor::Start, colour: QUIET, bold: false }, subtitle);
     for (line, entries) in legend.iter().enumerate() {
         for (x, index, name) in entries {
             let y = 78.0 + 20.0 * line as f64;
             svg.line((*x, y - 4.0), (x + 18.0, y - 4.0), colour(*index), 3.0, "none");
-            svg.text((x + 24.0, y), 12.0, Anchor::Start, INK, false, name);
+            svg.text(
+                (x + 24.0, y),
+                Font { size: 12.0, anchor: Anchor::Start, colour: INK, bold: false },
+                name,
+            );
         }
     }
     let half = (WIDTH - 64.0 - 64.0 - 32.0) / 2.0;
@@ -56,28 +60,53 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
                 (*index, row.runs.iter().map(|run| curve(run)).filter(|line| !line.is_empty()).collect())
             })
             .collect();
-        panel(&mut svg, (left, left + half), (top, top + HEIGHT), head, steps, &lines);
+        let place = Panel { x: (left, left + half), y: (top, top + HEIGHT), head };
+        panel(&mut svg, &place, steps, &lines);
     }
     Some(svg.finish(&title))
 }
 
-fn panel(svg: &mut Svg, x: (f64, f64), y: (f64, f64), head: &str, steps: u64, lines: &[(usize, Vec<Line>)]) {
-    svg.text((x.0, y.0 - 12.0), 13.0, Anchor::Start, INK, true, head);
+/// A panel: its place from left to right and from top to bottom, and its head.
+struct Panel<'a> {
+    x: (f64, f64),
+    y: (f64, f64),
+    head: &'a str,
+}
+
+fn panel(svg: &mut Svg, Panel { x, y, head }: &Panel<'_>, steps: u64, lines: &[(usize, Vec<Line>)]) {
+    let (x, y) = (*x, *y);
+    svg.text((x.0, y.0 - 12.0), Font { size: 13.0, anchor: Anchor::Start, colour: INK, bold: true }, head);
     let across = Axis::exact(0.0, steps as f64, x.0, x.1);
     let values = lines.iter().flat_map(|(_, lines)| lines.iter().flatten().map(|(_, value)| *value));
     let Some(up) = Axis::around(values, y.1, y.0) else {
         let middle = ((x.0 + x.1) / 2.0, (y.0 + y.1) / 2.0);
-        return svg.text(middle, 12.0, Anchor::Middle, QUIET, false, "nothing recorded");
+        return svg.text(
+            middle,
+            Font { size: 12.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
+            "nothing recorded",
+        );
     };
     for (tick, label) in up.ticks(5) {
         svg.line((x.0, up.at(tick)), (x.1, up.at(tick)), GRID, 1.0, "none");
-        svg.text((x.0 - 8.0, up.at(tick) + 4.0), 11.0, Anchor::End, QUIET, false, &label);
+        svg.text(
+            (x.0 - 8.0, up.at(tick) + 4.0),
+            Font { size: 11.0, anchor: Anchor::End, colour: QUIET, bold: false },
+            &label,
+        );
     }
     for (tick, label) in across.ticks(5) {
-        svg.text((across.at(tick), y.1 + 20.0), 11.0, Anchor::Middle, QUIET, false, &label);
+        svg.text(
+            (across.at(tick), y.1 + 20.0),
+            Font { size: 11.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
+            &label,
+        );
     }
     svg.line((x.0, y.1), (x.1, y.1), QUIET, 1.0, "none");
-    svg.text(((x.0 + x.1) / 2.0, y.1 + 40.0), 12.0, Anchor::Middle, QUIET, false, "step");
+    svg.text(
+        ((x.0 + x.1) / 2.0, y.1 + 40.0),
+        Font { size: 12.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
+        "step",
+    );
     let place = |line: &Line| line.iter().map(|&(x, y)| (across.at(x), up.at(y))).collect::<Vec<_>>();
     for (index, lines) in lines.iter().filter(|(_, lines)| lines.len() > 1) {
         for line in lines {

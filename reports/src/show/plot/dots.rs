@@ -1,10 +1,10 @@
 //! Ours beside the paper's: each row's mean, deviation and seeds.
 
 use super::axis::Axis;
-use super::svg::{Anchor, GRID, INK, PALETTE, QUIET, Svg};
+use super::svg::{Anchor, Font, GRID, INK, PALETTE, QUIET, Svg};
+use crate::compare::section::Paper;
 use crate::compare::section::{RowResult, Section};
 use crate::compare::statistics::Summary;
-use crate::read::plan::Paper;
 use crate::show::page::heading;
 use crate::show::text::{clip, wrap};
 use std::collections::BTreeMap;
@@ -57,9 +57,13 @@ pub fn dots(section: &Section<'_>) -> String {
     let height = LINE * rows.len() as f64;
     let bands = quantities.len() as f64;
     let mut svg = Svg::new(WIDTH, first + bands * height + (bands - 1.0) * BETWEEN + 62.0);
-    svg.text((24.0, 34.0), 17.0, Anchor::Start, INK, true, &title);
+    svg.text((24.0, 34.0), Font { size: 17.0, anchor: Anchor::Start, colour: INK, bold: true }, &title);
     for (index, line) in heads.iter().enumerate() {
-        svg.text((24.0, 56.0 + 17.0 * index as f64), 12.0, Anchor::Start, QUIET, false, line);
+        svg.text(
+            (24.0, 56.0 + 17.0 * index as f64),
+            Font { size: 12.0, anchor: Anchor::Start, colour: QUIET, bold: false },
+            line,
+        );
     }
     for (index, quantity) in quantities.iter().enumerate() {
         band(&mut svg, quantity, &rows, random, first + index as f64 * (height + BETWEEN));
@@ -86,7 +90,11 @@ fn band(
         let middle = (lines.len() as f64 - 1.0) / 2.0;
         for (line, text) in lines.iter().enumerate() {
             let base = y + 4.5 + 15.0 * (line as f64 - middle);
-            svg.text((NAMES - 24.0, base), 13.0, Anchor::End, INK, row.baseline, text);
+            svg.text(
+                (NAMES - 24.0, base),
+                Font { size: 13.0, anchor: Anchor::End, colour: INK, bold: row.baseline },
+                text,
+            );
         }
         for panel in [&ours, &paper] {
             svg.line((panel.left, y), (panel.right, y), GRID, 1.0, "none");
@@ -123,23 +131,31 @@ fn measured(
         let x = axis.at(untrained);
         svg.line((x, panel.top), (x, panel.bottom), QUIET, 1.3, "4 3");
         let label = format!("random {untrained:.1}");
-        svg.text((x, panel.bottom + 40.0), 11.0, Anchor::Middle, QUIET, false, &label);
+        svg.text(
+            (x, panel.bottom + 40.0),
+            Font { size: 11.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
+            &label,
+        );
     }
     for (index, (row, values)) in rows.iter().zip(&values).enumerate() {
         let y = panel.top + LINE * (index as f64 + 0.5);
-        match Summary::of(values.values().copied()) {
-            Some(summary) => seeds(svg, &axis, values, &summary, y, colour(index)),
-            None => {
+        match values.is_empty() {
+            false => seeds(svg, &axis, values, y, colour(index)),
+            true => {
                 let middle = ((panel.left + panel.right) / 2.0, y + 4.0);
-                svg.text(middle, 11.0, Anchor::Middle, QUIET, false, &format!("{} finished", row.state));
+                svg.text(
+                    middle,
+                    Font { size: 11.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
+                    &format!("{} finished", row.state),
+                );
             }
         }
     }
 }
 
 /// The mean of a row, its deviation, and each seed if there are several.
-fn seeds(svg: &mut Svg, axis: &Axis, values: &BTreeMap<u64, f64>, summary: &Summary, y: f64, colour: &str) {
-    let Summary { mean, deviation, n } = *summary;
+fn seeds(svg: &mut Svg, axis: &Axis, values: &BTreeMap<u64, f64>, y: f64, colour: &str) {
+    let Some(Summary { mean, deviation, n }) = Summary::of(values.values().copied()) else { return };
     if let Some(deviation) = deviation {
         svg.line((axis.at(mean - deviation), y), (axis.at(mean + deviation), y), colour, 2.5, "none");
     }
@@ -150,7 +166,11 @@ fn seeds(svg: &mut Svg, axis: &Axis, values: &BTreeMap<u64, f64>, summary: &Summ
     }
     svg.dot((axis.at(mean), y), 5.5, colour, true);
     let label = deviation.map_or(format!("{mean:.1}"), |deviation| format!("{mean:.1} ± {deviation:.1}"));
-    svg.text((axis.at(mean), y - 9.0), 11.0, Anchor::Middle, INK, false, &label);
+    svg.text(
+        (axis.at(mean), y - 9.0),
+        Font { size: 11.0, anchor: Anchor::Middle, colour: INK, bold: false },
+        &label,
+    );
 }
 
 fn stated(
@@ -169,16 +189,24 @@ fn stated(
         let Some(value) = *value else { continue };
         let y = panel.top + LINE * (index as f64 + 0.5);
         svg.dot((axis.at(value), y), 5.5, colour(index), true);
-        svg.text((axis.at(value), y - 9.0), 11.0, Anchor::Middle, INK, false, &format!("{value:.1}"));
+        svg.text(
+            (axis.at(value), y - 9.0),
+            Font { size: 11.0, anchor: Anchor::Middle, colour: INK, bold: false },
+            &format!("{value:.1}"),
+        );
     }
     // The paper's untrained backbone is so far away that it would flatten all else.
     if let Some(value) = random.and_then(|row| (quantity.stated)(&row.paper)) {
         let label = format!("← random {value:.1} (Table 1)");
-        svg.text((panel.left, panel.bottom + 40.0), 11.0, Anchor::Start, QUIET, false, &label);
+        svg.text(
+            (panel.left, panel.bottom + 40.0),
+            Font { size: 11.0, anchor: Anchor::Start, colour: QUIET, bold: false },
+            &label,
+        );
     }
 }
 
-/// Where one side of a band is drawn.
+/// One side of a band.
 struct Panel {
     left: f64,
     right: f64,
@@ -192,7 +220,11 @@ impl Panel {
         for (tick, label) in axis.ticks(5) {
             let x = axis.at(tick);
             svg.line((x, self.top), (x, self.bottom), GRID, 1.0, "none");
-            svg.text((x, self.bottom + 20.0), 11.0, Anchor::Middle, QUIET, false, &label);
+            svg.text(
+                (x, self.bottom + 20.0),
+                Font { size: 11.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
+                &label,
+            );
         }
         svg.line((self.left, self.bottom), (self.right, self.bottom), QUIET, 1.0, "none");
     }
@@ -200,11 +232,15 @@ impl Panel {
     fn empty(&self, svg: &mut Svg, head: &str, why: &str) {
         self.head(svg, head);
         let middle = ((self.left + self.right) / 2.0, (self.top + self.bottom) / 2.0);
-        svg.text(middle, 12.0, Anchor::Middle, QUIET, false, why);
+        svg.text(middle, Font { size: 12.0, anchor: Anchor::Middle, colour: QUIET, bold: false }, why);
     }
 
     fn head(&self, svg: &mut Svg, head: &str) {
-        svg.text((self.left, self.top - 12.0), 13.0, Anchor::Start, INK, true, head);
+        svg.text(
+            (self.left, self.top - 12.0),
+            Font { size: 13.0, anchor: Anchor::Start, colour: INK, bold: true },
+            head,
+        );
     }
 }
 

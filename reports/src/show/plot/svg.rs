@@ -23,7 +23,7 @@ pub struct Svg {
     body: String,
 }
 
-/// Which part of a text stands at its point.
+/// The part of a text that stands at its point.
 #[derive(Clone, Copy)]
 pub enum Anchor {
     /// Its beginning.
@@ -32,6 +32,19 @@ pub enum Anchor {
     Middle,
     /// Its end.
     End,
+}
+
+/// The looks of a text.
+#[derive(Clone, Copy)]
+pub struct Font<'a> {
+    /// The height in pixels.
+    pub size: f64,
+    /// The part of the text at its point.
+    pub anchor: Anchor,
+    /// The colour.
+    pub colour: &'a str,
+    /// True for a heading.
+    pub bold: bool,
 }
 
 impl Svg {
@@ -66,15 +79,7 @@ impl Svg {
     }
 
     /// A text, its base line at the point. Its white rim interrupts the lines that were drawn before.
-    pub fn text(
-        &mut self,
-        (x, y): (f64, f64),
-        size: f64,
-        anchor: Anchor,
-        colour: &str,
-        bold: bool,
-        text: &str,
-    ) {
+    pub fn text(&mut self, (x, y): (f64, f64), Font { size, anchor, colour, bold }: Font<'_>, text: &str) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",

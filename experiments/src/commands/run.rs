@@ -1,0 +1,33 @@
+//! `univip run`: one recipe.
+
+use super::layers::Layers;
+use super::running::Running;
+use crate::plan::Plan;
+use anyhow::Result;
+use clap::Args;
+use univip_core::registry::Registry;
+
+/// `univip run`
+#[derive(Args)]
+pub struct Run {
+    /// The recipe: a file, or the name of one of the project's (table7/d)
+    pub recipe: String,
+    #[command(flatten)]
+    pub layers: Layers,
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// Shown by `univip run --help`.
+pub const EXAMPLES: &str = "Example: univip run my-recipe.toml --scale small --seeds 0";
+
+impl Run {
+    /// Runs the recipe once per seed.
+    ///
+    /// # Errors
+    /// For a recipe or data that cannot be used.
+    pub fn run(&self, registry: &Registry) -> Result<u8> {
+        let plan = Plan::of_recipe(&self.layers.library()?, &self.recipe, &self.running.seeds)?;
+        self.running.execute(&plan, &self.recipe, registry)
+    }
+}

@@ -1,0 +1,50 @@
+//! The options of commands that run recipes, and their common body.
+
+use super::exit::{DONE, FAILED};
+use crate::output;
+use crate::plan::Plan;
+use crate::runs::{Data, Outcome, Series};
+use crate::system::interrupts::{self, STOP};
+use anyhow::Result;
+use clap::Args;
+use std::path::PathBuf;
+use univip_core::registry::Registry;
+
+/// The options of a series of runs.
+#[derive(Args)]
+pub struct Running {
+    /// The seeds of each run
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    pub seeds: Vec<u64>,
+    /// Where run directories are kept
+    #[arg(long, default_value = "runs")]
+    pub runs: PathBuf,
+    /// Discard existing results and start over
+    #[arg(long)]
+    pub force: bool,
+}
+
+impl Running {
+    /// Runs what is left of a plan; the exit code.
+    ///
+    /// # Errors
+    /// A [`RecipeError`](univip_core::error::RecipeError) when the data of a run cannot be opened: nothing is run then.
+    pub fn execute(&self, plan: &Plan, title: &str, registry: &Registry) -> Result<u8> {
+        interrupts::listen("this step")?;
+        let data = Data::new(registry, &self.runs);
+        let series = Series::new(title, plan.jobs(&self.runs, self.force));
+        series.open_data(&data)?;
+        match plan.write(&self.runs) {
+            // Where nothing can be written, finished runs can still be looked at.
+            Err(error) if series.is_finished() => {
+                output::say(format_args!("warning: reports know of the plans before this one: {error:#}"));
+            }
+            written => written?,
+        }
+        Ok(match series.run(&data, &STOP) {
+            Outcome::Finished => DONE,
+            Outcome::Failed => FAILED,
+            Outcome::Interrupted => interrupts::exit_code(),
+        })
+    }
+}

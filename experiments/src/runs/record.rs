@@ -1,0 +1,73 @@
+//! The record of a run, and of the processes that work on it.
+
+use super::job::Job;
+use crate::system::{build, clock, machine};
+use anyhow::Result;
+use std::collections::BTreeMap;
+use univip_core::recipe::Recipe;
+use univip_core::registry::{Kind, Registration, Registry};
+use univip_run_format::{RunRecord, Sitting, Status};
+
+/// The record of a run that begins now.
+pub fn begin(job: &Job<'_>, fingerprint: &str, registry: &Registry) -> Result<RunRecord> {
+    let settings = &job.recipe.settings;
+    Ok(RunRecord {
+        status: Status::Running,
+        error: None,
+        name: job.name.into(),
+        seed: job.seed,
+        fingerprint: fingerprint.into(),
+        scale: job.scale.into(),
+        data: settings.data.name.clone(),
+        data_digest: String::new(),
+        digests: BTreeMap::new(),
+        probe_data: settings.probe_data.name.clone(),
+        version: build::here().version,
+        machine: Some(machine::here()),
+        started: clock::seconds()?,
+        seconds: BTreeMap::new(),
+        peak_memory_bytes: None,
+        steps: 0,
+        parameters: 0,
+        plugins: plugins(job.recipe, registry),
+        sittings: Vec::new(),
+    })
+}
+
+/// The plugins that a recipe uses, with their crates and versions.
+fn plugins(recipe: &Recipe, registry: &Registry) -> BTreeMap<String, String> {
+    let mut used = BTreeMap::new();
+    for kind in Kind::ALL {
+        // The resolved values have a table for each plugin in use.
+        let tables = recipe.resolved()[kind.name()].as_object();
+        for name in tables.into_iter().flat_map(|tables| tables.keys()) {
+            let of_name = |plugin: &&&Registration| plugin.kind() == kind && plugin.name == name;
+            if let Some(plugin) = registry.all().iter().find(of_name) {
+                let version = format!("{} {}", plugin.crate_name, plugin.version);
+                used.insert(format!("{} {name}", kind.name()), version);
+            }
+        }
+    }
+    used
+}
+
+/// Notes that this process works on the run from now on.
+pub fn begin_sitting(record: &mut RunRecord) -> Result<()> {
+    record.sittings.push(Sitting {
+        started: clock::seconds()?,
+        ended: None,
+        host: machine::host(),
+        command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+        build: build::here(),
+    });
+    Ok(())
+}
+
+/// Notes that it no longer does.
+pub fn end_sitting(record: &mut RunRecord) -> Result<()> {
+    let now = clock::seconds()?;
+    if let Some(sitting) = record.sittings.last_mut() {
+        sitting.ended = Some(now);
+    }
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! The recipe of a run directory.
+
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use toml::Value;
+use univip_run_format::RECIPE;
+
+/// The values of `recipe.toml` by dotted key.
+///
+/// # Errors
+/// When it cannot be read or is not TOML.
+pub fn values(path: &Path) -> Result<BTreeMap<String, String>> {
+    let path = path.join(RECIPE);
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let value: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+    let mut flat = BTreeMap::new();
+    flatten("", &Value::Table(value), &mut flat);
+    Ok(flat)
+}
+
+fn flatten(key: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Table(table) => {
+            for (name, value) in table {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                flatten(&key, value, flat);
+            }
+        }
+        value => {
+            flat.insert(key.to_string(), value.to_string());
+        }
+    }
+}
