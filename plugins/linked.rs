@@ -1,7 +1,6 @@
 //! Links every plugin of this directory: inventory sees a crate only when a binary names it.
 #![deny(unused_crate_dependencies)]
 
-use univip_byol as _;
 use univip_coco as _;
 use univip_detection as _;
 use univip_fashion_scenes as _;
@@ -11,8 +10,10 @@ use univip_imported as _;
 use univip_instance as _;
 use univip_knn as _;
 use univip_linear_probe as _;
+use univip_mlp as _;
 use univip_naive_boxes as _;
 use univip_overlap_views as _;
+use univip_random_views as _;
 use univip_scene as _;
 use univip_scene_instance as _;
 use univip_selective_search as _;

@@ -3,19 +3,17 @@
 use crate::dataset::{Dataset, Split};
 use crate::error::{NotApplicable, RecipeError};
 use crate::evaluate::Evaluator;
-use crate::loader::BatchMaker;
 use crate::loss::LossContext;
-use crate::networks::Networks;
-use crate::nn::Parameters;
+use crate::networks::{HeadPlan, Needs, NetworkParts, Networks};
 use crate::online_probe::{OnlineProbe, Shown};
 use crate::optim::{Optimizer, Schedule, peak_lr};
 use crate::proposals::{Proposals, StoreKey};
-use crate::recipe::{Recipe, Settings, TrainSettings};
+use crate::recipe::{Recipe, TrainSettings};
 use crate::registry::{Kind, Registration, Registry};
-use crate::step::{WeightedLoss, needs};
+use crate::step::{Method, WeightedLoss};
 use crate::training::trainer::{Components, Trainer};
 use crate::views::augment::Renderer;
-use crate::views::{ViewContext, ViewSampler};
+use crate::views::{BatchMaker, EpochOrder, Group, ViewSampler};
 use anyhow::Result;
 use candle_core::Device;
 use std::path::Path;
@@ -73,31 +71,50 @@ impl<'a> Assembly<'a> {
     /// # Errors
     /// When it refuses its table.
     pub fn view_sampler(&self) -> Result<Box<dyn ViewSampler>> {
-        let Settings { views, proposals, .. } = &self.recipe.settings;
-        let context = ViewContext { instances: views.instances, crop: views.crop, limits: proposals.limits };
-        let plugin = self.plugin(Kind::Views, &views.name, "views.use")?;
-        plugin.views(&self.recipe.table(Kind::Views, &views.name), context)
+        let name = &self.recipe.settings.views.name;
+        let plugin = self.plugin(Kind::Views, name, "views.use")?;
+        plugin.views(&self.recipe.table(Kind::Views, name), self.recipe.view_context())
     }
 
-    /// The losses, with their parameters among `parameters`.
+    /// Both networks, with the heads that the losses read.
+    ///
+    /// # Errors
+    /// When a head refuses its table or cannot be built.
+    pub fn networks(&self, groups: Vec<Group>, seed: u64, device: &Device) -> Result<Networks> {
+        let settings = &self.recipe.settings;
+        let head = |name: &String| {
+            let (placement, plugin, table) = self.recipe.head(name, self.registry)?;
+            let build = Box::new(move |context| plugin.head(&table, context));
+            Ok(HeadPlan { name: name.clone(), placement, build })
+        };
+        let heads = settings.heads.names.iter().map(head).collect::<Result<_>>()?;
+        let needs: Needs =
+            self.recipe.needs(self.registry)?.into_iter().flat_map(|(_, needs)| needs).collect();
+        Networks::new(NetworkParts { settings: &settings.network, groups, heads, needs, seed }, device)
+    }
+
+    /// The losses, with their parameters among the online network's.
     ///
     /// # Errors
     /// When one refuses its table or its parameters cannot be made.
-    pub fn losses(&self, parameters: &Parameters) -> Result<Vec<WeightedLoss>> {
+    pub fn losses(&self, networks: &Networks, data: &Facts<'_>) -> Result<Vec<WeightedLoss>> {
         let settings = &self.recipe.settings;
-        let build = |name: &String| {
-            let plugin = self.plugin(Kind::Loss, name, "losses.use")?;
-            let table = self.recipe.table(Kind::Loss, name);
+        let build = |(name, needs): (String, Needs)| {
+            let plugin = self.plugin(Kind::Loss, &name, "losses.use")?;
             let context = LossContext {
-                parameters: parameters.trainable().enter("loss").enter(name),
-                feature_size: settings.network.output,
-                instances: settings.views.instances,
+                parameters: networks.online().trainable().enter("loss").enter(&name),
+                sizes: networks.sizes(),
+                groups: data.groups.to_vec(),
+                images: data.images,
+                batch: settings.train.batch,
+                passes: settings.train.accumulate,
+                classes: data.classes,
             };
-            let weight = settings.losses.weights.get(name).copied().unwrap_or(1.0);
-            let needs = plugin.needs(&table)?;
-            Ok(WeightedLoss { name: name.clone(), weight, needs, loss: plugin.loss(&table, context)? })
+            let weight = settings.losses.weights.get(&name).copied().unwrap_or(1.0);
+            let loss = plugin.loss(&self.recipe.table(Kind::Loss, &name), context)?;
+            Ok(WeightedLoss { name, weight, needs, loss })
         };
-        settings.losses.names.iter().map(build).collect()
+        self.recipe.needs(self.registry)?.into_iter().map(build).collect()
     }
 
     /// An evaluator.
@@ -141,32 +158,35 @@ impl<'a> Assembly<'a> {
         device: &Device,
     ) -> Result<Trainer> {
         let settings = &self.recipe.settings;
-        let networks = Networks::new(&settings.network, seed, device)?;
-        let losses = self.losses(networks.online())?;
         let images = match settings.data.limit {
             0 => dataset.len(),
             limit => limit.min(dataset.len()),
         };
         let steps_per_epoch = steps_per_epoch(self.recipe, images)?;
         let per_step = settings.train.batch * settings.train.accumulate;
+        let sampler = self.view_sampler()?;
+        let groups = sampler.groups();
+        let networks = self.networks(groups.clone(), seed, device)?;
+        let facts = Facts { groups: &groups, images, classes: dataset.classes().len() };
+        let losses = self.losses(&networks, &facts)?;
+        let needs = losses.iter().flat_map(|each| &each.needs);
         let batches = BatchMaker {
-            images,
+            order: EpochOrder::new(images, seed),
             dataset,
-            proposals,
-            sampler: self.view_sampler()?,
+            proposals: (settings.views.instances > 0).then_some(proposals),
+            sampler,
+            sampler_name: settings.views.name.clone(),
             renderer: Renderer::new(&settings.augment),
-            views: settings.views.clone(),
-            needs: needs(&losses),
+            drawn: needs.map(|output| output.group.clone()).collect(),
             broken: settings.loader.broken,
             batch: settings.train.batch,
             batches_per_epoch: steps_per_epoch * settings.train.accumulate as u64,
-            seed,
         };
         let peak = peak_lr(settings.optimizer.lr, per_step);
+        let optimizer = Optimizer::new(&settings.optimizer, networks.online())?.with_constant_lr(peak);
         Ok(Trainer::new(Components {
-            optimizer: Optimizer::new(&settings.optimizer, networks.online())?.with_constant_lr(peak),
-            networks,
-            losses,
+            method: Method { networks, losses, optimizer },
+            rank_size: groups.first().map_or(settings.views.scene_size, |group| group.size),
             schedule: Schedule::new(&settings.schedule, peak, settings.train.epochs, steps_per_epoch),
             batches: Arc::new(batches),
             loader: settings.loader.clone(),
@@ -180,6 +200,17 @@ impl<'a> Assembly<'a> {
     fn plugin(&self, kind: Kind, name: &str, key: &str) -> Result<&'static Registration> {
         self.registry.get(kind, name, &self.recipe.origin(key), key)
     }
+}
+
+/// What losses are told of the data.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The view sampler's groups.
+    pub groups: &'a [Group],
+    /// N, the number of images that are learned from.
+    pub images: usize,
+    /// The number of classes; 0 without labels.
+    pub classes: usize,
 }
 
 /// The optimiser steps of an epoch of so many images.

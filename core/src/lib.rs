@@ -21,8 +21,8 @@ pub mod views;
 
 pub use data::{below, dataset, identity, image_file, unread};
 pub use evaluation::{canvas, diagnostics, evaluate, online_probe};
-pub use losses::{loss, similarity, transport};
-pub use networks::{features, target};
+pub use losses::{contrast, loss, memory, similarity, transport};
+pub use networks::{features, heads, target};
 pub use training::{checkpoint, event, step, trainer};
 pub use univip_nn as nn;
 pub use univip_nn::{backbone_file, optim, sealed_tensors};
@@ -30,7 +30,7 @@ pub use univip_stdx::{
     config, digest, files, json_file, pool, printable, seed, tally, text_file, vectorised,
 };
 pub use univip_vision::{corners, geometry, metrics, whole_pixels};
-pub use views::{augment, loader};
+pub use views::{augment, batch, loader};
 
 #[doc(hidden)]
 pub use inventory;

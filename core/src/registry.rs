@@ -3,8 +3,8 @@
 use crate::dataset::{Dataset, Split};
 use crate::error::{RecipeError, suggest};
 use crate::evaluate::Evaluator;
-use crate::features::Needs;
 use crate::loss::{Loss, LossContext};
+use crate::networks::{Head, HeadContext, Needs};
 use crate::proposals::ProposalSource;
 use crate::views::{ViewContext, ViewSampler};
 use anyhow::{Result, bail};
@@ -86,6 +86,8 @@ pub enum Kind {
     Dataset,
     /// An [`Evaluator`].
     Evaluator,
+    /// A [`Head`].
+    Head,
     /// A [`Loss`].
     Loss,
     /// A [`ProposalSource`].
@@ -96,13 +98,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Dataset, Kind::Evaluator, Kind::Loss, Kind::Proposals, Kind::Views];
+    pub const ALL: [Kind; 6] =
+        [Kind::Dataset, Kind::Evaluator, Kind::Head, Kind::Loss, Kind::Proposals, Kind::Views];
 
     /// As people say it, and as recipes name the tables of its parameters: `[loss.instance]`.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Dataset => "dataset",
             Kind::Evaluator => "evaluator",
+            Kind::Head => "head",
             Kind::Loss => "loss",
             Kind::Proposals => "proposal",
             Kind::Views => "view",
@@ -136,6 +140,7 @@ impl Registration {
         match self.build {
             Build::Dataset(_) => Kind::Dataset,
             Build::Evaluator(_) => Kind::Evaluator,
+            Build::Head(_) => Kind::Head,
             Build::Loss { .. } => Kind::Loss,
             Build::Proposals(_) => Kind::Proposals,
             Build::Views(_) => Kind::Views,
@@ -149,9 +154,11 @@ pub enum Build {
     Dataset(fn(&Table, Split) -> Result<Box<dyn Dataset>>),
     /// Makes an [`Evaluator`].
     Evaluator(fn(&Table) -> Result<Box<dyn Evaluator>>),
+    /// Makes a [`Head`].
+    Head(fn(&Table, HeadContext) -> Result<Box<dyn Head>>),
     /// Makes a [`Loss`].
     Loss {
-        /// What the networks must compute for it.
+        /// The outputs that it reads.
         needs: fn(&Table) -> Result<Needs>,
         /// Makes it.
         build: fn(&Table, LossContext) -> Result<Box<dyn Loss>>,
@@ -177,6 +184,7 @@ macro_rules! builder {
 }
 builder!(dataset, Dataset, dyn Dataset, split: Split);
 builder!(evaluator, Evaluator, dyn Evaluator);
+builder!(head, Head, dyn Head, context: HeadContext);
 builder!(proposals, Proposals, dyn ProposalSource);
 builder!(views, Views, dyn ViewSampler, context: ViewContext);
 
@@ -189,7 +197,7 @@ impl Registration {
         }
     }
 
-    /// What the networks must compute for the loss, which this must be, as its table says.
+    /// The outputs that the loss, which this must be, reads, as its table says.
     pub fn needs(&self, table: &Table) -> Result<Needs> {
         match self.build {
             Build::Loss { needs, .. } => needs(table),
@@ -214,11 +222,19 @@ pub trait EvaluatorPlugin: Evaluator + Sized + 'static {
     fn build(config: Self::Config) -> Result<Self>;
 }
 
+/// A head that recipes can name: implement it and call [`crate::register_head!`].
+pub trait HeadPlugin: Head + Sized + 'static {
+    /// Its table of the recipe, but for [`HeadPlacement`](crate::networks::HeadPlacement)'s keys.
+    type Config: Config;
+    /// Makes it, and its parameters.
+    fn build(config: Self::Config, context: HeadContext) -> Result<Self>;
+}
+
 /// A loss that recipes can name: implement it and call [`crate::register_loss!`].
 pub trait LossPlugin: Loss + Sized + 'static {
     /// Its table of the recipe.
     type Config: Config;
-    /// What the networks must compute for it.
+    /// The outputs that it reads; the networks compute no others.
     fn needs(config: &Self::Config) -> Needs;
     /// Makes it, and its parameters.
     fn build(config: Self::Config, context: LossContext) -> Result<Self>;
@@ -253,6 +269,14 @@ macro_rules! register_dataset {
 macro_rules! register_evaluator {
     ($name:literal, $type:ty, $summary:literal) => {
         $crate::register!(EvaluatorPlugin, $name, $type, $summary, Evaluator(|table|));
+    };
+}
+
+/// `register_head!("name", Type, "one line of what it is");`
+#[macro_export]
+macro_rules! register_head {
+    ($name:literal, $type:ty, $summary:literal) => {
+        $crate::register!(HeadPlugin, $name, $type, $summary, Head(|table, context| context));
     };
 }
 
@@ -327,10 +351,7 @@ mod tests {
     use super::*;
 
     const fn loss(name: &'static str, crate_name: &'static str) -> Registration {
-        let build = Build::Loss {
-            needs: |_| Ok(Needs { online_instances: false, target_instances: false }),
-            build: |_, _| bail!("nobody makes it"),
-        };
+        let build = Build::Loss { needs: |_| Ok(Needs::new()), build: |_, _| bail!("nobody makes it") };
         Registration {
             name,
             summary: "",

@@ -3,7 +3,7 @@
 
 use image::RgbImage;
 use std::path::PathBuf;
-use univip_core::augment::{Adjustment, Jitter, Renderer, ViewKind, ViewParameters};
+use univip_core::augment::{Adjustment, Jitter, Renderer, ViewParameters};
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::recipe::{AugmentSettings, Augmentation, BlurScale, Interpolation};
 use univip_core::seed::stream;
@@ -218,7 +218,8 @@ fn any_image_can_be_rendered_at_any_size() {
         for size in [1, 2, 7, 32, 96] {
             let mut stream = stream(0, "any", &[width.into(), height.into(), size.into()]);
             let mut out = vec![f32::NAN; 3 * (size * size) as usize];
-            renderer.view(&image, &whole(&image), size, ViewKind::One, &mut stream, &mut out).unwrap();
+            let parameters = renderer.draw("view1", &mut stream).unwrap();
+            renderer.render(&image, &whole(&image), size, &parameters, &mut out).unwrap();
             assert!(out.iter().all(|level| level.is_finite()), "view {width} x {height} -> {size}");
             out.fill(f32::NAN);
             renderer.plain(&image, size, &mut out).unwrap();
@@ -238,7 +239,9 @@ fn a_view_depends_on_its_stream_alone_and_not_on_what_was_rendered_before() {
         let mut out = vec![f32::NAN; 3 * (size * size) as usize];
         let crop = BoundingBox::new(3, 2, 40, 44);
         let mut stream = stream(1, "augment", &[index]);
-        Renderer::new(&settings).view(&photo, &crop, size, ViewKind::One, &mut stream, &mut out).unwrap();
+        let renderer = Renderer::new(&settings);
+        let parameters = renderer.draw("view1", &mut stream).unwrap();
+        renderer.render(&photo, &crop, size, &parameters, &mut out).unwrap();
         out
     };
     let first = render(0, 24);
@@ -357,17 +360,20 @@ fn views_one_and_two_have_their_own_settings() {
     let settings = AugmentSettings {
         mean: [0.0; 3],
         std: [1.0; 3],
-        view1: never.clone(),
-        view2: Augmentation { solarize: 1.0, jitter: 1.0, brightness: 0.0, ..never },
+        views: [
+            ("view1".to_string(), never.clone()),
+            ("view2".to_string(), Augmentation { solarize: 1.0, jitter: 1.0, brightness: 0.0, ..never }),
+        ]
+        .into(),
         ..AugmentSettings::default()
     };
     let white = RgbImage::from_pixel(8, 8, image::Rgb([255; 3]));
-    for (image, which, expected) in
-        [(&white, ViewKind::One, 1.0), (&white, ViewKind::Two, 0.0), (&black, ViewKind::Two, 0.0)]
-    {
+    for (image, which, expected) in [(&white, "view1", 1.0), (&white, "view2", 0.0), (&black, "view2", 0.0)] {
         let mut out = vec![f32::NAN; 192];
         let mut stream = stream(0, "kinds", &[]);
-        Renderer::new(&settings).view(image, &whole(image), 8, which, &mut stream, &mut out).unwrap();
+        let renderer = Renderer::new(&settings);
+        let parameters = renderer.draw(which, &mut stream).unwrap();
+        renderer.render(image, &whole(image), 8, &parameters, &mut out).unwrap();
         assert!(out.iter().all(|level| (level - expected).abs() < 1e-5), "{which:?}: {}", out[0]);
     }
 }

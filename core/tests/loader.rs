@@ -2,18 +2,15 @@
 
 use anyhow::{Result, bail};
 use image::RgbImage;
-use std::path::Path;
 use std::sync::Arc;
 use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
 use univip_core::error::ImageError;
-use univip_core::features::Needs;
-use univip_core::geometry::{BoundingBox, Size};
-use univip_core::loader::{Batch, BatchMaker, Loader};
-use univip_core::proposals::{BoxLimits, ProposalSource, Proposals, StoreKey};
-use univip_core::recipe::{BrokenImage, LoaderSettings, Settings};
+use univip_core::geometry::BoundingBox;
+use univip_core::loader::Loader;
+use univip_core::recipe::{AugmentSettings, BrokenImage, LoaderSettings};
 use univip_core::seed::Stream;
-use univip_core::views::{ViewPlan, ViewSampler};
+use univip_core::views::{Batch, BatchMaker, EpochOrder, Group, SCENE, Subject, ViewPlan, ViewSampler};
 
 const IMAGES: usize = 8;
 
@@ -50,53 +47,32 @@ impl Dataset for Greys {
     }
 }
 
-struct NoBoxes;
-
-impl ProposalSource for NoBoxes {
-    fn propose(&self, _dataset: &dyn Dataset, _index: usize) -> Result<Vec<BoundingBox>> {
-        Ok(Vec::new())
-    }
-    fn stored(&self) -> bool {
-        false
-    }
-}
-
 /// Crops the same box of every image.
 struct Always(BoundingBox);
 
 impl ViewSampler for Always {
-    fn sample(&self, _size: Size, _boxes: &[BoundingBox], _stream: &mut Stream) -> Result<ViewPlan> {
-        let scenes = [self.0, self.0];
-        Ok(ViewPlan { scenes, overlap: None, instances: Vec::new(), from_proposals: 0, tries: 1 })
+    fn groups(&self) -> Vec<Group> {
+        vec![Group::new(SCENE, &["view1".into(), "view2".into()], 32)]
+    }
+
+    fn sample(&self, _: &Subject<'_>, _: &mut Stream) -> Result<ViewPlan> {
+        Ok(ViewPlan::of_scenes_and_instances([self.0, self.0], Vec::new(), 0))
     }
 }
 
 /// All batches of one epoch of two, made by `workers` threads.
 fn epoch(third: Third, broken: BrokenImage, crop: BoundingBox, workers: usize) -> Result<Vec<Batch>> {
-    let mut settings = Settings::default();
-    (settings.views.instances, settings.views.scene_size) = (0, 32);
-    let key = StoreKey {
-        source: "none".into(),
-        version: String::new(),
-        parameters: serde_json::Value::Null,
-        dataset: "greys".into(),
-        images: IMAGES,
-    };
-    let dataset: Arc<dyn Dataset> = Arc::new(Greys(third));
-    let limits = BoxLimits::default();
-    let proposals = Proposals::open(Box::new(NoBoxes), limits, Path::new(""), &key, dataset.clone())?;
     let maker = BatchMaker {
-        dataset,
-        images: IMAGES,
-        proposals: Arc::new(proposals),
+        dataset: Arc::new(Greys(third)),
+        order: EpochOrder::new(IMAGES, 0),
+        proposals: None,
         sampler: Box::new(Always(crop)),
-        renderer: Renderer::new(&settings.augment),
-        views: settings.views,
-        needs: Needs::default(),
+        sampler_name: "always".into(),
+        renderer: Renderer::new(&AugmentSettings::default()),
+        drawn: [SCENE.to_string()].into(),
         broken,
         batch: 4,
         batches_per_epoch: 2,
-        seed: 0,
     };
     let loader = LoaderSettings { workers, ..LoaderSettings::default() };
     Loader::new(Arc::new(maker), 0..2, &loader)?.collect()

@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use std::sync::Arc;
 use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
-use univip_core::networks::Networks;
+use univip_core::networks::{Needs, NetworkParts, Networks};
 use univip_core::online_probe::{OnlineProbe, Shown};
 use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
 
@@ -46,7 +46,9 @@ impl Dataset for Stripes {
 fn probe() -> Result<OnlineProbe> {
     let settings =
         NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
-    let backbone = Networks::new(&settings, 0, &Device::Cpu)?.frozen_backbone()?;
+    let (groups, heads) = (Vec::new(), Vec::new());
+    let parts = NetworkParts { settings: &settings, groups, heads, needs: Needs::new(), seed: 0 };
+    let backbone = Networks::new(parts, &Device::Cpu)?.frozen_backbone()?;
     let dataset = Stripes(vec!["dark".into(), "bright".into()]);
     let renderer = Renderer::new(&AugmentSettings::default());
     let shown = Shown { renderer, image_size: SIDE, batch: 16, broken: BrokenImage::Skip };

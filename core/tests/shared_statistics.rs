@@ -7,12 +7,11 @@ use candle_core::{Device, Tensor};
 use rand::Rng;
 use replicas::{Shares, together};
 use std::sync::Arc;
-use univip_core::features::Needs;
-use univip_core::loader::Batch;
-use univip_core::networks::Networks;
+use univip_core::networks::{NetworkParts, Networks, Output};
 use univip_core::nn::{Parameters, Synchronise};
 use univip_core::recipe::{BackboneKind, NetworkSettings};
 use univip_core::seed::stream;
+use univip_core::views::{Batch, Facts, Group, SCENE};
 
 fn resnet18() -> NetworkSettings {
     NetworkSettings {
@@ -41,13 +40,21 @@ fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
 #[test]
 fn online_and_target_network_take_the_hook() {
     let features = |scenes: Tensor, parameters: [Parameters; 2]| {
-        let ids = (0..scenes.dims()[0] / 2).map(|index| index.to_string()).collect();
-        let skipped = Vec::new();
-        let (online_instances, target_instances) = (None, None);
-        let batch = Batch { scenes, online_instances, target_instances, instances: 0, ids, skipped };
-        let networks = Networks::in_parameters(&resnet18(), parameters).unwrap();
-        let features = networks.features(&batch, Needs::default()).unwrap();
-        [features.online_scenes, features.target_scenes].map(|views| Tensor::cat(&views, 0).unwrap())
+        let images = scenes.dims()[0] / 2;
+        let facts = Facts { indices: (0..images).collect(), ..Facts::default() };
+        let (groups, ids) = ([(SCENE.to_string(), scenes)].into(), vec![String::new(); images]);
+        let batch = Batch { groups, facts, ids, skipped: Vec::new() };
+        let outputs = [Output::online(SCENE, "pooled"), Output::target(SCENE, "pooled")];
+        let parts = NetworkParts {
+            settings: &resnet18(),
+            groups: vec![Group::new(SCENE, &["view1".into(), "view2".into()], 64)],
+            heads: Vec::new(),
+            needs: outputs.clone().into(),
+            seed: 0,
+        };
+        let networks = Networks::in_parameters(parts, parameters).unwrap();
+        let features = networks.features(&batch).unwrap();
+        outputs.map(|output| features.joined(&output).unwrap().clone())
     };
     let parameters = || Parameters::new(0, &Device::Cpu);
     // Images of different brightness: the heads' batch norm would otherwise divide by next to nothing.

@@ -16,17 +16,19 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
+use univip_core::assemble::Assembly;
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Split};
-use univip_core::features::Needs;
-use univip_core::geometry::{BoundingBox, Size};
+use univip_core::geometry::BoundingBox;
 use univip_core::image_file;
-use univip_core::loader::BatchMaker;
-use univip_core::proposals::{BuildOptions, ProposalSource, Proposals, StoreKey};
+use univip_core::proposals::BuildOptions;
 use univip_core::recipe::{BrokenImage, Recipe};
-use univip_core::registry::{Kind, Registry};
+use univip_core::registry::Registry;
 use univip_core::seed::Stream;
-use univip_core::views::{CropLimits, ViewContext, ViewPlan, ViewSampler};
+use univip_core::views::{
+    BatchMaker, CropLimits, EpochOrder, Group, INSTANCE, INSTANCE_TARGET, SCENE, Subject, ViewContext,
+    ViewPlan, ViewSampler,
+};
 use univip_experiments::{Library, prepare_process};
 use univip_plugins as _;
 
@@ -73,7 +75,7 @@ fn prepare(directory: &Path) -> Result<()> {
 fn run(case: &str, directory: &Path) -> Result<()> {
     match case {
         "views with torchvision's blur" | "views with Pillow's blur" => {
-            let maker = photo_batches(&recipe("paper")?, Photos::open(directory)?)?;
+            let maker = photo_batches(&recipe("paper")?, Photos::open(directory)?);
             measure(case, maker.batch, |round| maker.make(round))
         }
         "decoding alone" => {
@@ -90,7 +92,9 @@ fn run(case: &str, directory: &Path) -> Result<()> {
         }
         "boxes alone" => {
             let (maker, _store) = scene_batches(&recipe("small")?)?;
-            measure(case, 1, |round| maker.proposals.boxes(&*maker.dataset, round as usize % maker.images))
+            let (dataset, images) = (&*maker.dataset, maker.order.images());
+            let proposals = maker.proposals.as_ref().context("the recipe has instances")?;
+            measure(case, 1, |round| proposals.boxes(dataset, round as usize % images))
         }
         _ => bail!("unknown case `{case}`"),
     }
@@ -129,70 +133,45 @@ fn memory(field: &str) -> u64 {
 }
 
 /// Photo after photo with one augmentation of each of the four instances, as the peer makes them.
-fn photo_batches(recipe: &Recipe, photos: Photos) -> Result<BatchMaker> {
+fn photo_batches(recipe: &Recipe, photos: Photos) -> BatchMaker {
     let (settings, images) = (&recipe.settings, photos.len());
-    let key = StoreKey {
-        source: "none".into(),
-        version: String::new(),
-        parameters: serde_json::Value::Null,
-        dataset: photos.digest(),
-        images,
-    };
-    // Nothing is stored of a source that is computed, so that no directory is needed.
-    let (photos, limits): (Arc<dyn Dataset>, _) = (Arc::new(photos), settings.proposals.limits);
-    let proposals = Proposals::open(Box::new(NoBoxes), limits, Path::new(""), &key, photos.clone())?;
-    Ok(BatchMaker {
-        dataset: photos,
-        images,
-        proposals: Arc::new(proposals),
-        sampler: Box::new(Crops),
+    BatchMaker {
+        dataset: Arc::new(photos),
+        order: EpochOrder::new(images, 0),
+        proposals: None,
+        sampler: Box::new(Crops(recipe.view_context())),
+        sampler_name: "the peer's".into(),
         renderer: Renderer::new(&settings.augment),
-        views: settings.views.clone(),
-        needs: Needs { online_instances: true, target_instances: false },
+        drawn: [SCENE, INSTANCE].map(String::from).into(),
         broken: BrokenImage::Fail,
         batch: 1,
         batches_per_epoch: images as u64,
-        seed: 0,
-    })
+    }
 }
 
 /// Batches of composed scenes as the recipe has them, with stored boxes in a directory that is there as long as it is
 /// held.
 fn scene_batches(recipe: &Recipe) -> Result<(BatchMaker, tempfile::TempDir)> {
     let (settings, registry) = (&recipe.settings, Registry::linked()?);
-    let named = |kind, name| registry.get(kind, name, "the recipe", "use");
-    let name = &settings.data.name;
-    let dataset = named(Kind::Dataset, name)?.dataset(&recipe.table(Kind::Dataset, name), Split::Train)?;
-    let dataset: Arc<dyn Dataset> = Arc::from(dataset);
-    let name = &settings.proposals.name;
-    let (plugin, table) = (named(Kind::Proposals, name)?, recipe.table(Kind::Proposals, name));
-    let key = StoreKey {
-        source: name.clone(),
-        version: plugin.version.into(),
-        parameters: (plugin.resolve)(&table)?,
-        dataset: dataset.digest(),
-        images: dataset.len(),
-    };
-    let (store, limits, batch) = (tempfile::tempdir()?, settings.proposals.limits, settings.train.batch);
-    let proposals = Proposals::open(plugin.proposals(&table)?, limits, store.path(), &key, dataset.clone())?;
+    let parts = Assembly::new(recipe, &registry);
+    let dataset: Arc<dyn Dataset> =
+        Arc::from(parts.dataset("data.use", &settings.data.name, Split::Train)?);
+    let (store, batch) = (tempfile::tempdir()?, settings.train.batch);
+    let proposals = parts.proposals(dataset.clone(), store.path())?;
     let options = BuildOptions { threads: 0, broken: BrokenImage::Fail };
     let images = 2 * batch;
     proposals.build(&*dataset, images, options, &mut |_, _| Ok(()))?;
-    let (name, instances) = (&settings.views.name, settings.views.instances);
-    let context = ViewContext { instances, crop: settings.views.crop, limits };
-    let sampler = named(Kind::Views, name)?.views(&recipe.table(Kind::Views, name), context)?;
     let maker = BatchMaker {
         dataset,
-        images,
-        proposals: Arc::new(proposals),
-        sampler,
+        order: EpochOrder::new(images, 0),
+        proposals: Some(Arc::new(proposals)),
+        sampler: parts.view_sampler()?,
+        sampler_name: settings.views.name.clone(),
         renderer: Renderer::new(&settings.augment),
-        views: settings.views.clone(),
-        needs: Needs { online_instances: true, target_instances: true },
+        drawn: [SCENE, INSTANCE, INSTANCE_TARGET].map(String::from).into(),
         broken: BrokenImage::Fail,
         batch,
         batches_per_epoch: 2,
-        seed: 0,
     };
     Ok((maker, store))
 }
@@ -230,24 +209,20 @@ impl Dataset for Photos {
     }
 }
 
-struct NoBoxes;
-
-impl ProposalSource for NoBoxes {
-    fn propose(&self, _dataset: &dyn Dataset, _index: usize) -> Result<Vec<BoundingBox>> {
-        Ok(Vec::new())
-    }
-}
-
 /// Two random crops and the quarters of the image's middle, as the peer has them.
-struct Crops;
+struct Crops(ViewContext);
 
 impl ViewSampler for Crops {
-    fn sample(&self, size: Size, _boxes: &[BoundingBox], stream: &mut Stream) -> Result<ViewPlan> {
-        let mut scene = || CropLimits::default().sample(size, stream);
+    fn groups(&self) -> Vec<Group> {
+        self.0.scenes_and_instances()
+    }
+
+    fn sample(&self, subject: &Subject<'_>, stream: &mut Stream) -> Result<ViewPlan> {
+        let mut scene = || CropLimits::default().sample(subject.size, stream);
         let scenes = [scene(), scene()];
-        let (width, height) = (size.width / 4, size.height / 4);
+        let (width, height) = (subject.size.width / 4, subject.size.height / 4);
         let quarter = |(row, column)| BoundingBox::new(width * column, height * row, width, height);
         let instances = [(1, 1), (1, 2), (2, 1), (2, 2)].map(quarter).to_vec();
-        Ok(ViewPlan { scenes, overlap: None, instances, from_proposals: 4, tries: 1 })
+        Ok(ViewPlan::of_scenes_and_instances(scenes, instances, 4))
     }
 }

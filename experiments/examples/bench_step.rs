@@ -12,17 +12,16 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use univip_core::features::Needs;
-use univip_core::loader::Batch;
-use univip_core::loss::LossContext;
-use univip_core::networks::Networks;
+use univip_core::assemble::{Assembly, Facts as DataFacts};
+use univip_core::loss::Step;
 use univip_core::nn::{Backbone, Mode, Parameters};
 use univip_core::optim::{Gradients, Optimizer};
 use univip_core::pool::in_pool;
 use univip_core::recipe::{BackboneKind, NetworkSettings, OptimizerSettings, Recipe, Sources};
-use univip_core::registry::{Kind, Registry};
-use univip_core::step::{Rates, WeightedLoss, needs, step};
+use univip_core::registry::Registry;
+use univip_core::step::{Method, Rates, step};
 use univip_core::target;
+use univip_core::views::{Batch, Facts};
 use univip_experiments::prepare_process;
 use univip_plugins as _;
 
@@ -71,7 +70,7 @@ fn run(case: &str) -> Result<()> {
     let before = memory("VmRSS:");
     let (seconds, parts) = match case.split('-').next() {
         Some("univip") => {
-            let mut method = Method::new(case)?;
+            let mut method = Univip::new(case)?;
             let seconds = median_seconds(|| method.step())?;
             let peak = memory("VmHWM:");
             (seconds, (peak, method.parts()?))
@@ -138,100 +137,86 @@ fn backbone_step(case: &str) -> Result<impl FnMut() -> Result<()> + use<>> {
 }
 
 /// UniVIP as Table 7(e), or only its scene loss where K is 0.
-struct Method {
-    networks: Networks,
-    losses: Vec<WeightedLoss>,
-    optimizer: Optimizer,
+struct Univip {
+    method: Method,
     batch: Batch,
 }
 
 const RATES: Rates = Rates { lr: 1e-3, momentum: 0.99 };
 
-impl Method {
+impl Univip {
     fn new(case: &str) -> Result<Self> {
         let scale = case.split(['-', ' ']).nth(1).context("a case names a scale")?;
+        let [batch, side, instances] = [number(case, "b")?, number(case, "px")?, number(case, "k")?];
+        let mut sets = vec![
+            format!("network.width={}", number(case, "w")?),
+            format!("views.instances={instances}"),
+            format!("views.scene_size={side}"),
+        ];
+        if instances == 0 {
+            sets.push("losses.use=[\"scene\"]".into());
+        }
         let experiments = Path::new(env!("CARGO_MANIFEST_DIR"));
         let recipe = Recipe::load(&Sources {
             path: experiments.join("recipes/table7/e.toml"),
             scale: Some(scale.into()),
             scales: experiments.join("scales"),
+            sets,
             ..Sources::default()
         })?;
-        let settings = recipe.settings;
-        let [batch, side, instances] = [number(case, "b")?, number(case, "px")?, number(case, "k")?];
-        let network = NetworkSettings { width: number(case, "w")?, ..settings.network };
-        let networks = Networks::new(&network, 0, &Device::Cpu)?;
         let registry = Registry::linked()?;
-        let names: &[&str] =
-            if instances == 0 { &["scene"] } else { &["scene", "scene-instance", "instance"] };
-        let build = |name: &&str| {
-            let parameters = networks.online().trainable().enter("loss").enter(name);
-            let context = LossContext { parameters, feature_size: network.output, instances };
-            let plugin = registry.get(Kind::Loss, name, "bench", "losses.use")?;
-            let table = univip_core::recipe::Table::of("");
-            let (needs, loss) = (plugin.needs(&table)?, plugin.loss(&table, context)?);
-            Ok(WeightedLoss { name: name.to_string(), weight: 1.0, needs, loss })
-        };
-        let losses = names.iter().map(build).collect::<Result<_>>()?;
-        let crops = || -> Result<_> {
-            match instances {
-                0 => Ok(None),
-                _ => Ok(Some(noise(batch * instances, settings.views.instance_size as usize)?)),
-            }
-        };
+        let parts = Assembly::new(&recipe, &registry);
+        let groups = parts.view_sampler()?.groups();
+        let networks = parts.networks(groups.clone(), 0, &Device::Cpu)?;
+        let losses = parts.losses(&networks, &DataFacts { groups: &groups, images: batch, classes: 0 })?;
+        let images = groups
+            .iter()
+            .map(|group| Ok((group.name.clone(), noise(batch * group.views(), group.size as usize)?)));
         let batch = Batch {
-            scenes: noise(2 * batch, side)?,
-            online_instances: crops()?,
-            target_instances: crops()?,
-            instances,
+            groups: images.collect::<Result<_>>()?,
+            facts: Facts { indices: (0..batch).collect(), ..Facts::default() },
             ids: (0..batch).map(|place| place.to_string()).collect(),
             skipped: Vec::new(),
         };
-        let optimizer = Optimizer::new(&settings.optimizer, networks.online())?;
-        Ok(Self { networks, losses, optimizer, batch })
+        let optimizer = Optimizer::new(&recipe.settings.optimizer, networks.online())?;
+        Ok(Self { method: Method { networks, losses, optimizer }, batch })
     }
 
     fn step(&mut self) -> Result<()> {
-        let Self { networks, losses, optimizer, batch } = self;
-        step(networks, losses, optimizer, std::slice::from_ref(batch), RATES).map(drop)
+        step(&mut self.method, std::slice::from_ref(&self.batch), Step::default(), RATES).map(drop)
     }
 
     /// The seconds of each part of a step, medians of a few.
     fn parts(&mut self) -> Result<BTreeMap<String, f64>> {
-        let Self { networks, losses, optimizer, batch } = self;
+        let Self { method: Method { networks, losses, optimizer }, batch } = self;
         let mut seconds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-        let asked = needs(losses);
         for _ in 0..3 {
             let mut note = |part: &str, seconds_of: f64| {
                 seconds.entry(part.into()).or_default().push(seconds_of);
             };
             let start = Instant::now();
-            drop(in_pool(|| networks.features(batch, Needs::default()))?);
-            let scenes = start.elapsed().as_secs_f64();
-            note("1 scenes, forward", scenes);
-            let start = Instant::now();
-            let features = in_pool(|| networks.features(batch, asked))?;
-            note("2 instances, forward", (start.elapsed().as_secs_f64() - scenes).max(0.0));
+            let features = in_pool(|| networks.features(batch))?;
+            note("1 forward", start.elapsed().as_secs_f64());
             let start = Instant::now();
             let mut total: Option<Tensor> = None;
             for each in losses.iter() {
-                let value = each.loss.compute(&features)?.value;
+                let value = each.loss.compute(&features, &Step::default())?.value;
                 total = Some(match total {
                     Some(total) => (total + value)?,
                     None => value,
                 });
             }
             let total = total.context("no losses")?;
-            note("3 losses", start.elapsed().as_secs_f64());
+            note("2 losses", start.elapsed().as_secs_f64());
             let start = Instant::now();
             let gradients = Gradients::of(&mut in_pool(|| total.backward())?, networks.online());
-            note("4 backward", start.elapsed().as_secs_f64());
+            note("3 backward", start.elapsed().as_secs_f64());
             let start = Instant::now();
             in_pool(|| optimizer.step(&gradients, RATES.lr))?;
-            note("5 optimiser", start.elapsed().as_secs_f64());
+            note("4 optimiser", start.elapsed().as_secs_f64());
             let start = Instant::now();
             in_pool(|| target::update(networks.target(), networks.online(), RATES.momentum))?;
-            note("6 moving average", start.elapsed().as_secs_f64());
+            note("5 moving average", start.elapsed().as_secs_f64());
         }
         let median = |mut values: Vec<f64>| {
             values.sort_by(f64::total_cmp);

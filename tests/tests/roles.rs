@@ -3,8 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use std::collections::BTreeMap;
-use univip_core::assemble::Assembly;
-use univip_core::networks::Networks;
+use univip_core::assemble::{Assembly, Facts};
 use univip_core::nn::{Parameters, Role};
 use univip_core::recipe::{Recipe, Sources};
 use univip_core::registry::Registry;
@@ -21,8 +20,10 @@ fn parameters(backbone: &str) -> Result<Parameters> {
         ..Sources::default()
     };
     let (recipe, registry) = (Recipe::load(&sources)?, Registry::linked()?);
-    let networks = Networks::new(&recipe.settings.network, 0, &Device::Cpu)?;
-    Assembly::new(&recipe, &registry).losses(networks.online())?;
+    let parts = Assembly::new(&recipe, &registry);
+    let groups = parts.view_sampler()?.groups();
+    let networks = parts.networks(groups.clone(), 0, &Device::Cpu)?;
+    parts.losses(&networks, &Facts { groups: &groups, images: 8, classes: 0 })?;
     Ok(networks.online().clone())
 }
 

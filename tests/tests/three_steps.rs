@@ -4,15 +4,15 @@
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
-use univip_core::loader::Batch;
-use univip_core::loss::LossContext;
-use univip_core::networks::Networks;
+use univip_core::assemble::{Assembly, Facts as DataFacts};
+use univip_core::loss::Step;
 use univip_core::nn::layout::{from_torchvision, to_torchvision};
 use univip_core::optim::Optimizer;
-use univip_core::recipe::{BackboneKind, InstanceBatchNorm, NetworkSettings, OptimizerSettings, Table};
-use univip_core::registry::{Kind, Registry};
-use univip_core::step::{Rates, WeightedLoss, step};
+use univip_core::recipe::{OptimizerSettings, Recipe, Sources};
+use univip_core::registry::Registry;
+use univip_core::step::{Method, Rates, step};
 use univip_core::target;
+use univip_core::views::{Batch, Facts};
 use univip_tests::workspace;
 
 const INSTANCES: usize = 3;
@@ -33,30 +33,39 @@ fn part(all: &Tensors, part: &str) -> Tensors {
     inside.map(|(name, value)| (name.to_string(), value.clone())).collect()
 }
 
-fn networks_and_losses(fixture: &Tensors) -> Result<(Networks, Vec<WeightedLoss>)> {
-    let settings = NetworkSettings {
-        backbone: BackboneKind::ResNet18,
-        width: 4,
-        hidden: 32,
-        output: 16,
-        instance_batch_norm: InstanceBatchNorm::Each,
-        ..NetworkSettings::default()
-    };
-    let networks = Networks::new(&settings, 0, &Device::Cpu)?;
+/// Row (e) with small networks and the fixture's initial values.
+fn method(fixture: &Tensors, optimizer: &OptimizerSettings) -> Result<Method> {
+    let settings = ["network.backbone=resnet18", "network.width=4", "network.hidden=32", "network.output=16"];
+    let mut sets: Vec<String> = settings.map(String::from).into();
+    sets.push(format!("views.instances={INSTANCES}"));
+    let experiments = workspace().join("experiments");
+    let path = experiments.join("recipes/table7/e.toml");
+    let recipe =
+        Recipe::load(&Sources { path, scales: experiments.join("scales"), sets, ..Sources::default() })?;
     let registry = Registry::linked()?;
-    let build = |name: &str| {
-        let parameters = networks.online().trainable().enter("loss").enter(name);
-        let context = LossContext { parameters, feature_size: 16, instances: INSTANCES };
-        let (plugin, table) = (registry.get(Kind::Loss, name, "test", "losses.use")?, Table::of(""));
-        let (needs, loss) = (plugin.needs(&table)?, plugin.loss(&table, context)?);
-        Ok(WeightedLoss { name: name.into(), weight: 1.0, needs, loss })
-    };
-    let losses = LOSSES.into_iter().map(build).collect::<Result<Vec<_>>>()?;
+    let parts = Assembly::new(&recipe, &registry);
+    let groups = parts.view_sampler()?.groups();
+    let networks = parts.networks(groups.clone(), 0, &Device::Cpu)?;
+    let losses = parts.losses(&networks, &DataFacts { groups: &groups, images: BATCH, classes: 0 })?;
     let mut initial = networks.online().tensors();
     initial.extend(from_torchvision(&part(fixture, "initial."))?);
     networks.online().load(&initial)?;
     target::copy_from(networks.target(), networks.online())?;
-    Ok((networks, losses))
+    let optimizer = Optimizer::new(optimizer, networks.online())?;
+    Ok(Method { networks, losses, optimizer })
+}
+
+/// The batch of a step.
+fn batch(fixture: &Tensors, number: usize) -> Result<Batch> {
+    let groups =
+        [("scene", "scenes"), ("instance", "online_instances"), ("instance-target", "target_instances")];
+    let images = |(group, name): (&str, _)| Ok((group.to_string(), images(fixture, name, number)?));
+    Ok(Batch {
+        groups: groups.into_iter().map(images).collect::<Result<_>>()?,
+        facts: Facts { indices: (0..BATCH).collect(), ..Facts::default() },
+        ids: (0..BATCH).map(|place| place.to_string()).collect(),
+        skipped: Vec::new(),
+    })
 }
 
 /// The images of a step, `[views * B, S, S, 3]`.
@@ -86,20 +95,12 @@ fn check_all(part: &str, found: &Tensors, expected: &Tensors) -> Result<()> {
 #[test]
 fn three_steps_end_where_pytorch_ends() -> Result<()> {
     let fixture = fixture()?;
-    let (networks, losses) = networks_and_losses(&fixture)?;
     let settings = OptimizerSettings { momentum: 0.9, weight_decay: 1e-4, ..OptimizerSettings::default() };
-    let mut optimizer = Optimizer::new(&settings, networks.online())?;
+    let mut method = method(&fixture, &settings)?;
     for number in 0..3 {
-        let batch = Batch {
-            scenes: images(&fixture, "scenes", number)?,
-            online_instances: Some(images(&fixture, "online_instances", number)?),
-            target_instances: Some(images(&fixture, "target_instances", number)?),
-            instances: INSTANCES,
-            ids: (0..BATCH).map(|place| place.to_string()).collect(),
-            skipped: Vec::new(),
-        };
         let rates = Rates { lr: 0.02, momentum: 0.99 };
-        let report = step(&networks, &losses, &mut optimizer, &[batch], rates)?;
+        let now = Step { number: number as u64, ..Step::default() };
+        let report = step(&mut method, &[batch(&fixture, number)?], now, rates)?;
         let expected = fixture["losses"].get(number)?.to_vec1::<f32>()?;
         for (name, expected) in LOSSES.iter().zip(expected) {
             let found = report.terms[*name];
@@ -109,6 +110,7 @@ fn three_steps_end_where_pytorch_ends() -> Result<()> {
             );
         }
     }
+    let Method { networks, .. } = method;
     check_all("online", &to_torchvision(&networks.online().tensors())?, &part(&fixture, "online."))?;
     check_all("target", &to_torchvision(&networks.target().tensors())?, &part(&fixture, "target."))
 }
@@ -116,23 +118,13 @@ fn three_steps_end_where_pytorch_ends() -> Result<()> {
 #[test]
 fn two_half_batches_move_the_target_once() -> Result<()> {
     let fixture = fixture()?;
-    let (networks, losses) = networks_and_losses(&fixture)?;
-    let mut optimizer = Optimizer::new(&OptimizerSettings::default(), networks.online())?;
-    let batch = || -> Result<Batch> {
-        Ok(Batch {
-            scenes: images(&fixture, "scenes", 0)?,
-            online_instances: Some(images(&fixture, "online_instances", 0)?),
-            target_instances: Some(images(&fixture, "target_instances", 0)?),
-            instances: INSTANCES,
-            ids: (0..BATCH).map(|place| place.to_string()).collect(),
-            skipped: Vec::new(),
-        })
-    };
+    let mut method = method(&fixture, &OptimizerSettings::default())?;
     let name = "projector.3.weight";
-    let before = networks.target().tensors()[name].copy()?;
-    step(&networks, &losses, &mut optimizer, &[batch()?, batch()?], Rates { lr: 0.02, momentum: 0.9 })?;
-    let (online, after) =
-        (networks.online().tensors()[name].copy()?, networks.target().tensors()[name].copy()?);
+    let before = method.networks.target().tensors()[name].copy()?;
+    let batches = [batch(&fixture, 0)?, batch(&fixture, 0)?];
+    step(&mut method, &batches, Step::default(), Rates { lr: 0.02, momentum: 0.9 })?;
+    let values = |parameters: &univip_core::nn::Parameters| parameters.tensors()[name].copy();
+    let (online, after) = (values(method.networks.online())?, values(method.networks.target())?);
     let expected = ((before * 0.9)? + (online * 0.1)?)?;
     ensure!(relative_difference(&after, &expected)? < 1e-6);
     Ok(())

@@ -14,6 +14,8 @@ pub enum Kind {
     Dataset,
     /// A way to measure a backbone
     Evaluator,
+    /// A small network behind the backbone
+    Head,
     /// A term of the total loss
     Loss,
     /// A way to propose boxes
@@ -27,6 +29,7 @@ impl Kind {
         match self {
             Kind::Dataset => include_str!("templates/dataset.rs"),
             Kind::Evaluator => include_str!("templates/evaluator.rs"),
+            Kind::Head => include_str!("templates/head.rs"),
             Kind::Loss => include_str!("templates/loss.rs"),
             Kind::Proposals => include_str!("templates/proposals.rs"),
             Kind::Views => include_str!("templates/views.rs"),
@@ -38,6 +41,7 @@ impl Kind {
         match self {
             Kind::Dataset => "datasets",
             Kind::Evaluator => "evaluators",
+            Kind::Head => "heads",
             Kind::Loss => "losses",
             Kind::Proposals => "proposals",
             Kind::Views => "views",
@@ -47,7 +51,7 @@ impl Kind {
     fn dependencies(self) -> &'static [&'static str] {
         match self {
             Kind::Dataset => &["anyhow", "image", "rand", "serde", "univip-core"],
-            Kind::Evaluator | Kind::Loss => &["anyhow", "candle-core", "serde", "univip-core"],
+            Kind::Evaluator | Kind::Head | Kind::Loss => &["anyhow", "candle-core", "serde", "univip-core"],
             Kind::Proposals => &["anyhow", "serde", "univip-core"],
             Kind::Views => &["anyhow", "serde", "univip-core"],
         }
@@ -58,6 +62,7 @@ impl Kind {
         match self {
             Kind::Dataset => format!("--set data.use={name}"),
             Kind::Evaluator => format!("--set 'evaluators.use=[\"{name}\"]'"),
+            Kind::Head => format!("--set head.projector.plugin={name}"),
             Kind::Loss => format!("--set 'losses.use=[\"{name}\"]'"),
             Kind::Proposals => format!("--set proposals.use={name}"),
             Kind::Views => format!("--set views.use={name}"),
@@ -196,8 +201,8 @@ mod tests {
         let plugins = directory.path().join("plugins");
         save(&plugins.join("linked.rs"), "before")?;
         save(&plugins.join("Cargo.toml"), "[dependencies]\n")?;
-        save(&plugins.join("losses/byol/Cargo.toml"), "")?;
-        let error = write(directory.path(), Kind::Dataset, "byol").unwrap_err();
+        save(&plugins.join("losses/scene/Cargo.toml"), "")?;
+        let error = write(directory.path(), Kind::Dataset, "scene").unwrap_err();
         assert!(error.to_string().contains("exists already"), "{error}");
         assert_eq!(read(&plugins.join("linked.rs"))?, "before");
         Ok(())

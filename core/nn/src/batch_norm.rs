@@ -3,7 +3,7 @@
 use super::ops::Map;
 use super::{Init, Mode, Scope, Synchroniser, ops};
 use anyhow::{Result, bail};
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Tensor, Var};
 
 /// Added to the variance.
 const EPSILON: f64 = 1e-5;
@@ -33,9 +33,27 @@ impl BatchNorm {
 
     /// Starts with all weights at `weight`: 0 makes a residual block start as the identity.
     pub fn with_weight(channels: usize, weight: f32, scope: &Scope) -> Result<Self> {
+        let weight = scope.norm("weight", channels, Init::Constant(weight))?;
+        let bias = scope.norm("bias", channels, Init::Constant(0.0))?;
+        Self::of(weight, bias, channels, scope)
+    }
+
+    /// Without the parameter `bias`: outputs have mean 0.
+    pub fn without_bias(channels: usize, scope: &Scope) -> Result<Self> {
+        let weight = scope.norm("weight", channels, Init::Constant(1.0))?;
+        Self::of(weight, Tensor::zeros(channels, DType::F32, scope.device())?, channels, scope)
+    }
+
+    /// Without parameters: outputs have mean 0 and variance 1.
+    pub fn plain(channels: usize, scope: &Scope) -> Result<Self> {
+        let weight = Tensor::ones(channels, DType::F32, scope.device())?;
+        Self::of(weight, Tensor::zeros(channels, DType::F32, scope.device())?, channels, scope)
+    }
+
+    fn of(weight: Tensor, bias: Tensor, channels: usize, scope: &Scope) -> Result<Self> {
         Ok(Self {
-            weight: scope.norm("weight", channels, Init::Constant(weight))?,
-            bias: scope.norm("bias", channels, Init::Constant(0.0))?,
+            weight,
+            bias,
             running_mean: scope.buffer("running_mean", channels, 0.0)?,
             running_var: scope.buffer("running_var", channels, 1.0)?,
             synchroniser: scope.synchroniser(),

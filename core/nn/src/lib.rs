@@ -22,7 +22,7 @@ pub mod synchronise;
 pub use batch_norm::BatchNorm;
 pub use conv::Conv2d;
 pub use frozen::FrozenBackbone;
-pub use heads::Mlp;
+pub use heads::{Mlp, MlpShape, OutputNorm};
 pub use linear::Linear;
 pub use participant::Participant;
 pub use resnet::{Backbone, BackboneKind, BackboneShape};

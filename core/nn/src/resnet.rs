@@ -101,6 +101,27 @@ impl Backbone {
         self.maps(images, mode, 1)
     }
 
+    /// The maps after those of the four stages, from 1, that are in `wanted`, and the last one averaged over all positions:
+    /// `[B, H_i, W_i, C_i]` each and `[B, F]`.
+    ///
+    /// # Errors
+    /// When images have not three channels.
+    pub fn stages_and_pooled(
+        &self,
+        images: &Tensor,
+        mode: Mode,
+        wanted: &[usize],
+    ) -> Result<(Vec<Tensor>, Tensor)> {
+        let mut maps = Vec::new();
+        let last = self.last_stage(images, mode, |place, map| {
+            if place > 0 && wanted.contains(&place) {
+                maps.push(map.tensor()?);
+            }
+            Ok(())
+        })?;
+        Ok((maps, ops::mean_pool(&last)?.tensor()?))
+    }
+
     /// The map after the stem's ReLU, before its pooling, at stride 2, and then those of [`Backbone::stages`].
     pub fn stem_and_stages(&self, images: &Tensor, mode: Mode) -> Result<Vec<Tensor>> {
         self.maps(images, mode, 0)
@@ -140,6 +161,12 @@ impl Backbone {
             bail!("a backbone needs images [B, H, W, 3], got {:?}", images.dims());
         }
         self.stem_norm.relu(&self.stem.forward(&Map::of(images)?)?, mode)
+    }
+
+    /// C_i, the channels of the four stages.
+    pub fn stage_sizes(&self) -> [usize; 4] {
+        // Each stage has twice the channels of the one before.
+        [8, 4, 2, 1].map(|part| self.feature_size / part)
     }
 
     /// F, the size of the averaged features.

@@ -233,13 +233,21 @@ impl Scope {
     /// # Errors
     /// When it exists with another shape.
     pub fn buffer(&self, name: &str, shape: impl Into<Shape>, value: f32) -> Result<Var> {
+        self.random_buffer(name, shape, Init::Constant(value))
+    }
+
+    /// The buffer `name`, made with `init` when it is new.
+    ///
+    /// # Errors
+    /// When it exists with another shape.
+    pub fn random_buffer(&self, name: &str, shape: impl Into<Shape>, init: Init) -> Result<Var> {
         let path = self.path(name);
         let shape = shape.into();
         let mut inner = self.parameters.lock();
         let var = match inner.buffers.get(&path) {
             Some(var) => var.clone(),
             None => {
-                let var = self.initial(&path, &shape, Init::Constant(value))?;
+                let var = self.initial(&path, &shape, init).with_context(|| format!("buffer {path}"))?;
                 inner.buffers.insert(path.clone(), var.clone());
                 var
             }

@@ -1,21 +1,71 @@
 //! The trait of losses.
 
-use crate::features::Features;
+use crate::networks::{Features, Output, Place};
 use crate::nn::Scope;
-use anyhow::Result;
+use crate::seed::{Stream, stream};
+use crate::views::Group;
+use anyhow::{Context, Result};
 use candle_core::Tensor;
+use std::collections::BTreeMap;
 
-/// A term of the total loss (Eq. 12): a function of [`Features`].
+/// A term of the total loss (Eq. 12): a function of [`Features`], of the batch's facts and of the step.
 ///
-/// It may own parameters (optimised, not in the EMA) and buffers (checkpointed), which it makes in its
-/// builder from [`LossContext::parameters`]; it never runs the networks.
+/// It may own parameters (optimised, not in the target network) and buffers (a queue, a bank: checkpointed), which it makes in
+/// its builder from [`LossContext::parameters`]; it never runs the networks.
 pub trait Loss {
-    /// The term for one batch: the mean over the batch's images.
-    fn compute(&self, features: &Features) -> Result<LossTerm>;
+    /// The term for one forward pass: the mean over the batch's images.
+    ///
+    /// # Errors
+    /// When the features have not the shapes that the loss was built for.
+    fn compute(&self, features: &Features, step: &Step) -> Result<LossTerm>;
 
-    /// Called once after each optimiser step, with the last batch's features: the place to fill a queue.
-    fn after_step(&self, _features: &Features) -> Result<()> {
+    /// What a user should know of the loss under these settings, a sentence each, told when training begins: that its batch of
+    /// negatives does not grow with `train.accumulate`, say.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Called once before each optimiser step, when no network has run yet: the place to normalise prototypes.
+    ///
+    /// # Errors
+    /// When that fails; the step is not made.
+    fn before_step(&self, _step: &Step) -> Result<()> {
         Ok(())
+    }
+
+    /// Called once after each optimiser step with the features of all its forward passes, without their graphs: the place to
+    /// fill a queue or a bank.
+    ///
+    /// # Errors
+    /// When that fails; the run stops.
+    fn after_step(&self, _passes: &[Features], _step: &Step) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The optimiser step that a loss is called in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Step {
+    /// Counted from 0.
+    pub number: u64,
+    /// The optimiser steps of an epoch.
+    pub steps_per_epoch: u64,
+    /// The forward pass within the step, counted from 0; more than one accumulates gradients.
+    pub pass: usize,
+    /// The run's seed.
+    pub seed: u64,
+}
+
+impl Step {
+    /// The epoch, counted from 0.
+    pub fn epoch(&self) -> u64 {
+        self.number / self.steps_per_epoch.max(1)
+    }
+
+    /// The random numbers of one purpose in this forward pass. Put the loss's name into `purpose`, so that no two losses share
+    /// numbers.
+    pub fn stream(&self, purpose: &str) -> Stream {
+        stream(self.seed, &format!("loss {purpose}"), &[self.number, self.pass as u64])
     }
 }
 
@@ -38,8 +88,42 @@ impl From<Tensor> for LossTerm {
 pub struct LossContext {
     /// Where its parameters and buffers live; names come out as `loss.<name>.<parameter>`.
     pub parameters: Scope,
-    /// D, the projector's output size.
-    pub feature_size: usize,
-    /// K, the number of instances an image.
-    pub instances: usize,
+    /// The channels of each place whose output can be asked for.
+    pub sizes: BTreeMap<Place, usize>,
+    /// The view sampler's groups.
+    pub groups: Vec<Group>,
+    /// N, the number of images that are learned from; their indices are below it.
+    pub images: usize,
+    /// B, the images of a forward pass.
+    pub batch: usize,
+    /// The forward passes of an optimiser step (`train.accumulate`).
+    pub passes: usize,
+    /// The number of classes; 0 where the images have no labels.
+    pub classes: usize,
+}
+
+impl LossContext {
+    /// Parameters, and nothing known of networks or data: for tests, which fill in what they need.
+    pub fn of(parameters: Scope) -> Self {
+        let (sizes, groups) = (BTreeMap::new(), Vec::new());
+        Self { parameters, sizes, groups, images: 0, batch: 0, passes: 1, classes: 0 }
+    }
+
+    /// The channels of an output.
+    ///
+    /// # Errors
+    /// When no network has that place.
+    pub fn size(&self, output: &Output) -> Result<usize> {
+        let size = self.sizes.get(&output.place).copied();
+        size.with_context(|| format!("no network has the place `{}`", output.place))
+    }
+
+    /// The number of views of a group.
+    ///
+    /// # Errors
+    /// When the view sampler has no such group.
+    pub fn views(&self, group: &str) -> Result<usize> {
+        let found = self.groups.iter().find(|known| known.name == group).map(Group::views);
+        found.with_context(|| format!("the view sampler has no group `{group}`"))
+    }
 }

@@ -1,8 +1,11 @@
 //! The trait of losses, and arithmetic that losses share.
 
+pub mod contrast;
 pub mod loss;
+pub mod memory;
 mod settings;
 pub mod similarity;
 pub mod transport;
 
+pub use loss::{Loss, LossContext, LossTerm, Step};
 pub use settings::LossSettings;

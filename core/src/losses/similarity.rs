@@ -1,6 +1,5 @@
 //! Cosine similarity and the losses made of it: Eq. 2, 3, 5, 8.
 
-use crate::features::Features;
 use candle_core::{D, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -28,14 +27,12 @@ impl SimilarityForm {
         }
     }
 
-    /// The loss of both scene views, each predicting the other one's target (Eq. 3).
+    /// The loss of two views, each predicting the other one's target (Eq. 3).
     ///
     /// # Errors
     /// When the shapes differ.
-    pub fn symmetric(self, features: &Features) -> Result<Tensor> {
-        let [online1, online2] = &features.online_scenes;
-        let [target1, target2] = &features.target_scenes;
-        self.loss(online1, target2)? + self.loss(online2, target1)?
+    pub fn symmetric(self, online: [&Tensor; 2], target: [&Tensor; 2]) -> Result<Tensor> {
+        self.loss(online[0], target[1])? + self.loss(online[1], target[0])?
     }
 }
 

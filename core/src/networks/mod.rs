@@ -1,9 +1,17 @@
-//! The online and the target network, and what they compute.
+//! The online and the target network, their heads, and their outputs by name.
 
+mod encoder;
 pub mod features;
+pub mod heads;
+mod outputs;
 mod pair;
 mod settings;
 pub mod target;
+mod wiring;
 
-pub use pair::Networks;
-pub use settings::{InstanceBatchNorm, NetworkSettings, TargetSettings};
+pub use features::Features;
+pub use heads::{Head, HeadContext, HeadInput, HeadPlacement, HeadPlan, HeadSettings, PREDICTOR, PROJECTOR};
+pub use outputs::{Needs, Output, Place, Side};
+pub use pair::{NetworkParts, Networks};
+pub use settings::{NetworkSettings, TargetSchedule, TargetSettings};
+pub use wiring::Wiring;

@@ -1,51 +1,86 @@
-//! The online and the target network, and what they compute for one batch.
+//! The online and the target network, and their outputs for one batch.
 
-use super::features::{Features, Needs};
-use super::{InstanceBatchNorm, NetworkSettings, target};
-use crate::loader::Batch;
-use crate::nn::{Backbone, FrozenBackbone, Mlp, Mode, Parameters, Scope};
-use anyhow::Result;
+use super::encoder::Encoder;
+use super::heads::HeadPlan;
+use super::outputs::{Needs, Output, Place, Side};
+use super::wiring::Wiring;
+use super::{Features, NetworkSettings, target};
+use crate::nn::{FrozenBackbone, Mode, Parameters};
+use crate::seed::stream;
+use crate::views::{Batch, Group};
+use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
-use std::collections::BTreeMap;
+use rand::seq::SliceRandom;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The two networks: the online one learns, the target one follows it (Eq. 1).
+/// The parts of a pair of networks.
+pub struct NetworkParts<'a> {
+    /// `[network]`.
+    pub settings: &'a NetworkSettings,
+    /// The view sampler's groups, in the order in which the networks see them.
+    pub groups: Vec<Group>,
+    /// The heads, each behind those that it reads.
+    pub heads: Vec<HeadPlan>,
+    /// What the losses ask for: only that is built and run.
+    pub needs: Needs,
+    /// The run's seed, which initial values follow from.
+    pub seed: u64,
+}
+
+/// The two networks: the online one learns, the target one, if any loss asks for it, follows (Eq. 1).
 pub struct Networks {
     online: Encoder,
-    predictor: Mlp,
-    target: Encoder,
+    target: Option<Encoder>,
     online_parameters: Parameters,
     target_parameters: Parameters,
+    groups: Vec<Group>,
+    needs: Needs,
     settings: NetworkSettings,
+    seed: u64,
 }
 
 impl Networks {
     /// Both networks; the target starts as a copy of the online one.
     ///
-    /// Parameters are called `backbone.*`, `projector.*` and, online only, `predictor.*`.
-    pub fn new(settings: &NetworkSettings, seed: u64, device: &Device) -> Result<Self> {
-        Self::in_parameters(settings, [(); 2].map(|()| Parameters::new(seed, device)))
+    /// Parameters are called `backbone.*` and `<head>.*`.
+    ///
+    /// # Errors
+    /// When a head cannot be built, or an output that is needed is of no group or head.
+    pub fn new(parts: NetworkParts<'_>, device: &Device) -> Result<Self> {
+        let parameters = [(); 2].map(|()| Parameters::new(parts.seed, device));
+        Self::in_parameters(parts, parameters)
     }
 
     /// As [`new`](Self::new), in the empty parameters of the online and of the target network: whoever trains on several devices
     /// gives [`synchronised`](Parameters::synchronised) ones.
+    ///
+    /// # Errors
+    /// As [`Networks::new`].
     pub fn in_parameters(
-        settings: &NetworkSettings,
+        parts: NetworkParts<'_>,
         [online_parameters, target_parameters]: [Parameters; 2],
     ) -> Result<Self> {
-        let online_scope = online_parameters.trainable();
-        let online = Encoder::new(settings, &online_scope)?;
-        let NetworkSettings { hidden, output, .. } = *settings;
-        let predictor = Mlp::new(output, hidden, output, &online_scope.enter("predictor"))?;
-        let target = Encoder::new(settings, &target_parameters.frozen())?;
+        let NetworkParts { settings, groups, heads, needs, seed } = parts;
+        let placements: Vec<_> =
+            heads.iter().map(|head| (head.name.clone(), head.placement.clone())).collect();
+        let wiring = Wiring { groups: &groups, heads: &placements };
+        wiring
+            .check(&[("a loss".into(), needs.clone())])
+            .map_err(|(key, problem)| anyhow::anyhow!("{key}: {problem}"))?;
+        let required = |side: Option<Side>| {
+            let outputs = needs.iter().filter(|output| side.is_none_or(|side| output.side == side));
+            wiring.required(outputs.map(|output| &output.place))
+        };
+        // The online network has every head that is used, since the target's are copies of them.
+        let online = Encoder::new(settings, &heads, &required(None), &online_parameters.trainable())?;
+        let target_places = required(Some(Side::Target));
+        let target = match target_places.is_empty() {
+            true => None,
+            false => Some(Encoder::new(settings, &heads, &target_places, &target_parameters.frozen())?),
+        };
         target::copy_from(&target_parameters, &online_parameters)?;
-        Ok(Self {
-            online,
-            predictor,
-            target,
-            online_parameters,
-            target_parameters,
-            settings: settings.clone(),
-        })
+        let settings = settings.clone();
+        Ok(Self { online, target, online_parameters, target_parameters, groups, needs, settings, seed })
     }
 
     /// The parameters of the online network; losses make theirs here too, under `loss.`.
@@ -53,40 +88,107 @@ impl Networks {
         &self.online_parameters
     }
 
-    /// The parameters of the target network.
+    /// The parameters of the target network; none where no loss asks for it.
     pub fn target(&self) -> &Parameters {
         &self.target_parameters
     }
 
-    /// Runs both networks on the scene views, and on what else `needs` asks for. Each view is normalised by its own statistics.
-    pub fn features(&self, batch: &Batch, needs: Needs) -> Result<Features> {
-        let scenes = Mode::Train { groups: 2 };
-        let instances = Mode::Train {
-            groups: match self.settings.instance_batch_norm {
-                InstanceBatchNorm::Each => batch.instances,
-                InstanceBatchNorm::Together => 1,
-            },
-        };
-        let online =
-            |images: &Tensor, mode| self.predictor.forward(&self.online.forward(images, mode)?, mode);
-        let target =
-            |images: &Tensor, mode| -> Result<Tensor> { Ok(self.target.forward(images, mode)?.detach()) };
-        let by_image = |features: Tensor| -> Result<Tensor> {
-            let size = features.dim(1)?;
-            Ok(features.reshape((batch.instances, batch.len(), size))?.transpose(0, 1)?.contiguous()?)
-        };
+    /// The channels of each place whose output can be asked for.
+    pub fn sizes(&self) -> BTreeMap<Place, usize> {
+        self.online.sizes()
+    }
+
+    /// Runs each network on the groups of views that the losses ask for, once.
+    ///
+    /// # Errors
+    /// When the batch lacks a group, or is too small for batch norm.
+    pub fn features(&self, batch: &Batch) -> Result<Features> {
+        let mut features = Features::new(batch.facts.clone());
         // The target first: what it needs in passing is free again before the online network keeps its maps.
-        let target_scenes = split_views(&target(&batch.scenes, scenes)?)?;
-        let target_instances = match (&batch.target_instances, needs.target_instances) {
-            (Some(images), true) => Some(by_image(target(images, instances)?)?),
-            _ => None,
+        for side in [Side::Target, Side::Online] {
+            for group in &self.groups {
+                let asked =
+                    self.needs.iter().filter(|output| output.side == side && output.group == group.name);
+                let places: BTreeSet<Place> = asked.map(|output| output.place.clone()).collect();
+                if places.is_empty() {
+                    continue;
+                }
+                let images = batch
+                    .groups
+                    .get(&group.name)
+                    .with_context(|| format!("the batch lacks the group `{}`", group.name))?;
+                let outputs = match side {
+                    Side::Online => self.online.run(images, self.mode(group, batch.len())?, &places)?,
+                    Side::Target => self.run_target(images, group, batch, &places)?,
+                };
+                for (place, tensor) in outputs {
+                    let output = Output { group: group.name.clone(), side, place };
+                    features.insert(output, tensor, group.views());
+                }
+            }
+        }
+        Ok(features)
+    }
+
+    /// The target's outputs, without a graph. Where batch norm sees parts of a batch, images are permuted before and put back
+    /// after, so that a query and its key are not normalised with the same others (ShuffleBN; He et al. 2020, 3.3).
+    fn run_target(
+        &self,
+        images: &Tensor,
+        group: &Group,
+        batch: &Batch,
+        places: &BTreeSet<Place>,
+    ) -> Result<BTreeMap<Place, Tensor>> {
+        let target =
+            self.target.as_ref().context("a loss asks for the target network, which was not built")?;
+        let mode = self.mode(group, batch.len())?;
+        let permutation = match self.settings.batch_norm_images {
+            0 => None,
+            _ => Some(self.permutation(group, batch)),
         };
-        let online_scenes = split_views(&online(&batch.scenes, scenes)?)?;
-        let online_instances = match (&batch.online_instances, needs.online_instances) {
-            (Some(images), true) => Some(by_image(online(images, instances)?)?),
-            _ => None,
+        let outputs = match &permutation {
+            None => target.run(images, mode, places)?,
+            Some(order) => {
+                target.run(&images.index_select(&rows(order, images.device())?, 0)?, mode, places)?
+            }
         };
-        Ok(Features { online_scenes, target_scenes, online_instances, target_instances })
+        let back = permutation.map(|order| {
+            let mut back = vec![0u32; order.len()];
+            order.iter().enumerate().for_each(|(place, row)| back[*row as usize] = place as u32);
+            back
+        });
+        let restore = |(place, tensor): (Place, Tensor)| {
+            let tensor = tensor.detach();
+            Ok(match &back {
+                None => (place, tensor),
+                Some(back) => (place, tensor.index_select(&rows(back, tensor.device())?, 0)?),
+            })
+        };
+        outputs.into_iter().map(restore).collect()
+    }
+
+    /// A permutation of a group's rows that keeps each within its view.
+    fn permutation(&self, group: &Group, batch: &Batch) -> Vec<u32> {
+        let images = batch.len() as u32;
+        let mut order: Vec<u32> = (0..images).collect();
+        let name = format!("shuffle-bn {}", group.name);
+        order.shuffle(&mut stream(self.seed, &name, &[batch.facts.number]));
+        (0..group.views() as u32).flat_map(|view| order.iter().map(move |row| view * images + row)).collect()
+    }
+
+    /// Batch norm's batches among a group's views of `images` images.
+    fn mode(&self, group: &Group, images: usize) -> Result<Mode> {
+        let groups = match self.settings.batch_norm_images {
+            0 => group.norm_groups(),
+            part => {
+                ensure!(
+                    images.is_multiple_of(part),
+                    "network.batch_norm_images is {part}, which does not divide a batch of {images} images"
+                );
+                group.views() * images / part
+            }
+        };
+        Ok(Mode::Train { groups })
     }
 
     /// The online backbone's parameters and running statistics, by their names in the backbone.
@@ -95,32 +197,14 @@ impl Networks {
     }
 
     /// The online backbone, frozen, with its running statistics. It follows later changes of the values.
+    ///
+    /// # Errors
+    /// When the device has no memory for it.
     pub fn frozen_backbone(&self) -> Result<FrozenBackbone> {
         FrozenBackbone::new(&self.settings, &self.online_parameters.frozen().enter("backbone"))
     }
 }
 
-/// Backbone and projector.
-struct Encoder {
-    backbone: Backbone,
-    projector: Mlp,
-}
-
-impl Encoder {
-    fn new(settings: &NetworkSettings, scope: &Scope) -> Result<Self> {
-        let backbone = Backbone::new(settings, &scope.enter("backbone"))?;
-        let NetworkSettings { hidden, output, .. } = *settings;
-        let projector = Mlp::new(backbone.feature_size(), hidden, output, &scope.enter("projector"))?;
-        Ok(Self { backbone, projector })
-    }
-
-    fn forward(&self, images: &Tensor, mode: Mode) -> Result<Tensor> {
-        self.projector.forward(&self.backbone.forward(images, mode)?, mode)
-    }
-}
-
-/// `[2B, D]` to two `[B, D]`.
-fn split_views(features: &Tensor) -> Result<[Tensor; 2]> {
-    let batch = features.dim(0)? / 2;
-    Ok([features.narrow(0, 0, batch)?.contiguous()?, features.narrow(0, batch, batch)?.contiguous()?])
+fn rows(order: &[u32], device: &Device) -> Result<Tensor> {
+    Ok(Tensor::new(order, device)?)
 }

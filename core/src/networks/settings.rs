@@ -1,8 +1,10 @@
 //! `[network]` and `[target]` of a recipe.
 
+use crate::nn::optim::target_momentum;
 use crate::nn::{BackboneKind, BackboneShape};
+use crate::views::ViewBatchNorm;
 use serde::{Deserialize, Serialize};
-use univip_stdx::config::{Config, Invalid, at_least, within};
+use univip_stdx::config::{Config, Invalid, at_least, require, within};
 
 /// `[network]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -14,13 +16,16 @@ pub struct NetworkSettings {
     pub width: usize,
     /// Whether the last batch norm of each residual block starts at 0 (torchvision's `zero_init_residual`).
     pub zero_init_residual: bool,
-    /// Hidden units of projector and predictor.
+    /// Hidden units of a head that does not say otherwise.
     pub hidden: usize,
-    /// D, the outputs of projector and predictor.
+    /// D, the outputs of a head that does not say otherwise.
     pub output: usize,
     /// Whether each of an image's K instances is a batch of its own for batch norm, as each scene view is,
     /// or all of them together; the paper leaves it open.
-    pub instance_batch_norm: InstanceBatchNorm,
+    pub instance_batch_norm: ViewBatchNorm,
+    /// Images over which batch norm takes its statistics, as if each device had so many; 0 is all of the batch. The target
+    /// network then sees the images in another order (ShuffleBN; MoCo).
+    pub batch_norm_images: usize,
 }
 
 impl From<&NetworkSettings> for BackboneShape {
@@ -38,7 +43,8 @@ impl Default for NetworkSettings {
             zero_init_residual: false,
             hidden: 4096,
             output: 256,
-            instance_batch_norm: InstanceBatchNorm::Each,
+            instance_batch_norm: ViewBatchNorm::Each,
+            batch_norm_images: 0,
         }
     }
 }
@@ -47,31 +53,46 @@ impl Config for NetworkSettings {
     fn check(&self) -> Result<(), Invalid> {
         at_least("width", self.width as u64, 1)?;
         at_least("hidden", self.hidden as u64, 1)?;
-        at_least("output", self.output as u64, 1)
+        at_least("output", self.output as u64, 1)?;
+        require(self.batch_norm_images != 1, "batch_norm_images", || {
+            "expected 0, for all of the batch, or at least 2, which batch norm needs; found 1".into()
+        })
     }
-}
-
-/// Over what batch norm takes the statistics of instances.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum InstanceBatchNorm {
-    /// The k-th instances of the batch's images.
-    Each,
-    /// All instances of the batch.
-    Together,
 }
 
 /// `[target]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TargetSettings {
-    /// m at the first step; it rises to 1 along a cosine.
+    /// m at the first step.
     pub momentum: f64,
+    /// How m moves.
+    pub schedule: TargetSchedule,
+}
+
+/// How the target's momentum moves over a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetSchedule {
+    /// Rises to 1 along a cosine (BYOL).
+    Cosine,
+    /// Stays (MoCo).
+    Constant,
+}
+
+impl TargetSettings {
+    /// m of step `step` of `steps` (Eq. 1).
+    pub fn momentum_at(&self, step: u64, steps: u64) -> f64 {
+        match self.schedule {
+            TargetSchedule::Cosine => target_momentum(self.momentum, step, steps),
+            TargetSchedule::Constant => self.momentum,
+        }
+    }
 }
 
 impl Default for TargetSettings {
     fn default() -> Self {
-        Self { momentum: 0.99 }
+        Self { momentum: 0.99, schedule: TargetSchedule::Cosine }
     }
 }
 

@@ -6,6 +6,7 @@ mod layers;
 mod resolved;
 mod sections;
 mod show;
+mod wiring;
 
 use crate::error::{RecipeError, suggest};
 use crate::registry::{Kind, Registry};
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 pub use crate::data::{BrokenImage, DataChoice};
 pub use crate::evaluation::{EvaluatorSettings, ProbeDataChoice};
 pub use crate::losses::LossSettings;
-pub use crate::networks::{InstanceBatchNorm, NetworkSettings, TargetSettings};
+pub use crate::networks::{HeadPlacement, HeadSettings, NetworkSettings, TargetSchedule, TargetSettings};
 pub use crate::nn::BackboneKind;
 pub use crate::nn::optim::{
     OptimizerKind, OptimizerSettings, ParameterRule, RuleLr, ScheduleSemantics, ScheduleSettings,
@@ -27,7 +28,7 @@ pub use crate::nn::optim::{
 pub use crate::proposals::ProposalSettings;
 pub use crate::training::TrainSettings;
 pub use crate::views::augment::{AugmentSettings, Augmentation, BlurScale, Interpolation};
-pub use crate::views::{InstanceAugmentation, LoaderSettings, ViewSettings};
+pub use crate::views::{InstanceAugmentation, LoaderSettings, ViewBatchNorm, ViewSettings};
 pub use files::{EMBEDDED_ROOT, Embedded};
 pub use layers::{Override, Sources};
 pub use sections::Settings;
@@ -106,7 +107,7 @@ impl Recipe {
             fingerprint: String::new(),
         };
         recipe.check_plugin_tables(&registry)?;
-        recipe.check_instances(&registry)?;
+        recipe.check_wiring(&registry)?;
         let plugins = recipe.resolved_plugins(&registry)?;
         let resolved = resolved::values(&recipe.settings, plugins.into_iter())?;
         Ok(Self { fingerprint: resolved::fingerprint(&resolved, &registry), resolved, ..recipe })
@@ -171,38 +172,27 @@ impl Recipe {
             let plugin = registry.get(kind, name, &self.at("").origin(key), key)?;
             Ok(PluginTable { kind, name, values: (plugin.resolve)(&self.table(kind, name))? })
         };
-        self.plugins().into_iter().map(resolve).collect()
+        let mut plugins: Vec<PluginTable<'_>> =
+            self.plugins().into_iter().map(resolve).collect::<Result<_>>()?;
+        for name in &self.settings.heads.names {
+            plugins.push(PluginTable { kind: Kind::Head, name, values: self.resolved_head(name, registry)? });
+        }
+        Ok(plugins)
     }
 
     fn check_plugin_tables(&self, registry: &Registry) -> Result<()> {
         for kind in Kind::ALL {
             let tables = self.at(kind.name());
             for name in tables.keys()? {
+                if kind == Kind::Head {
+                    self.resolved_head(&name, registry)?;
+                    continue;
+                }
                 let plugin = registry.get(kind, &name, &tables.origin(&name), &tables.key(&name))?;
                 (plugin.resolve)(&self.table(kind, &name))?;
             }
         }
         Ok(())
-    }
-
-    /// Refuses K = 0 beside a loss that looks at instances.
-    fn check_instances(&self, registry: &Registry) -> Result<()> {
-        if self.settings.views.instances > 0 {
-            return Ok(());
-        }
-        let mut looking = Vec::new();
-        for name in &self.settings.losses.names {
-            let plugin = registry.get(Kind::Loss, name, &self.origin("losses.use"), "losses.use")?;
-            if plugin.needs(&self.table(Kind::Loss, name))?.instances() {
-                looking.push(format!("`{name}`"));
-            }
-        }
-        if looking.is_empty() {
-            return Ok(());
-        }
-        let problem =
-            format!("K = 0, but instances are looked at by {}: set it to 1 or more", looking.join(", "));
-        Err(self.error("views.instances", problem).into())
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Config, Invalid, Table};
 use crate::data::DataChoice;
 use crate::evaluation::{EvaluatorSettings, ProbeDataChoice};
 use crate::losses::LossSettings;
-use crate::networks::{NetworkSettings, TargetSettings};
+use crate::networks::{HeadSettings, NetworkSettings, TargetSettings};
 use crate::nn::optim::{OptimizerSettings, ScheduleSettings};
 use crate::proposals::ProposalSettings;
 use crate::training::TrainSettings;
@@ -30,8 +30,10 @@ pub struct Settings {
     pub views: ViewSettings,
     /// How each kind of view is augmented.
     pub augment: AugmentSettings,
-    /// The online network's shape; the target has the same but for the predictor.
+    /// The backbone's shape, and what networks have in common.
     pub network: NetworkSettings,
+    /// The heads behind the backbone.
+    pub heads: HeadSettings,
     /// Which losses, and their weights.
     pub losses: LossSettings,
     /// How parameters move.
@@ -55,8 +57,9 @@ impl Settings {
             loader: section("loader").read()?,
             proposals: section("proposals").read()?,
             views: section("views").read()?,
-            augment: section("augment").read()?,
+            augment: AugmentSettings::read(&section("augment"))?,
             network: section("network").read()?,
+            heads: section("heads").read()?,
             losses: section("losses").read()?,
             optimizer: section("optimizer").read()?,
             schedule: section("schedule").read()?,
@@ -78,6 +81,7 @@ impl Settings {
             "views",
             "augment",
             "network",
+            "heads",
             "losses",
             "optimizer",
             "schedule",

@@ -1,15 +1,24 @@
-//! One training step: the method in one screen (Eq. 12).
+//! One training step: the method on one screen (Eq. 12).
 
-use crate::features::{Features, Needs};
-use crate::loader::Batch;
-use crate::loss::{Loss, LossTerm};
-use crate::networks::Networks;
+use crate::loss::{Loss, LossTerm, Step};
+use crate::networks::{Needs, Networks};
 use crate::optim::{Gradients, Optimizer};
 use crate::pool::in_pool;
 use crate::target;
+use crate::views::Batch;
 use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
+
+/// Networks, losses and optimiser: all that a step changes.
+pub struct Method {
+    /// The online and the target network.
+    pub networks: Networks,
+    /// The losses; their parameters are among the online network's.
+    pub losses: Vec<WeightedLoss>,
+    /// Moves every parameter of the online network and of the losses.
+    pub optimizer: Optimizer,
+}
 
 /// A loss of the recipe, with its name and weight.
 pub struct WeightedLoss {
@@ -17,7 +26,7 @@ pub struct WeightedLoss {
     pub name: String,
     /// Its weight in the sum.
     pub weight: f64,
-    /// What the networks must compute for it.
+    /// The outputs that it reads.
     pub needs: Needs,
     /// The loss.
     pub loss: Box<dyn Loss>,
@@ -37,7 +46,7 @@ pub struct Rates {
 pub struct StepReport {
     /// The weighted sum, averaged over the forward passes.
     pub total: f32,
-    /// Each loss before its weight, and its diagnostics as `loss/diagnostic`.
+    /// Each loss before its weight, its diagnostics as `loss/diagnostic`, and the plans' as `views/diagnostic`.
     pub terms: BTreeMap<String, f32>,
 }
 
@@ -58,49 +67,39 @@ pub struct NotFinite {
 ///
 /// # Errors
 /// [`NotFinite`] before any parameter is changed; any failure of a plugin, named.
-pub fn step(
-    networks: &Networks,
-    losses: &[WeightedLoss],
-    optimizer: &mut Optimizer,
-    batches: &[Batch],
-    rates: Rates,
-) -> Result<StepReport> {
+pub fn step(method: &mut Method, batches: &[Batch], now: Step, rates: Rates) -> Result<StepReport> {
     ensure!(!batches.is_empty(), "a step needs at least one batch");
-    let needs = needs(losses);
-    let mut gradients = Gradients::default();
-    let mut report = StepReport::default();
-    let mut last = None;
+    let Method { networks, losses, optimizer } = method;
+    let (mut gradients, mut report, mut passes) = (Gradients::default(), StepReport::default(), Vec::new());
+    each(losses, "before the step", |loss| loss.before_step(&now))?;
     for (pass, batch) in batches.iter().enumerate() {
-        let features = in_pool(|| networks.features(batch, needs))?;
-        let terms = compute(losses, &features)?;
+        let features = in_pool(|| networks.features(batch))?;
+        let terms = each(losses, "", |loss| loss.compute(&features, &Step { pass, ..now }))?;
         report.add(losses, &terms, pass, batches.len())?;
+        report.add_plans(batch, batches.len());
         let total = (weighted_sum(losses, &terms)? / batches.len() as f64)?;
         gradients.add(Gradients::of(&mut in_pool(|| total.backward())?, networks.online()))?;
-        last = Some(features);
+        passes.push(features.detached()?);
     }
     in_pool(|| {
         optimizer.step(&gradients, rates.lr)?;
         target::update(networks.target(), networks.online(), rates.momentum)
     })?;
-    if let Some(features) = last {
-        for each in losses {
-            each.loss
-                .after_step(&features)
-                .with_context(|| format!("loss `{}` after the step", each.name))?;
-        }
-    }
+    each(losses, "after the step", |loss| loss.after_step(&passes, &now))?;
     Ok(report)
 }
 
-/// What all losses need together.
+/// The outputs that all losses need together.
 pub fn needs(losses: &[WeightedLoss]) -> Needs {
-    losses.iter().fold(Needs::default(), |all, each| all.union(each.needs))
+    losses.iter().flat_map(|each| each.needs.iter().cloned()).collect()
 }
 
-fn compute(losses: &[WeightedLoss], features: &Features) -> Result<Vec<LossTerm>> {
-    let compute =
-        |each: &WeightedLoss| each.loss.compute(features).with_context(|| format!("loss `{}`", each.name));
-    losses.iter().map(compute).collect()
+/// Calls each loss, whose name an error begins with.
+fn each<T>(losses: &[WeightedLoss], when: &str, call: impl Fn(&dyn Loss) -> Result<T>) -> Result<Vec<T>> {
+    let call = |each: &WeightedLoss| {
+        call(&*each.loss).with_context(|| format!("loss `{}` {when}", each.name).trim_end().to_string())
+    };
+    losses.iter().map(call).collect()
 }
 
 /// Eq. 12.
@@ -131,5 +130,13 @@ impl StepReport {
             }
         }
         Ok(())
+    }
+
+    /// Adds the means of the plans' diagnostics over the images of one of `passes` batches.
+    fn add_plans(&mut self, batch: &Batch, passes: usize) {
+        let share = 1.0 / (passes * batch.len().max(1)) as f32;
+        for (name, number) in batch.facts.plans.iter().flat_map(|plan| &plan.diagnostics) {
+            *self.terms.entry(format!("views/{name}")).or_default() += number * share;
+        }
     }
 }

@@ -3,16 +3,17 @@
 use super::TrainSettings;
 use super::checkpoint::{Checkpoint, Checkpoints, Progress};
 use super::event::{Event, Observer};
-use super::step::{NotFinite, Rates, StepReport, WeightedLoss, step};
+use super::step::{Method, NotFinite, Rates, StepReport, step};
 use crate::diagnostics::effective_rank;
 use crate::error::{Interrupted, NonFinite};
 use crate::evaluation::online_probe::{self, OnlineProbe};
 use crate::files::write_atomic;
-use crate::loader::{Batch, BatchMaker, Loader};
+use crate::loader::Loader;
+use crate::loss::Step;
 use crate::networks::{Networks, TargetSettings};
 use crate::nn::sealed_tensors::seal;
-use crate::optim::{Optimizer, Schedule, target_momentum};
-use crate::views::LoaderSettings;
+use crate::optim::Schedule;
+use crate::views::{Batch, BatchMaker, LoaderSettings};
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
@@ -33,12 +34,10 @@ pub type AfterEpoch<'a> = dyn FnMut(u64, &Networks, &mut dyn Observer) -> Result
 
 /// The parts of a trainer. [`crate::assemble`] makes them from a recipe.
 pub struct Components {
-    /// The online and the target network.
-    pub networks: Networks,
-    /// The losses; their parameters are among the online network's.
-    pub losses: Vec<WeightedLoss>,
-    /// Moves every parameter of the online network and of the losses.
-    pub optimizer: Optimizer,
+    /// What learns, and from which losses.
+    pub method: Method,
+    /// The side of the images that the effective rank is measured on, in pixels.
+    pub rank_size: u32,
     /// The learning rate of each step.
     pub schedule: Schedule,
     /// Makes the batches.
@@ -77,7 +76,7 @@ impl Trainer {
 
     /// The networks as they are now.
     pub fn networks(&self) -> &Networks {
-        &self.parts.networks
+        &self.parts.method.networks
     }
 
     /// The optimiser steps of the whole run.
@@ -106,6 +105,11 @@ impl Trainer {
             steps_per_epoch: self.steps_per_epoch,
             batch: self.parts.batches.batch * self.parts.train.accumulate,
         })?;
+        for each in &self.parts.method.losses {
+            for remark in each.loss.remarks() {
+                observer.observe(&Event::Warning { message: format!("loss `{}`: {remark}", each.name) })?;
+            }
+        }
         let numbers = progress.step * passes..self.steps() * passes;
         let mut loader = Loader::new(self.parts.batches.clone(), numbers, &self.parts.loader)?;
         while progress.step < self.steps() {
@@ -118,7 +122,7 @@ impl Trainer {
             if epoch_ended {
                 let epoch = (progress.step - 1) / self.steps_per_epoch;
                 self.end_epoch(epoch, &mut progress, observer)?;
-                after_epoch(epoch, &self.parts.networks, observer)?;
+                after_epoch(epoch, self.networks(), observer)?;
             }
             let due = match self.parts.train.checkpoint_every {
                 0 => epoch_ended,
@@ -146,14 +150,15 @@ impl Trainer {
             progress.epoch_skipped += 1;
             observer.observe(&Event::Warning { message: format!("passed over: {reason}") })?;
         }
-        let momentum = target_momentum(self.parts.target.momentum, number, self.steps());
+        let momentum = self.parts.target.momentum_at(number, self.steps());
         let rates = Rates { lr: self.parts.schedule.lr(number), momentum };
         let batches = batches
             .into_iter()
             .map(|batch| batch.to_device(&self.parts.device))
             .collect::<Result<Vec<_>>>()?;
-        let Components { networks, losses, optimizer, .. } = &mut self.parts;
-        let report = step(networks, losses, optimizer, &batches, rates)
+        let seed = self.parts.batches.order.seed();
+        let now = Step { number, steps_per_epoch: self.steps_per_epoch, pass: 0, seed };
+        let report = step(&mut self.parts.method, &batches, now, rates)
             .map_err(|error| explain(error, number, &batches, checkpoints))?;
         progress.step += 1;
         progress.epoch_total += f64::from(report.total);
@@ -196,11 +201,12 @@ impl Trainer {
 
     /// The effective rank of the online backbone's features on the first readable images, unaugmented; NaN without one.
     fn effective_rank(&self) -> Result<f32> {
-        let backbone = self.parts.networks.frozen_backbone()?;
-        let BatchMaker { dataset, renderer, images, views, .. } = &*self.parts.batches;
-        let side = views.scene_size;
+        let backbone = self.networks().frozen_backbone()?;
+        let BatchMaker { dataset, renderer, order, .. } = &*self.parts.batches;
+        let side = self.parts.rank_size;
         let size = side as usize * side as usize * 3;
-        let mut readable = (0..*images).filter_map(|index| dataset.image(index).ok()).take(RANK_IMAGES);
+        let mut readable =
+            (0..order.images()).filter_map(|index| dataset.image(index).ok()).take(RANK_IMAGES);
         let mut features = Vec::new();
         loop {
             let mut pixels = Vec::with_capacity(RANK_BATCH * size);
@@ -227,7 +233,7 @@ impl Trainer {
         for message in problems {
             observer.observe(&Event::Warning { message })?;
         }
-        let (fingerprint, seed) = (self.parts.fingerprint.clone(), self.parts.batches.seed);
+        let (fingerprint, seed) = (self.parts.fingerprint.clone(), self.parts.batches.order.seed());
         let Some(Checkpoint { progress, tensors }) = checkpoint else {
             return Ok(Progress { fingerprint, seed, step: 0, epoch_total: 0.0, epoch_skipped: 0 });
         };
@@ -242,7 +248,7 @@ impl Trainer {
             let inside = tensors.iter().filter_map(|(key, value)| Some((key.strip_prefix(name)?, value)));
             inside.map(|(key, value)| (key.to_string(), value.clone())).collect()
         };
-        let Components { networks, optimizer, .. } = &mut self.parts;
+        let Method { networks, optimizer, .. } = &mut self.parts.method;
         networks.online().load(&part("online.")).context("the online network of the checkpoint")?;
         networks.target().load(&part("target.")).context("the target network of the checkpoint")?;
         optimizer.load_state(&part("optimizer.")).context("the optimiser of the checkpoint")?;
@@ -260,10 +266,11 @@ impl Trainer {
         progress: &Progress,
         observer: &mut dyn Observer,
     ) -> Result<()> {
+        let Method { networks, optimizer, .. } = &self.parts.method;
         let parts = [
-            ("online", self.parts.networks.online().tensors()),
-            ("target", self.parts.networks.target().tensors()),
-            ("optimizer", self.parts.optimizer.state()),
+            ("online", networks.online().tensors()),
+            ("target", networks.target().tensors()),
+            ("optimizer", optimizer.state()),
             ("probe", self.probe.as_ref().map(OnlineProbe::state).transpose()?.unwrap_or_default()),
         ];
         let named = parts.into_iter().flat_map(|(part, tensors)| {
@@ -293,8 +300,5 @@ fn explain(error: anyhow::Error, step: u64, batches: &[Batch], checkpoints: &Che
 }
 
 fn save_batch(batch: &Batch, path: &Path) -> Result<()> {
-    let mut tensors = BTreeMap::from([("scenes".to_string(), batch.scenes.clone())]);
-    tensors.extend(batch.online_instances.clone().map(|images| ("online_instances".to_string(), images)));
-    tensors.extend(batch.target_instances.clone().map(|images| ("target_instances".to_string(), images)));
-    write_atomic(path, &seal(&tensors, Value::Null)?)
+    write_atomic(path, &seal(&batch.groups, Value::Null)?)
 }

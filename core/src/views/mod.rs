@@ -1,14 +1,20 @@
-//! From an image and its boxes to the pixels that the networks see: which parts of it, how they are augmented, and
-//! batches of them.
+//! From an image and its boxes to the pixels that the networks see: a plan of views, their augmentation, and batches of
+//! them.
 
 pub mod augment;
+pub mod batch;
+mod crop;
+mod groups;
 pub mod loader;
 mod loader_settings;
-mod needs;
 mod plan;
+mod scenes_and_instances;
 mod settings;
 
+pub use batch::{Batch, BatchMaker, EpochOrder, Facts};
+pub use crop::CropLimits;
+pub use groups::{Group, ViewBatchNorm};
 pub use loader_settings::LoaderSettings;
-pub use needs::Needs;
-pub use plan::{CropLimits, ViewContext, ViewPlan, ViewSampler};
+pub use plan::{Layer, Source, Subject, View, ViewPlan, ViewSampler};
+pub use scenes_and_instances::{INSTANCE, INSTANCE_TARGET, SCENE, ViewContext};
 pub use settings::{InstanceAugmentation, ViewSettings};

@@ -1,101 +1,100 @@
-//! Which parts of an image the networks see: pure geometry, without a pixel or a network.
+//! The geometry of an image's views: pure numbers, without a pixel or a network.
 
 use crate::geometry::{BoundingBox, Size};
-use crate::proposals::BoxLimits;
 use crate::seed::Stream;
+use crate::views::Group;
 use anyhow::Result;
-use rand::Rng;
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// The crops of one image, in its unflipped pixels.
-#[derive(Debug, Clone, PartialEq)]
+/// The views of one image, by the name of their group.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct ViewPlan {
-    /// The two scene views s_1 and s_2.
-    pub scenes: [BoundingBox; 2],
-    /// What both scene views cover (T of Algorithm 1), if anything.
-    pub overlap: Option<BoundingBox>,
-    /// The K instances.
-    pub instances: Vec<BoundingBox>,
-    /// How many of the instances are proposals; the others are naive boxes.
-    pub from_proposals: usize,
-    /// How many pairs of scene views were tried.
-    pub tries: u32,
+    /// For each of the sampler's groups, a view for each entry of [`Group::augment`].
+    pub groups: BTreeMap<String, Vec<View>>,
+    /// Numbers to log, as the share of instances that are no proposals. A step logs the mean over its images as
+    /// `views/<name>`.
+    pub diagnostics: Vec<(&'static str, f32)>,
 }
 
-/// What a view sampler is built with, besides its own table of the recipe.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ViewContext {
-    /// K, the number of instances; 0 when no loss looks at instances.
-    pub instances: usize,
-    /// How scene views are cropped.
-    pub crop: CropLimits,
-    /// The limits for naive boxes.
-    pub limits: BoxLimits,
-}
+impl ViewPlan {
+    /// The views of a group; none where the plan lacks it.
+    pub fn views(&self, group: &str) -> &[View] {
+        self.groups.get(group).map_or(&[], Vec::as_slice)
+    }
 
-/// The limits of a random resized crop.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct CropLimits {
-    /// Share of the image's area, from and to.
-    pub scale: [f64; 2],
-    /// Width over height, from and to.
-    pub ratio: [f64; 2],
-}
-
-impl Default for CropLimits {
-    fn default() -> Self {
-        Self { scale: [0.08, 1.0], ratio: [3.0 / 4.0, 4.0 / 3.0] }
+    /// The crops of a group's views, where each view is one crop of the image.
+    pub fn crops(&self, group: &str) -> Vec<BoundingBox> {
+        self.views(group).iter().filter_map(View::as_crop).collect()
     }
 }
 
-impl CropLimits {
-    /// A random resized crop of an image of `size`, by torchvision's rule (`RandomResizedCrop.get_params`).
-    ///
-    /// Area uniform in `scale`, logarithm of the aspect ratio uniform in `ratio`. After ten crops that do not
-    /// fit, the largest one in the centre whose aspect ratio is within `ratio`. Always inside the image.
-    pub fn sample(&self, size: Size, stream: &mut Stream) -> BoundingBox {
-        let area = f64::from(size.width) * f64::from(size.height);
-        let [narrowest, widest] = self.ratio;
-        for _ in 0..10 {
-            let share = uniform(self.scale[0], self.scale[1], stream);
-            let ratio = uniform(narrowest.ln(), widest.ln(), stream).exp();
-            let width = (area * share * ratio).sqrt().round_ties_even() as u32;
-            let height = (area * share / ratio).sqrt().round_ties_even() as u32;
-            if (1..=size.width).contains(&width) && (1..=size.height).contains(&height) {
-                let y = stream.random_range(0..=size.height - height);
-                let x = stream.random_range(0..=size.width - width);
-                return BoundingBox::new(x, y, width, height);
-            }
+/// One view: layers painted on a square canvas, in pixels of which regions and tiles are stated.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct View {
+    /// Painted in order. One that fills the canvas is a plain crop.
+    pub layers: Vec<Layer>,
+    /// Whether left and right are exchanged. None leaves it to the augmentation, and the batch's facts say what was drawn.
+    pub flip: Option<bool>,
+    /// Parts of the canvas that are inputs of their own; none makes the canvas the one input.
+    pub tiles: Vec<BoundingBox>,
+    /// Boxes `[x0, y0, x1, y1]` on the canvas before the flip; region r means the same place of the scene in each view of
+    /// the group, and is absent where a view does not show it.
+    pub regions: Vec<Option<[f32; 4]>>,
+}
+
+impl View {
+    /// A view that is one crop of the image.
+    pub fn crop(source: BoundingBox) -> Self {
+        Self { layers: vec![Layer { source: Source::Own(source), at: None }], ..Self::default() }
+    }
+
+    /// The crop, where the view is nothing else.
+    pub fn as_crop(&self) -> Option<BoundingBox> {
+        match self.layers[..] {
+            [Layer { source: Source::Own(crop), at: None }] if self.tiles.is_empty() => Some(crop),
+            _ => None,
         }
-        self.centre(size)
-    }
-
-    /// The largest crop around the centre whose aspect ratio is within `ratio`, to the nearest pixel.
-    fn centre(&self, size: Size) -> BoundingBox {
-        let [narrowest, widest] = self.ratio;
-        let ratio = f64::from(size.width) / f64::from(size.height);
-        let side = |exact: f64, most: u32| (exact.round_ties_even() as u32).clamp(1, most);
-        let (width, height) = if ratio < narrowest {
-            (size.width, side(f64::from(size.width) / narrowest, size.height))
-        } else if ratio > widest {
-            (side(f64::from(size.height) * widest, size.width), size.height)
-        } else {
-            (size.width, size.height)
-        };
-        BoundingBox::new((size.width - width) / 2, (size.height - height) / 2, width, height)
     }
 }
 
-/// A number between `from` and `to`.
-fn uniform(from: f64, to: f64, stream: &mut Stream) -> f64 {
-    from + (to - from) * stream.random::<f64>()
+/// A part of an image, painted at a place of the canvas.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Layer {
+    /// What is painted.
+    pub source: Source,
+    /// Its place on the canvas, in pixels; none is the whole canvas.
+    pub at: Option<BoundingBox>,
 }
 
-/// A way to choose the crops of an image.
+/// Where the pixels of a layer come from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Source {
+    /// A part of the image itself, in its unflipped pixels.
+    Own(BoundingBox),
+    /// A part of another image of the dataset, by its index.
+    Other(usize, BoundingBox),
+    /// Nothing: zeros after normalisation.
+    Blank,
+}
+
+/// What a view sampler is told about an image.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The image's index in the dataset.
+    pub index: usize,
+    /// Its size in pixels.
+    pub size: Size,
+    /// Its filtered proposals, best first; none where `views.instances` is 0.
+    pub boxes: &'a [BoundingBox],
+}
+
+/// Chooses the views of an image.
 pub trait ViewSampler: Send + Sync {
-    /// Chooses the crops for an image of `size` whose filtered proposals are `boxes`, best first.
+    /// The groups of views that each plan has, in the order in which the networks see them.
+    fn groups(&self) -> Vec<Group>;
+
+    /// Plans the views of an image.
     ///
-    /// Always ends, whatever the size; every crop lies inside the image.
-    fn sample(&self, size: Size, boxes: &[BoundingBox], stream: &mut Stream) -> Result<ViewPlan>;
+    /// Always ends, whatever the size; every crop lies inside its image.
+    fn sample(&self, subject: &Subject<'_>, stream: &mut Stream) -> Result<ViewPlan>;
 }

@@ -1,26 +1,33 @@
 //! One plugin of each kind, so that recipes can name some: they are never built.
 
 use anyhow::{Result, bail};
+use candle_core::Tensor;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::{Dataset, Split};
 use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
-use univip_core::features::{Features, Needs};
-use univip_core::geometry::{BoundingBox, Size};
-use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::geometry::BoundingBox;
+use univip_core::loss::{Loss, LossContext, LossTerm, Step};
+use univip_core::networks::{Features, Head, HeadContext, HeadInput, Needs, Output};
+use univip_core::nn::Mode;
 use univip_core::proposals::ProposalSource;
 use univip_core::recipe::{Config, Invalid};
-use univip_core::registry::{DatasetPlugin, EvaluatorPlugin, LossPlugin, ProposalPlugin, ViewPlugin};
+use univip_core::registry::{
+    DatasetPlugin, EvaluatorPlugin, HeadPlugin, LossPlugin, ProposalPlugin, ViewPlugin,
+};
 use univip_core::seed::Stream;
-use univip_core::views::{ViewContext, ViewPlan, ViewSampler};
-use univip_core::{register_dataset, register_evaluator, register_loss, register_proposals, register_views};
+use univip_core::views::{Group, Subject, ViewContext, ViewPlan, ViewSampler};
+use univip_core::{
+    register_dataset, register_evaluator, register_head, register_loss, register_proposals, register_views,
+};
 
 register_dataset!("meadow", Meadow, "a dataset that must be told its folder");
+register_head!("mlp", Plain, "a head");
 register_evaluator!("ruler", Plain, "an evaluator");
 register_loss!("pull", Pull, "a loss with settings");
 register_loss!("push-away", Plain, "a loss without settings");
 register_proposals!("grid", Plain, "a proposal source");
-register_views!("pair", Plain, "a view sampler");
+register_views!("pair", Pair, "a view sampler");
 
 /// Settings of every type that a recipe can hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,7 +89,7 @@ impl DatasetPlugin for Meadow {
 impl LossPlugin for Pull {
     type Config = PullConfig;
     fn needs(_: &PullConfig) -> Needs {
-        Needs::default()
+        Needs::from([Output::online("scene", "predictor"), Output::target("scene", "projector")])
     }
     fn build(_: PullConfig, _: LossContext) -> Result<Self> {
         Ok(Self)
@@ -91,7 +98,7 @@ impl LossPlugin for Pull {
 impl LossPlugin for Plain {
     type Config = NoConfig;
     fn needs(_: &NoConfig) -> Needs {
-        Needs::default()
+        Needs::from([Output::online("scene", "predictor"), Output::target("scene", "projector")])
     }
     fn build(_: NoConfig, _: LossContext) -> Result<Self> {
         Ok(Self)
@@ -109,9 +116,15 @@ impl ProposalPlugin for Plain {
         Ok(Self)
     }
 }
-impl ViewPlugin for Plain {
+impl ViewPlugin for Pair {
     type Config = NoConfig;
-    fn build(_: NoConfig, _: ViewContext) -> Result<Self> {
+    fn build(_: NoConfig, context: ViewContext) -> Result<Self> {
+        Ok(Self(context))
+    }
+}
+impl HeadPlugin for Plain {
+    type Config = NoConfig;
+    fn build(_: NoConfig, _: HeadContext) -> Result<Self> {
         Ok(Self)
     }
 }
@@ -133,7 +146,7 @@ impl Dataset for Meadow {
 macro_rules! idle_loss {
     ($type:ty) => {
         impl Loss for $type {
-            fn compute(&self, _: &Features) -> Result<LossTerm> {
+            fn compute(&self, _: &Features, _: &Step) -> Result<LossTerm> {
                 bail!("nothing to compute")
             }
         }
@@ -151,8 +164,21 @@ impl ProposalSource for Plain {
         Ok(Vec::new())
     }
 }
-impl ViewSampler for Plain {
-    fn sample(&self, _: Size, _: &[BoundingBox], _: &mut Stream) -> Result<ViewPlan> {
+impl Head for Plain {
+    fn size(&self) -> usize {
+        0
+    }
+    fn forward(&self, _: &HeadInput<'_>, _: Mode) -> Result<Tensor> {
+        bail!("no output")
+    }
+}
+/// The groups of its context.
+struct Pair(ViewContext);
+impl ViewSampler for Pair {
+    fn groups(&self) -> Vec<Group> {
+        self.0.scenes_and_instances()
+    }
+    fn sample(&self, _: &Subject<'_>, _: &mut Stream) -> Result<ViewPlan> {
         bail!("no view")
     }
 }

@@ -3,11 +3,12 @@
 use anyhow::Result;
 use candle_core::D;
 use serde::{Deserialize, Serialize};
-use univip_core::features::{Features, Needs};
-use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::loss::{Loss, LossContext, LossTerm, Step};
+use univip_core::networks::{Features, Needs, Output, PREDICTOR, PROJECTOR};
 use univip_core::recipe::Config;
 use univip_core::register_loss;
 use univip_core::registry::LossPlugin;
+use univip_core::views::SCENE;
 
 register_loss!("alignment", Alignment, "squared distance of normalised views");
 
@@ -25,7 +26,7 @@ impl LossPlugin for Alignment {
     type Config = Settings;
 
     fn needs(_: &Settings) -> Needs {
-        Needs::default()
+        Needs::from([predictions(), targets()])
     }
 
     fn build(_config: Settings, _context: LossContext) -> Result<Self> {
@@ -34,11 +35,22 @@ impl LossPlugin for Alignment {
 }
 
 impl Loss for Alignment {
-    fn compute(&self, features: &Features) -> Result<LossTerm> {
+    fn compute(&self, features: &Features, _step: &Step) -> Result<LossTerm> {
+        let (online, target) = (features.pair(&predictions())?, features.pair(&targets())?);
         let normal = |x: &candle_core::Tensor| -> Result<candle_core::Tensor> {
             Ok(x.broadcast_div(&(x.sqr()?.sum_keepdim(D::Minus1)? + 1e-12)?.sqrt()?)?)
         };
-        let difference = (normal(&features.online_scenes[0])? - normal(&features.target_scenes[1])?)?;
+        let difference = (normal(online[0])? - normal(target[1])?)?;
         Ok(difference.sqr()?.sum(D::Minus1)?.mean_all()?.into())
     }
+}
+
+/// The online predictions of both scene views.
+fn predictions() -> Output {
+    Output::online(SCENE, PREDICTOR)
+}
+
+/// The target projections of both scene views.
+fn targets() -> Output {
+    Output::target(SCENE, PROJECTOR)
 }

@@ -3,11 +3,12 @@
 use anyhow::Result;
 use candle_core::{D, Tensor};
 use serde::{Deserialize, Serialize};
-use univip_core::features::{Features, Needs};
-use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::loss::{Loss, LossContext, LossTerm, Step};
+use univip_core::networks::{Features, Needs, Output, PREDICTOR, PROJECTOR};
 use univip_core::recipe::{Config, Invalid};
 use univip_core::register_loss;
 use univip_core::registry::LossPlugin;
+use univip_core::views::SCENE;
 
 register_loss!("my-plugin", MyPlugin, "describe it in one line");
 
@@ -43,7 +44,7 @@ impl LossPlugin for MyPlugin {
     type Config = Settings;
 
     fn needs(_: &Settings) -> Needs {
-        Needs::default()
+        Needs::from([predictions(), targets()])
     }
 
     fn build(config: Settings, _context: LossContext) -> Result<Self> {
@@ -52,11 +53,22 @@ impl LossPlugin for MyPlugin {
 }
 
 impl Loss for MyPlugin {
-    fn compute(&self, features: &Features) -> Result<LossTerm> {
-        let one = distance(&features.online_scenes[0], &features.target_scenes[1])?;
-        let other = distance(&features.online_scenes[1], &features.target_scenes[0])?;
+    fn compute(&self, features: &Features, _step: &Step) -> Result<LossTerm> {
+        let (online, target) = (features.pair(&predictions())?, features.pair(&targets())?);
+        let one = distance(online[0], target[1])?;
+        let other = distance(online[1], target[0])?;
         Ok(((one + other)? * self.config.factor)?.into())
     }
+}
+
+/// The online predictions of both scene views.
+fn predictions() -> Output {
+    Output::online(SCENE, PREDICTOR)
+}
+
+/// The target projections of both scene views.
+fn targets() -> Output {
+    Output::target(SCENE, PROJECTOR)
 }
 
 /// The mean over the batch of |x / |x| - y / |y||^2.

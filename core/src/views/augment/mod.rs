@@ -18,10 +18,11 @@ mod solarize;
 pub use parameters::{Adjustment, Jitter, ViewParameters};
 pub use settings::{AugmentSettings, Augmentation, BlurScale, Interpolation};
 
+use crate::error::suggest;
 use crate::geometry::{BoundingBox, Size};
 use crate::seed::Stream;
 use crate::views::CropLimits;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use blur::Blur;
 use crop_resize::CropResize;
 use finish::{Buffers, Finish, finish};
@@ -29,15 +30,6 @@ use image::RgbImage;
 use normalise::Normalisation;
 use rand::Rng;
 use std::cell::RefCell;
-
-/// Which settings a view is augmented with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ViewKind {
-    /// `[augment.view1]`: scene view 1 and what the online network sees of an instance.
-    One,
-    /// `[augment.view2]`: scene view 2 and what the target network sees of an instance.
-    Two,
-}
 
 /// Renders crops to `[size, size, 3]` floats as `[augment]` says.
 #[derive(Debug, Clone)]
@@ -58,27 +50,23 @@ impl Renderer {
         &self.settings
     }
 
-    /// Renders an augmented view of `crop` to `out`, `[size, size, 3]`.
+    /// The random choices of a view that is augmented as `[augment.<name>]` says.
     ///
     /// # Errors
-    /// When the crop is not inside the image or `out` has another length.
-    pub fn view(
-        &self,
-        image: &RgbImage,
-        crop: &BoundingBox,
-        size: u32,
-        which: ViewKind,
-        stream: &mut Stream,
-        out: &mut [f32],
-    ) -> Result<()> {
-        let parameters = ViewParameters::draw(self.augmentation(which), stream);
-        self.render(image, crop, size, &parameters, out)
+    /// When there is no such augmentation: with what is known.
+    pub fn draw(&self, name: &str, stream: &mut Stream) -> Result<ViewParameters> {
+        let views = &self.settings.views;
+        let settings = views.get(name).with_context(|| {
+            let known: Vec<&str> = views.keys().map(String::as_str).collect();
+            format!("there is no [augment.{name}]; {}", suggest(name, &known))
+        })?;
+        Ok(ViewParameters::draw(settings, stream))
     }
 
     /// Renders a view whose random choices are made.
     ///
     /// # Errors
-    /// As [`Renderer::view`].
+    /// When the crop is not inside the image or `out` is not `[size, size, 3]`.
     pub fn render(
         &self,
         image: &RgbImage,
@@ -157,13 +145,6 @@ impl Renderer {
         let crop = CropLimits::default().sample(Size { width, height }, stream);
         let parameters = ViewParameters { flip: stream.random_bool(0.5), ..ViewParameters::default() };
         self.render(image, &crop, size, &parameters, out)
-    }
-
-    fn augmentation(&self, which: ViewKind) -> &Augmentation {
-        match which {
-            ViewKind::One => &self.settings.view1,
-            ViewKind::Two => &self.settings.view2,
-        }
     }
 }
 

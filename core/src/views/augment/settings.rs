@@ -1,11 +1,13 @@
 //! `[augment]` of a recipe.
 
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use univip_stdx::config::{Config, Invalid, not_negative, ordered, require, within};
+use std::collections::BTreeMap;
+use std::fmt;
+use univip_stdx::config::{Config, Invalid, Table, not_negative, ordered, require, within};
 
-/// `[augment]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// `[augment]`: how views are resized and normalised, and by name how their colours change.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AugmentSettings {
     /// How crops are resized.
     pub interpolation: Interpolation,
@@ -13,24 +15,71 @@ pub struct AugmentSettings {
     pub mean: [f32; 3],
     /// What each channel is then divided by.
     pub std: [f32; 3],
-    /// What view the `blur_sigma` of both views are pixels of.
+    /// The view that `blur_sigma` is stated in pixels of.
     pub blur_scale: BlurScale,
-    /// View 1 (and o_k).
-    pub view1: Augmentation,
-    /// View 2 (and t_k).
-    pub view2: Augmentation,
+    /// `[augment.<name>]`, which groups of views name. `view1` and `view2` are always there.
+    #[serde(flatten)]
+    pub views: BTreeMap<String, Augmentation>,
 }
 
 impl Default for AugmentSettings {
     fn default() -> Self {
+        let view1 = Augmentation::default();
+        let view2 = Augmentation { blur: 0.1, solarize: 0.2, ..view1.clone() };
         Self {
             interpolation: Interpolation::Bilinear,
             mean: [0.485, 0.456, 0.406],
             std: [0.229, 0.224, 0.225],
             blur_scale: BlurScale::View,
-            view1: Augmentation::default(),
-            view2: Augmentation { blur: 0.1, solarize: 0.2, ..Augmentation::default() },
+            views: BTreeMap::from([("view1".to_string(), view1), ("view2".to_string(), view2)]),
         }
+    }
+}
+
+impl AugmentSettings {
+    /// The keys that are no augmentations.
+    const KEYS: [&'static str; 4] = ["interpolation", "mean", "std", "blur_scale"];
+
+    /// Reads `[augment]`, each augmentation as a table of its own, so that an error names its key.
+    ///
+    /// # Errors
+    /// [`RecipeError`](univip_stdx::config::RecipeError), naming the file and the key.
+    pub fn read(table: &Table) -> anyhow::Result<Self> {
+        for name in table.keys()?.iter().filter(|name| !Self::KEYS.contains(&name.as_str())) {
+            table.inside(name).read::<Augmentation>()?;
+        }
+        table.read()
+    }
+}
+
+/// By hand, since serde's `flatten` forgets which key an error is about.
+impl<'de> Deserialize<'de> for AugmentSettings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys;
+        impl<'de> Visitor<'de> for Keys {
+            type Value = AugmentSettings;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a table")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<AugmentSettings, M::Error> {
+                let mut settings = AugmentSettings::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "interpolation" => settings.interpolation = map.next_value()?,
+                        "mean" => settings.mean = map.next_value()?,
+                        "std" => settings.std = map.next_value()?,
+                        "blur_scale" => settings.blur_scale = map.next_value()?,
+                        _ => {
+                            settings.views.insert(key, map.next_value()?);
+                        }
+                    }
+                }
+                Ok(settings)
+            }
+        }
+        deserializer.deserialize_map(Keys)
     }
 }
 
@@ -39,41 +88,11 @@ impl Config for AugmentSettings {
         let finite = self.mean.iter().all(|mean| mean.is_finite());
         require(finite, "mean", || format!("expected numbers, found {:?}", self.mean))?;
         let usable = self.std.iter().all(|std| *std > 0.0 && std.is_finite());
-        require(usable, "std", || format!("expected numbers above 0, found {:?}", self.std))?;
-        macro_rules! check_view {
-            ($view:ident) => {
-                let Augmentation {
-                    flip,
-                    jitter,
-                    brightness,
-                    contrast,
-                    saturation,
-                    hue,
-                    grey,
-                    blur,
-                    blur_sigma,
-                    solarize,
-                } = self.$view;
-                within(concat!(stringify!($view), ".flip"), flip, 0.0, 1.0)?;
-                within(concat!(stringify!($view), ".jitter"), jitter, 0.0, 1.0)?;
-                not_negative(concat!(stringify!($view), ".brightness"), brightness)?;
-                not_negative(concat!(stringify!($view), ".contrast"), contrast)?;
-                not_negative(concat!(stringify!($view), ".saturation"), saturation)?;
-                within(concat!(stringify!($view), ".hue"), hue, 0.0, 0.5)?;
-                within(concat!(stringify!($view), ".grey"), grey, 0.0, 1.0)?;
-                within(concat!(stringify!($view), ".blur"), blur, 0.0, 1.0)?;
-                ordered(concat!(stringify!($view), ".blur_sigma"), blur_sigma)?;
-                within(concat!(stringify!($view), ".blur_sigma"), blur_sigma[1], 0.0, 100.0)?;
-                within(concat!(stringify!($view), ".solarize"), solarize, 0.0, 1.0)?;
-            };
-        }
-        check_view!(view1);
-        check_view!(view2);
-        Ok(())
+        require(usable, "std", || format!("expected numbers above 0, found {:?}", self.std))
     }
 }
 
-/// `[augment.view1]`, `[augment.view2]`: probabilities and strengths, applied in this order.
+/// `[augment.<name>]`: probabilities and strengths, applied in this order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
@@ -113,6 +132,22 @@ impl Default for Augmentation {
             blur_sigma: [0.1, 2.0],
             solarize: 0.0,
         }
+    }
+}
+
+impl Config for Augmentation {
+    fn check(&self) -> Result<(), Invalid> {
+        within("flip", self.flip, 0.0, 1.0)?;
+        within("jitter", self.jitter, 0.0, 1.0)?;
+        not_negative("brightness", self.brightness)?;
+        not_negative("contrast", self.contrast)?;
+        not_negative("saturation", self.saturation)?;
+        within("hue", self.hue, 0.0, 0.5)?;
+        within("grey", self.grey, 0.0, 1.0)?;
+        within("blur", self.blur, 0.0, 1.0)?;
+        ordered("blur_sigma", self.blur_sigma)?;
+        within("blur_sigma", self.blur_sigma[1], 0.0, 100.0)?;
+        within("solarize", self.solarize, 0.0, 1.0)
     }
 }
 

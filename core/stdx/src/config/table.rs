@@ -4,7 +4,7 @@ use super::problem::{self, Problem};
 use super::{Config, RecipeError};
 use anyhow::Result;
 use figment::Figment;
-use figment::providers::{Format, Toml};
+use figment::providers::{Format, Serialized, Toml};
 use figment::value::{Dict, Value};
 
 /// One table of a recipe, with the memory of which file each value came from.
@@ -13,6 +13,8 @@ pub struct Table {
     figment: Figment,
     path: String,
     fallback: String,
+    /// Keys that others read.
+    hidden: &'static [&'static str],
 }
 
 impl Table {
@@ -25,7 +27,19 @@ impl Table {
     /// The table at `path` (`loss.instance`; empty for the whole) of layered settings; an absent table is an
     /// empty one. `fallback` is the origin of what no layer says.
     pub fn in_recipe(figment: Figment, path: &str, fallback: &str) -> Self {
-        Self { figment, path: path.into(), fallback: fallback.into() }
+        Self { figment, path: path.into(), fallback: fallback.into(), hidden: &[] }
+    }
+
+    /// The table `name` inside this one.
+    #[must_use]
+    pub fn inside(&self, name: &str) -> Self {
+        Self { path: self.key(name), hidden: &[], ..self.clone() }
+    }
+
+    /// This table without the keys `hidden`, which somebody else reads.
+    #[must_use]
+    pub fn without(&self, hidden: &'static [&'static str]) -> Self {
+        Self { hidden, ..self.clone() }
     }
 
     /// Reads and checks it.
@@ -35,7 +49,8 @@ impl Table {
     pub fn read<C: Config>(&self) -> Result<C> {
         let dict = self.dict()?;
         let config: C = match self.figment.find_value(&self.path) {
-            Ok(_) => self.figment.focus(&self.path).extract(),
+            Ok(_) if self.hidden.is_empty() => self.figment.focus(&self.path).extract(),
+            Ok(_) => Figment::from(Serialized::defaults(&dict)).extract(),
             Err(_) => Figment::new().extract(),
         }
         .map_err(|error| self.explain(&error))?;
@@ -80,13 +95,17 @@ impl Table {
 
     fn explain(&self, error: &figment::Error) -> RecipeError {
         let Problem { key, origin, text } = problem::explain(error);
-        let origin = origin.unwrap_or_else(|| self.origin(&key));
+        // Where keys are hidden, the values were passed on without the memory of their files.
+        let origin = origin.filter(|_| self.hidden.is_empty()).unwrap_or_else(|| self.origin(&key));
         RecipeError { origin, key: self.key(&key), problem: text }
     }
 
     fn dict(&self) -> Result<Dict> {
         match self.figment.find_value(&self.path) {
-            Ok(Value::Dict(_, dict)) => Ok(dict),
+            Ok(Value::Dict(_, mut dict)) => {
+                dict.retain(|key, _| !self.hidden.contains(&key.as_str()));
+                Ok(dict)
+            }
             Ok(other) => {
                 let problem = format!("expected a table, found {}", problem::found(&other.to_actual()));
                 Err(self.error("", problem).into())

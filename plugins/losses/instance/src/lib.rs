@@ -1,15 +1,16 @@
 //! Loss instance: optimal transport between instances. Eq. 8-11.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use candle_core::{D, DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
-use univip_core::features::{Features, Needs};
-use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::loss::{Loss, LossContext, LossTerm, Step};
+use univip_core::networks::{Features, Needs, Output, PREDICTOR, PROJECTOR};
 use univip_core::recipe::Invalid;
 use univip_core::register_loss;
 use univip_core::registry::LossPlugin;
 use univip_core::similarity::pairwise_cosine;
 use univip_core::transport::{Marginals, Sinkhorn};
+use univip_core::views::{INSTANCE, INSTANCE_TARGET, SCENE};
 
 register_loss!(
     "instance",
@@ -60,26 +61,41 @@ impl LossPlugin for Instance {
     type Config = Config;
 
     fn needs(_: &Config) -> Needs {
-        Needs { online_instances: true, target_instances: true }
+        Needs::from([online_instances(), target_instances(), online_scenes(), target_scenes()])
     }
 
-    fn build(config: Config, context: LossContext) -> Result<Self> {
-        ensure!(
-            context.instances > 0,
-            "the loss instance matches an image's instances, and views.instances is 0: \
-             set it to 1 or more, or take the loss out of losses.use"
-        );
+    fn build(config: Config, _context: LossContext) -> Result<Self> {
         Ok(Self(config))
     }
 }
 
+/// o_k.
+fn online_instances() -> Output {
+    Output::online(INSTANCE, PREDICTOR)
+}
+
+/// t_k.
+fn target_instances() -> Output {
+    Output::target(INSTANCE_TARGET, PROJECTOR)
+}
+
+/// f_o1 and f_o2.
+fn online_scenes() -> Output {
+    Output::online(SCENE, PREDICTOR)
+}
+
+/// f_t1 and f_t2.
+fn target_scenes() -> Output {
+    Output::target(SCENE, PROJECTOR)
+}
+
 impl Loss for Instance {
-    fn compute(&self, features: &Features) -> Result<LossTerm> {
-        let online = features.online_instances.as_ref().context("the loss instance needs o_k")?;
-        let target = features.target_instances.as_ref().context("the loss instance needs t_k")?;
+    fn compute(&self, features: &Features, _step: &Step) -> Result<LossTerm> {
+        let (online, target) =
+            (features.stacked(&online_instances())?, features.stacked(&target_instances())?);
         let similarity = pairwise_cosine(online, target)?;
-        let supplies = weights(online, &features.target_scenes)?;
-        let demands = weights(target, &features.online_scenes)?;
+        let supplies = weights(online, features.pair(&target_scenes())?)?;
+        let demands = weights(target, features.pair(&online_scenes())?)?;
         let plan = self.plan(&similarity, supplies, demands)?;
         let value = (similarity * &plan)?.sum((1, 2))?.mean_all()?.neg()?;
         Ok(LossTerm { value, diagnostics: diagnostics(online, &plan)? })
@@ -102,8 +118,7 @@ impl Instance {
 }
 
 /// max(instance . mean of the scenes, 0) for each instance (Eq. 9, 10), `[B, K]` row by row.
-fn weights(instances: &Tensor, scenes: &[Tensor; 2]) -> Result<Vec<f64>> {
-    let [scene1, scene2] = scenes;
+fn weights(instances: &Tensor, [scene1, scene2]: [&Tensor; 2]) -> Result<Vec<f64>> {
     let scene = ((scene1.detach() + scene2.detach())? * 0.5)?.unsqueeze(D::Minus1)?;
     values(&instances.detach().contiguous()?.matmul(&scene.contiguous()?)?.relu()?)
 }
@@ -118,7 +133,7 @@ fn diagnostics(online: &Tensor, plan: &Tensor) -> Result<Vec<(&'static str, f32)
     let identity = Tensor::eye(k, plan.dtype(), plan.device())?;
     let diagonal = plan.broadcast_mul(&identity)?.sum((1, 2))?;
     let diagonal = (diagonal / plan.sum((1, 2))?)?.mean_all()?.to_dtype(DType::F32)?.to_scalar()?;
-    let mut diagnostics = vec![("diagonal", diagonal)];
+    let mut diagnostics = vec![("diagonal", diagonal), ("entropy", entropy(plan)?)];
     if k > 1 {
         let online = online.detach();
         let others = (1.0 - identity)?;
@@ -127,4 +142,22 @@ fn diagnostics(online: &Tensor, plan: &Tensor) -> Result<Vec<(&'static str, f32)
         diagnostics.push(("similarity", (sum / pairs)?.to_dtype(DType::F32)?.to_scalar()?));
     }
     Ok(diagnostics)
+}
+
+/// The mean entropy of the plans' mass over their K^2 cells, as a share of ln K^2: 1 tells nothing apart, a permutation has
+/// one half.
+fn entropy(plan: &Tensor) -> Result<f32> {
+    let cells = plan.dim(1)? * plan.dim(2)?;
+    let entropy = |plan: &[f64]| -> f64 {
+        let mass: f64 = plan.iter().sum();
+        plan.iter()
+            .map(|flow| flow / mass)
+            .filter(|share| *share > 0.0)
+            .map(|share| -share * share.ln())
+            .sum()
+    };
+    let plans = values(plan)?;
+    let entropies: Vec<f64> = plans.chunks(cells).map(entropy).collect();
+    let mean = entropies.iter().sum::<f64>() / entropies.len().max(1) as f64;
+    Ok(if cells == 1 { 0.0 } else { (mean / (cells as f64).ln()) as f32 })
 }

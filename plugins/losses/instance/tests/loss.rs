@@ -3,11 +3,12 @@
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor, Var};
 use std::collections::HashMap;
-use univip_core::features::Features;
-use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::loss::{Loss, LossContext, LossTerm, Step};
+use univip_core::networks::{Features, Output};
 use univip_core::nn::Parameters;
 use univip_core::recipe::Table;
 use univip_core::registry::{Kind, Registry};
+use univip_core::views::{INSTANCE, INSTANCE_TARGET, SCENE};
 use univip_instance as _;
 
 const MODES: [&str; 3] = ["sum-to-one", "sum-to-k", "literal"];
@@ -20,9 +21,9 @@ fn value_gradient_and_diagnostics_are_those_of_pytorch() -> Result<()> {
         for mode in MODES {
             let what = format!("{case} {mode}");
             let online = Var::from_tensor(&tensors[&format!("{case}.online")])?;
-            let features =
-                Features { online_instances: Some(online.as_tensor().clone()), ..features(&tensors, case) };
-            let term = loss(&format!("marginals = \"{mode}\""))?.compute(&features)?;
+            let features = features(&tensors, case)?
+                .with_stacked(Output::online(INSTANCE, "predictor"), online.as_tensor().clone())?;
+            let term = loss(&format!("marginals = \"{mode}\""))?.compute(&features, &Step::default())?;
             let expected: Vec<f32> = tensors[&format!("{case}.{mode}.expected")].to_vec1()?;
             let value = term.value.to_scalar::<f32>()?;
             assert!(
@@ -54,7 +55,8 @@ fn normalised_marginals_make_the_loss_blind_to_the_features_length() -> Result<(
         let values: Vec<f32> = ["scale0.1", "scale1", "scale10"]
             .into_iter()
             .map(|case| {
-                let term = loss(&format!("marginals = \"{mode}\""))?.compute(&features(&tensors, case))?;
+                let term = loss(&format!("marginals = \"{mode}\""))?
+                    .compute(&features(&tensors, case)?, &Step::default())?;
                 let value = term.value.to_scalar::<f32>()?;
                 let expected = tensors[&format!("{case}.{mode}.expected")].to_vec1::<f32>()?[0];
                 assert!((value / expected - 1.0).abs() < 1e-4, "{case} {mode}: {value}, expected {expected}");
@@ -74,15 +76,13 @@ fn normalised_marginals_make_the_loss_blind_to_the_features_length() -> Result<(
 fn equal_features_of_all_instances_are_at_the_minimum_and_the_diagnostics_tell() -> Result<()> {
     let same = Tensor::ones((2, 4, 8), DType::F32, &Device::Cpu)?;
     let scene = Tensor::ones((2, 8), DType::F32, &Device::Cpu)?;
-    let term = loss("")?.compute(&Features {
-        online_scenes: [scene.clone(), scene.clone()],
-        target_scenes: [scene.clone(), scene],
-        online_instances: Some(same.clone()),
-        target_instances: Some(same),
-    })?;
+    let scenes = [scene.clone(), scene];
+    let features = of([scenes.clone(), scenes], [same.clone(), same])?;
+    let term = loss("")?.compute(&features, &Step::default())?;
     assert!((term.value.to_scalar::<f32>()? + 1.0).abs() < 1e-6);
     assert!(diagnostic(&term, "diagonal").is_some_and(|value| (value - 0.25).abs() < 1e-6), "{term:?}");
     assert!(diagnostic(&term, "similarity").is_some_and(|value| (value - 1.0).abs() < 1e-6), "{term:?}");
+    assert!(diagnostic(&term, "entropy").is_some_and(|value| (value - 1.0).abs() < 1e-6), "{term:?}");
     Ok(())
 }
 
@@ -96,13 +96,9 @@ fn the_gradient_is_the_slope_where_the_plan_is_constant() -> Result<()> {
     let direction = double("k4.literal.gradient")?.affine(0.1, 0.3)?;
     let loss = loss("epsilon = 1e9")?;
     let at = |online: &Tensor| -> Result<Tensor> {
-        let features = Features {
-            online_scenes: [zero.clone(), zero.clone()],
-            target_scenes: [zero.clone(), zero.clone()],
-            online_instances: Some(online.clone()),
-            target_instances: Some(target.clone()),
-        };
-        Ok(loss.compute(&features)?.value)
+        let scenes = [zero.clone(), zero.clone()];
+        let features = of([scenes.clone(), scenes], [online.clone(), target.clone()])?;
+        Ok(loss.compute(&features, &Step::default())?.value)
     };
     let gradient = at(online.as_tensor())?.backward()?.remove(&online).context("no gradient")?;
     let along = (gradient * &direction)?.sum_all()?.to_scalar::<f64>()?;
@@ -122,7 +118,6 @@ fn settings_that_make_no_plan_are_refused() {
         assert!(error.contains(key), "{error}");
     }
     assert!(loss("marginals = \"sum-to-two\"").is_err());
-    assert!(built("", 0).err().expect("K = 0").to_string().contains("views.instances"));
 }
 
 fn fixture() -> Result<HashMap<String, Tensor>> {
@@ -130,23 +125,23 @@ fn fixture() -> Result<HashMap<String, Tensor>> {
     Ok(candle_core::safetensors::load(path, &Device::Cpu)?)
 }
 
-fn features(tensors: &HashMap<String, Tensor>, case: &str) -> Features {
+fn features(tensors: &HashMap<String, Tensor>, case: &str) -> Result<Features> {
     let get = |name: &str| tensors[&format!("{case}.{name}")].clone();
-    Features {
-        online_scenes: [get("online1"), get("online2")],
-        target_scenes: [get("target1"), get("target2")],
-        online_instances: Some(get("online")),
-        target_instances: Some(get("target")),
-    }
+    let scenes = [["online1", "online2"], ["target1", "target2"]].map(|pair| pair.map(get));
+    of(scenes, ["online", "target"].map(get))
+}
+
+/// Features of scenes `[B, D]` and instances `[B, K, D]`, online and target.
+fn of([online, target]: [[Tensor; 2]; 2], [instances, targets]: [Tensor; 2]) -> Result<Features> {
+    Features::default()
+        .with_views(Output::online(SCENE, "predictor"), online)
+        .with_views(Output::target(SCENE, "projector"), target)
+        .with_stacked(Output::online(INSTANCE, "predictor"), instances)?
+        .with_stacked(Output::target(INSTANCE_TARGET, "projector"), targets)
 }
 
 fn loss(settings: &str) -> Result<Box<dyn Loss>> {
-    built(settings, 4)
-}
-
-fn built(settings: &str, instances: usize) -> Result<Box<dyn Loss>> {
-    let parameters = Parameters::new(0, &Device::Cpu).trainable();
-    let context = LossContext { parameters, feature_size: 8, instances };
+    let context = LossContext::of(Parameters::new(0, &Device::Cpu).trainable());
     Registry::linked()?.get(Kind::Loss, "instance", "test", "losses.use")?.loss(&Table::of(settings), context)
 }
 

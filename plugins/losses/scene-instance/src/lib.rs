@@ -1,14 +1,15 @@
 //! Loss scene-instance: affinity of scene and instances. Eq. 4-6.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
-use univip_core::features::{Features, Needs};
-use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::loss::{Loss, LossContext, LossTerm, Step};
+use univip_core::networks::{Features, Needs, Output, PREDICTOR, PROJECTOR};
 use univip_core::nn::Init;
 use univip_core::register_loss;
 use univip_core::registry::LossPlugin;
 use univip_core::similarity::SimilarityForm;
+use univip_core::views::{INSTANCE, SCENE};
 
 register_loss!(
     "scene-instance",
@@ -47,20 +48,20 @@ impl LossPlugin for SceneInstance {
     type Config = Config;
 
     fn needs(_: &Config) -> Needs {
-        Needs { online_instances: true, ..Needs::default() }
+        Needs::from([instances(), scenes()])
     }
 
     fn build(config: Config, context: LossContext) -> Result<Self> {
-        let LossContext { parameters, feature_size, instances } = context;
+        let (feature_size, targets) = (context.size(&instances())?, context.size(&scenes())?);
         ensure!(
-            instances > 0,
-            "the loss scene-instance maps an image's instances, and views.instances is 0: \
-             set it to 1 or more, or take the loss out of losses.use"
+            feature_size == targets,
+            "f_linear maps instances of {feature_size} channels to scenes, which have {targets}: give predictor and projector \
+             one output size"
         );
-        let inputs = instances * feature_size;
+        let inputs = context.views(INSTANCE)? * feature_size;
         // As PyTorch initialises a linear layer.
         let init = Init::Uniform { bound: 1.0 / (inputs as f32).sqrt() };
-        let scope = parameters.enter("f_linear");
+        let scope = context.parameters.enter("f_linear");
         let weight = scope.weight("weight", (feature_size, inputs), init)?;
         let bias = config.bias.then(|| scope.bias("bias", feature_size, init)).transpose()?;
         Ok(Self { form: config.form, weight, bias })
@@ -68,10 +69,9 @@ impl LossPlugin for SceneInstance {
 }
 
 impl Loss for SceneInstance {
-    fn compute(&self, features: &Features) -> Result<LossTerm> {
-        let online = features.online_instances.as_ref().context("the loss scene-instance needs o_k")?;
-        let combined = self.combine(online)?;
-        let [target1, target2] = &features.target_scenes;
+    fn compute(&self, features: &Features, _step: &Step) -> Result<LossTerm> {
+        let combined = self.combine(features.stacked(&instances())?)?;
+        let [target1, target2] = features.pair(&scenes())?;
         let affinity = (self.form.loss(&combined, target1)? + self.form.loss(&combined, target2)?)?;
         Ok(affinity.into())
     }
@@ -86,4 +86,14 @@ impl SceneInstance {
             None => mapped,
         })
     }
+}
+
+/// o_k.
+fn instances() -> Output {
+    Output::online(INSTANCE, PREDICTOR)
+}
+
+/// f_t1 and f_t2.
+fn scenes() -> Output {
+    Output::target(SCENE, PROJECTOR)
 }

@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor, Var};
 use std::collections::HashMap;
-use univip_core::features::Features;
-use univip_core::loss::{Loss, LossContext};
+use univip_core::loss::{Loss, LossContext, Step};
+use univip_core::networks::{Features, Output, Place};
 use univip_core::nn::Parameters;
 use univip_core::optim::{Gradients, Optimizer};
 use univip_core::recipe::{OptimizerSettings, Table};
 use univip_core::registry::{Kind, Registry};
+use univip_core::views::{Group, INSTANCE, SCENE};
 use univip_scene_instance as _;
 
 #[test]
@@ -25,8 +26,8 @@ fn value_and_every_gradient_are_those_of_pytorch() -> Result<()> {
                     parameter.set(get(name.trim_start_matches("f_linear.")))?;
                 }
                 let online = Var::from_tensor(get("online"))?;
-                let features = features(online.as_tensor(), [get("target1"), get("target2")]);
-                let value = loss.compute(&features)?.value;
+                let features = features(online.as_tensor(), [get("target1"), get("target2")])?;
+                let value = loss.compute(&features, &Step::default())?.value;
                 close(&value, get("loss"), &key)?;
                 let mut store = value.backward()?;
                 close(store.get(&online).context("no gradient of o")?, get("gradient.online"), &key)?;
@@ -48,7 +49,7 @@ fn the_gradient_is_the_slope() -> Result<()> {
     let get = |name: &str| &tensors[&format!("k2.bias.neg-cos.{name}")];
     let loss = loss("", &Parameters::new(3, &Device::Cpu), 2)?;
     let at = |online: &Tensor| -> Result<Tensor> {
-        Ok(loss.compute(&features(online, [get("target1"), get("target2")]))?.value)
+        Ok(loss.compute(&features(online, [get("target1"), get("target2")])?, &Step::default())?.value)
     };
     let online = Var::from_tensor(get("online"))?;
     let direction = get("gradient.online").affine(3.0, 0.1)?;
@@ -77,13 +78,13 @@ fn f_linear_is_there_before_the_first_batch_and_learns() -> Result<()> {
     let mut optimizer = Optimizer::new(&OptimizerSettings::default(), &parameters)?;
     let tensors = fixture()?;
     let get = |name: &str| &tensors[&format!("k4.bias.neg-cos.{name}")];
-    let features = features(get("online"), [get("target1"), get("target2")]);
-    let before = loss.compute(&features)?.value;
+    let features = features(get("online"), [get("target1"), get("target2")])?;
+    let before = loss.compute(&features, &Step::default())?.value;
     for _ in 0..20 {
-        let mut store = loss.compute(&features)?.value.backward()?;
+        let mut store = loss.compute(&features, &Step::default())?.value.backward()?;
         optimizer.step(&Gradients::of(&mut store, &parameters), 0.1)?;
     }
-    let after = loss.compute(&features)?.value.to_scalar::<f32>()?;
+    let after = loss.compute(&features, &Step::default())?.value.to_scalar::<f32>()?;
     assert!(after < before.to_scalar::<f32>()? - 0.1, "{before} then {after}");
     Ok(())
 }
@@ -91,7 +92,7 @@ fn f_linear_is_there_before_the_first_batch_and_learns() -> Result<()> {
 #[test]
 fn without_instances_it_is_refused() {
     let error = loss("", &Parameters::new(0, &Device::Cpu), 0).err().expect("K = 0").to_string();
-    assert!(error.contains("views.instances"), "{error}");
+    assert!(error.contains("no group `instance`"), "{error}");
 }
 
 fn fixture() -> Result<HashMap<String, Tensor>> {
@@ -100,19 +101,21 @@ fn fixture() -> Result<HashMap<String, Tensor>> {
 }
 
 fn loss(settings: &str, parameters: &Parameters, k: usize) -> Result<Box<dyn Loss>> {
-    let context = LossContext { parameters: parameters.trainable(), feature_size: 6, instances: k };
+    let sizes = ["predictor", "projector"].map(|head| (Place::named(head), 6));
+    let instances = Group::new(INSTANCE, &vec!["view1".into(); k], 96);
+    let context = LossContext {
+        sizes: sizes.into(),
+        groups: if k == 0 { Vec::new() } else { vec![instances] },
+        ..LossContext::of(parameters.trainable())
+    };
     let registry = Registry::linked()?;
     registry.get(Kind::Loss, "scene-instance", "test", "losses.use")?.loss(&Table::of(settings), context)
 }
 
-/// The online scenes take no part.
-fn features(online: &Tensor, targets: [&Tensor; 2]) -> Features {
-    Features {
-        online_scenes: targets.map(Tensor::clone),
-        target_scenes: targets.map(Tensor::clone),
-        online_instances: Some(online.clone()),
-        target_instances: None,
-    }
+fn features(online: &Tensor, targets: [&Tensor; 2]) -> Result<Features> {
+    let scenes =
+        Features::default().with_views(Output::target(SCENE, "projector"), targets.map(Tensor::clone));
+    scenes.with_stacked(Output::online(INSTANCE, "predictor"), online.clone())
 }
 
 fn close(value: &Tensor, expected: &Tensor, what: &str) -> Result<()> {

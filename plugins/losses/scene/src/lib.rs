@@ -1,42 +1,79 @@
-//! Loss scene: similarity of scene and scene. Eq. 3.
+//! Losses scene and byol: the similarity of two views, each predicting the other. Eq. 3.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use univip_core::features::{Features, Needs};
-use univip_core::loss::{Loss, LossContext, LossTerm};
+use univip_core::loss::{Loss, LossContext, LossTerm, Step};
+use univip_core::networks::{Features, Needs, Output, PREDICTOR, PROJECTOR};
 use univip_core::register_loss;
 use univip_core::registry::LossPlugin;
 use univip_core::similarity::SimilarityForm;
+use univip_core::views::SCENE;
 
-register_loss!("scene", Scene, "Similarity of two scene views that share their instances (Eq. 3)");
+// Two names for one sum, since they stand for two methods, whose views are made differently.
+register_loss!(
+    "byol",
+    TwoViews,
+    "Similarity of two random views, each predicting the other (Eq. 2; Table 7 a)"
+);
+register_loss!("scene", TwoViews, "Similarity of two scene views that share their instances (Eq. 3)");
 
-/// L(s1, s2) + L(s2, s1) of the scene views.
-pub struct Scene(Config);
+/// L(x1, x2) + L(x2, x1) of the two views of an image.
+pub struct TwoViews {
+    form: SimilarityForm,
+    online: Output,
+    target: Output,
+}
 
-/// `[loss.scene]`
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// `[loss.byol]`, `[loss.scene]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// -cos as Eq. 2, or BYOL's 2 - 2 cos.
+    /// -cos as Eq. 2, or BYOL's own 2 - 2 cos.
     pub form: SimilarityForm,
+    /// A group of two views.
+    pub group: String,
+    /// The online network's head.
+    pub predictor: String,
+    /// The target network's head.
+    pub projector: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            form: SimilarityForm::default(),
+            group: SCENE.into(),
+            predictor: PREDICTOR.into(),
+            projector: PROJECTOR.into(),
+        }
+    }
 }
 
 impl univip_core::recipe::Config for Config {}
 
-impl LossPlugin for Scene {
-    type Config = Config;
-
-    fn needs(_: &Config) -> Needs {
-        Needs::default()
-    }
-
-    fn build(config: Config, _context: LossContext) -> Result<Self> {
-        Ok(Self(config))
+impl Config {
+    fn outputs(&self) -> [Output; 2] {
+        let Self { group, predictor, projector, .. } = self;
+        [Output::online(group, predictor), Output::target(group, projector)]
     }
 }
 
-impl Loss for Scene {
-    fn compute(&self, features: &Features) -> Result<LossTerm> {
-        Ok(self.0.form.symmetric(features)?.into())
+impl LossPlugin for TwoViews {
+    type Config = Config;
+
+    fn needs(config: &Config) -> Needs {
+        Needs::from(config.outputs())
+    }
+
+    fn build(config: Config, _context: LossContext) -> Result<Self> {
+        let [online, target] = config.outputs();
+        Ok(Self { form: config.form, online, target })
+    }
+}
+
+impl Loss for TwoViews {
+    fn compute(&self, features: &Features, _step: &Step) -> Result<LossTerm> {
+        let (online, target) = (features.pair(&self.online)?, features.pair(&self.target)?);
+        Ok(self.form.symmetric(online, target)?.into())
     }
 }

@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use univip_core::geometry::{BoundingBox, Size};
+use univip_core::geometry::BoundingBox;
 use univip_core::proposals::fill_with_naive_boxes;
 use univip_core::recipe::Invalid;
 use univip_core::registry::ViewPlugin;
 use univip_core::seed::Stream;
-use univip_core::views::{ViewContext, ViewPlan, ViewSampler};
+use univip_core::views::{Group, Subject, ViewContext, ViewPlan, ViewSampler};
 
 univip_core::register_views!("overlap", OverlapViews, "two crops that share K instances (Algorithm 1)");
 
@@ -64,8 +64,13 @@ impl ViewPlugin for OverlapViews {
 }
 
 impl ViewSampler for OverlapViews {
-    fn sample(&self, size: Size, boxes: &[BoundingBox], stream: &mut Stream) -> Result<ViewPlan> {
-        let ViewContext { instances: count, crop, limits } = self.context;
+    fn groups(&self) -> Vec<Group> {
+        self.context.scenes_and_instances()
+    }
+
+    fn sample(&self, subject: &Subject<'_>, stream: &mut Stream) -> Result<ViewPlan> {
+        let Subject { size, boxes, .. } = *subject;
+        let (count, crop) = (self.context.views.instances, self.context.views.crop);
         // No pair can do better than to hold all boxes: the first that does is the one to keep.
         let wanted = boxes.len().min(count);
         let mut best: Option<Pair> = None;
@@ -88,8 +93,10 @@ impl ViewSampler for OverlapViews {
         };
         let Pair { scenes, overlap, mut instances } = pair;
         let from_proposals = instances.len();
-        fill_with_naive_boxes(&mut instances, count, overlap, &limits, stream);
-        Ok(ViewPlan { scenes, overlap: Some(overlap), instances, from_proposals, tries })
+        fill_with_naive_boxes(&mut instances, count, overlap, &self.context.limits, stream);
+        let mut plan = ViewPlan::of_scenes_and_instances(scenes, instances, from_proposals);
+        plan.diagnostics.push(("tries", tries as f32));
+        Ok(plan)
     }
 }
 

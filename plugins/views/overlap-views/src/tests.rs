@@ -1,18 +1,41 @@
 use super::*;
 use proptest::prelude::*;
+use univip_core::geometry::Size;
 use univip_core::proposals::BoxLimits;
 use univip_core::recipe::Table;
 use univip_core::seed::stream;
-use univip_core::views::CropLimits;
+use univip_core::views::{CropLimits, INSTANCE, SCENE, ViewBatchNorm, ViewSettings};
 
 fn sampler(config: &str, instances: usize, limits: BoxLimits) -> OverlapViews {
     let config = Table::of(config).read().unwrap();
-    let context = ViewContext { instances, crop: CropLimits::default(), limits };
-    OverlapViews::build(config, context).unwrap()
+    let views = ViewSettings { instances, ..ViewSettings::default() };
+    OverlapViews::build(config, ViewContext { views, limits, instance_batch_norm: ViewBatchNorm::Each })
+        .unwrap()
 }
 
-fn sample(sampler: &OverlapViews, size: Size, boxes: &[BoundingBox], seed: u64) -> ViewPlan {
-    sampler.sample(size, boxes, &mut stream(seed, "views", &[])).unwrap()
+/// A plan as the tests look at it.
+#[derive(Debug, PartialEq)]
+struct Plan {
+    scenes: Vec<BoundingBox>,
+    overlap: Option<BoundingBox>,
+    instances: Vec<BoundingBox>,
+    from_proposals: usize,
+    tries: u32,
+}
+
+fn sample(sampler: &OverlapViews, size: Size, boxes: &[BoundingBox], seed: u64) -> Plan {
+    let plan = sampler.sample(&Subject { index: 0, size, boxes }, &mut stream(seed, "views", &[])).unwrap();
+    let (scenes, instances) = (plan.crops(SCENE), plan.crops(INSTANCE));
+    let number =
+        |name| plan.diagnostics.iter().find(|(own, _)| *own == name).map_or(0.0, |(_, value)| *value);
+    let naive = (number("naive") * instances.len() as f32).round() as usize;
+    Plan {
+        overlap: scenes[0].intersection(&scenes[1]),
+        from_proposals: instances.len() - naive,
+        tries: number("tries") as u32,
+        scenes,
+        instances,
+    }
 }
 
 const SIZE: Size = Size { width: 640, height: 480 };

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use univip_core::geometry::{BoundingBox, Size};
+use univip_core::geometry::BoundingBox;
 use univip_core::proposals::fill_with_naive_boxes;
 use univip_core::registry::ViewPlugin;
 use univip_core::seed::Stream;
-use univip_core::views::{ViewContext, ViewPlan, ViewSampler};
+use univip_core::views::{Group, Subject, ViewContext, ViewPlan, ViewSampler};
 
 univip_core::register_views!("random", RandomViews, "two independent random resized crops (BYOL)");
 
@@ -35,32 +35,39 @@ impl ViewPlugin for RandomViews {
 }
 
 impl ViewSampler for RandomViews {
-    fn sample(&self, size: Size, boxes: &[BoundingBox], stream: &mut Stream) -> Result<ViewPlan> {
-        let ViewContext { instances: count, crop, limits } = self.context;
-        let scenes = [crop.sample(size, stream), crop.sample(size, stream)];
-        let mut instances: Vec<BoundingBox> = boxes.iter().take(count).copied().collect();
+    fn groups(&self) -> Vec<Group> {
+        self.context.scenes_and_instances()
+    }
+
+    fn sample(&self, subject: &Subject<'_>, stream: &mut Stream) -> Result<ViewPlan> {
+        let (count, crop) = (self.context.views.instances, self.context.views.crop);
+        let scenes = [crop.sample(subject.size, stream), crop.sample(subject.size, stream)];
+        let mut instances: Vec<BoundingBox> = subject.boxes.iter().take(count).copied().collect();
         let from_proposals = instances.len();
-        fill_with_naive_boxes(&mut instances, count, BoundingBox::whole(size), &limits, stream);
-        let overlap = scenes[0].intersection(&scenes[1]);
-        Ok(ViewPlan { scenes, overlap, instances, from_proposals, tries: 1 })
+        let whole = BoundingBox::whole(subject.size);
+        fill_with_naive_boxes(&mut instances, count, whole, &self.context.limits, stream);
+        Ok(ViewPlan::of_scenes_and_instances(scenes, instances, from_proposals))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use univip_core::geometry::Size;
     use univip_core::proposals::BoxLimits;
     use univip_core::seed::stream;
-    use univip_core::views::CropLimits;
+    use univip_core::views::{INSTANCE, SCENE, ViewBatchNorm, ViewSettings};
 
     fn sample(size: Size, instances: usize, boxes: &[BoundingBox], seed: u64) -> ViewPlan {
-        let context = ViewContext { instances, crop: CropLimits::default(), limits: BoxLimits::default() };
-        let sampler = RandomViews::build(Config {}, context).unwrap();
-        sampler.sample(size, boxes, &mut stream(seed, "views", &[])).unwrap()
+        let views = ViewSettings { instances, ..ViewSettings::default() };
+        let (limits, instance_batch_norm) = (BoxLimits::default(), ViewBatchNorm::Each);
+        let sampler =
+            RandomViews::build(Config {}, ViewContext { views, limits, instance_batch_norm }).unwrap();
+        sampler.sample(&Subject { index: 0, size, boxes }, &mut stream(seed, "views", &[])).unwrap()
     }
 
     #[test]
-    fn crops_fit_any_image_and_the_overlap_is_told_where_there_is_one() {
+    fn crops_fit_any_image_and_overlap_at_times() {
         let mut overlapping = 0;
         for (seed, (width, height)) in
             [(1, 1), (1, 700), (28, 28), (640, 480)].into_iter().cycle().take(400).enumerate()
@@ -69,10 +76,10 @@ mod tests {
             let whole = BoundingBox::whole(size);
             let plan = sample(size, 3, &[], seed as u64);
             assert_eq!(plan, sample(size, 3, &[], seed as u64));
-            assert!(plan.scenes.iter().chain(&plan.instances).all(|one| whole.contains(one)));
-            assert_eq!(plan.overlap, plan.scenes[0].intersection(&plan.scenes[1]));
-            overlapping += usize::from(plan.overlap.is_some());
-            assert_eq!((plan.instances.len(), plan.from_proposals, plan.tries), (3, 0, 1));
+            let (scenes, instances) = (plan.crops(SCENE), plan.crops(INSTANCE));
+            assert!(scenes.iter().chain(&instances).all(|one| whole.contains(one)));
+            overlapping += usize::from(scenes[0].intersection(&scenes[1]).is_some());
+            assert_eq!((scenes.len(), instances.len(), plan.diagnostics), (2, 3, vec![("naive", 1.0)]));
         }
         assert!((1..400).contains(&overlapping), "some pairs overlap and some do not: {overlapping}");
     }
@@ -82,10 +89,10 @@ mod tests {
         let size = Size { width: 640, height: 480 };
         let boxes = [(0, 0), (500, 400), (300, 200)].map(|(x, y)| BoundingBox::new(x, y, 70, 80));
         for (count, from_proposals) in [(0, 0), (2, 2), (5, 3)] {
-            let plan = sample(size, count, &boxes, 7);
-            assert_eq!((plan.instances.len(), plan.from_proposals), (count, from_proposals));
-            assert_eq!(plan.instances[..from_proposals], boxes[..from_proposals]);
-            assert_eq!(BoxLimits::default().filter(&plan.instances), plan.instances);
+            let instances = sample(size, count, &boxes, 7).crops(INSTANCE);
+            assert_eq!(instances.len(), count);
+            assert_eq!(instances[..from_proposals], boxes[..from_proposals]);
+            assert_eq!(BoxLimits::default().filter(&instances), instances);
         }
     }
 }

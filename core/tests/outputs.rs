@@ -1,0 +1,210 @@
+//! The outputs that losses ask for: what is refused, what is built, and what is run.
+
+use anyhow::Result;
+use candle_core::{Device, Tensor};
+use rand::Rng;
+use std::collections::BTreeMap;
+use univip_core::networks::{
+    Features, Head, HeadContext, HeadInput, HeadPlacement, HeadPlan, Needs, NetworkParts, NetworkSettings,
+    Networks, Output, Wiring,
+};
+use univip_core::nn::{BackboneKind, Mlp, MlpShape, Mode};
+use univip_core::seed::stream;
+use univip_core::views::{Batch, Facts, Group, SCENE};
+
+const BATCH: usize = 4;
+
+/// One hidden layer.
+struct Layers(Mlp);
+
+impl Head for Layers {
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+
+    fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor> {
+        self.0.forward(input.one()?, mode)
+    }
+}
+
+fn placement(from: &str, twin: bool) -> HeadPlacement {
+    HeadPlacement { plugin: "layers".into(), from: vec![from.into()], twin }
+}
+
+fn head(name: &str, from: &str, twin: bool) -> HeadPlan {
+    let build = |context: HeadContext| {
+        let shape = MlpShape::byol(context.inputs[0], context.hidden, context.output);
+        Ok(Box::new(Layers(Mlp::new(shape, &context.parameters)?)) as Box<dyn Head>)
+    };
+    HeadPlan { name: name.into(), placement: placement(from, twin), build: Box::new(build) }
+}
+
+fn settings() -> NetworkSettings {
+    let backbone = BackboneKind::ResNet18;
+    NetworkSettings { backbone, width: 4, hidden: 8, output: 6, ..NetworkSettings::default() }
+}
+
+fn group(name: &str, views: usize) -> Group {
+    Group::new(name, &vec!["view1".to_string(); views], 32)
+}
+
+fn networks(settings: &NetworkSettings, heads: Vec<HeadPlan>, needs: Needs) -> Result<Networks> {
+    let groups = vec![group(SCENE, 2), group("local", 3)];
+    Networks::new(NetworkParts { settings, groups, heads, needs, seed: 0 }, &Device::Cpu)
+}
+
+/// Noise for the groups named.
+fn batch(names: &[(&str, usize)]) -> Result<Batch> {
+    let images = |&(name, views): &(&str, usize)| -> Result<(String, Tensor)> {
+        let mut stream = stream(7, name, &[]);
+        let shape = (views * BATCH, 32, 32, 3);
+        let values: Vec<f32> =
+            (0..views * BATCH * 32 * 32 * 3).map(|_| stream.random::<f32>() - 0.5).collect();
+        Ok((name.to_string(), Tensor::from_vec(values, shape, &Device::Cpu)?))
+    };
+    Ok(Batch {
+        groups: names.iter().map(images).collect::<Result<_>>()?,
+        facts: Facts { indices: (0..BATCH).collect(), ..Facts::default() },
+        ids: vec![String::new(); BATCH],
+        skipped: Vec::new(),
+    })
+}
+
+fn bits(tensor: &Tensor) -> Result<Vec<u32>> {
+    Ok(tensor.flatten_all()?.to_vec1::<f32>()?.into_iter().map(f32::to_bits).collect())
+}
+
+#[test]
+fn what_nothing_gives_is_refused_with_what_is_known() {
+    let groups = [group(SCENE, 2), group("local", 6)];
+    let projector = ("projector".to_string(), placement("pooled", true));
+    let predictor = ("predictor".to_string(), placement("projector", false));
+    let both = [projector.clone(), predictor.clone()];
+    type Heads<'a> = &'a [(String, HeadPlacement)];
+    let cases: [(Heads<'_>, Output, &str, &[&str]); 6] = [
+        (&both, Output::online("scenes", "projector"), "views.use", &["`scenes`", "did you mean `scene`"]),
+        (&both, Output::online("instance", "projector"), "views.use", &["views.instances"]),
+        (&both, Output::online(SCENE, "projecter"), "heads.use", &["did you mean `projector`"]),
+        (&both, Output::target(SCENE, "predictor"), "head.predictor.twin", &["twin = true"]),
+        (
+            &[predictor.clone(), projector.clone()],
+            Output::online(SCENE, "predictor"),
+            "head.predictor.from",
+            &["`projector`"],
+        ),
+        (&both, Output::target(SCENE, "projector"), "heads.use", &["no loss reads the head `predictor`"]),
+    ];
+    for (heads, output, key, parts) in cases {
+        let what = output.to_string();
+        let wiring = Wiring { groups: &groups, heads };
+        let (found, problem) = wiring.check(&[("loss".into(), [output].into())]).expect_err(&what);
+        assert_eq!(found, key, "{what}: {problem}");
+        assert!(parts.iter().all(|part| problem.contains(part)), "{what}: {problem}");
+    }
+    let twin_of_none = [
+        ("projector".to_string(), placement("pooled", false)),
+        ("second".to_string(), placement("projector", true)),
+    ];
+    let wiring = Wiring { groups: &groups, heads: &twin_of_none };
+    let (key, problem) =
+        wiring.check(&[("loss".into(), [Output::online(SCENE, "second")].into())]).unwrap_err();
+    assert!(key == "head.second.from" && problem.contains("head.projector.twin = true"), "{key}: {problem}");
+}
+
+#[test]
+fn no_target_network_is_built_unless_somebody_asks_for_it() -> Result<()> {
+    let heads = || vec![head("projector", "pooled", true)];
+    let alone = networks(&settings(), heads(), [Output::online(SCENE, "projector")].into())?;
+    assert!(alone.target().parameters().is_empty());
+    let features = alone.features(&batch(&[(SCENE, 2)])?)?;
+    assert_eq!(features.views(&Output::online(SCENE, "projector"))?.len(), 2);
+    // Only what is asked for, and what it stands on.
+    let pooled = networks(&settings(), Vec::new(), [Output::target(SCENE, "pooled")].into())?;
+    assert!(pooled.target().parameters().keys().all(|name| name.starts_with("backbone.")));
+    assert!(!pooled.target().parameters().is_empty());
+    Ok(())
+}
+
+#[test]
+fn only_what_is_asked_for_is_given_and_targets_have_no_graph() -> Result<()> {
+    let heads = vec![head("projector", "pooled", true), head("dense", "pooled", true)];
+    let (online, map) = (Output::online("local", "projector"), Output::target("local", "stage3"));
+    let dense = Output::target("local", "dense");
+    let networks = networks(&settings(), heads, [online.clone(), map.clone(), dense.clone()].into())?;
+    // No scenes in the batch: nobody asks for them.
+    let features = networks.features(&batch(&[("local", 3)])?)?;
+    assert_eq!(features.stacked(&online)?.dims(), [BATCH, 3, 6]);
+    assert_eq!(features.views(&map)?[2].dims(), [BATCH, 2, 2, 16]);
+    assert_eq!(features.joined(&dense)?.dims(), [3 * BATCH, 6]);
+    assert!(features.joined(&online)?.track_op() && !features.joined(&dense)?.track_op());
+    assert!(!features.joined(&map)?.track_op());
+    let error = features.views(&Output::online(SCENE, "projector")).unwrap_err().to_string();
+    assert!(error.contains("not asked for"), "{error}");
+    assert!(!features.detached()?.joined(&online)?.track_op());
+    Ok(())
+}
+
+#[test]
+fn another_head_or_group_changes_no_bit() -> Result<()> {
+    let output = Output::online(SCENE, "projector");
+    let first = networks(&settings(), vec![head("projector", "pooled", true)], [output.clone()].into())?;
+    let heads = vec![head("other", "pooled", true), head("projector", "pooled", true)];
+    let needs = [output.clone(), Output::online("local", "other"), Output::target(SCENE, "other")].into();
+    let second = networks(&settings(), heads, needs)?;
+    let alone = first.features(&batch(&[(SCENE, 2)])?)?;
+    let among = second.features(&batch(&[("local", 3), (SCENE, 2)])?)?;
+    assert_eq!(bits(alone.joined(&output)?)?, bits(among.joined(&output)?)?);
+    Ok(())
+}
+
+#[test]
+fn the_forms_of_an_output_hold_the_same_values() -> Result<()> {
+    let output = Output::online(SCENE, "pooled");
+    let joined = Tensor::arange(0f32, 24.0, &Device::Cpu)?.reshape((6, 4))?;
+    let mut whole = Features::default();
+    whole.insert(output.clone(), joined.clone(), 3);
+    let parts = Features::default().with_views(output.clone(), whole.views(&output)?.to_vec());
+    let stacked = Features::default().with_stacked(output.clone(), whole.stacked(&output)?.clone())?;
+    for features in [&whole, &parts, &stacked] {
+        assert_eq!(bits(features.joined(&output)?)?, bits(&joined)?);
+        assert_eq!(features.stacked(&output)?.to_vec3::<f32>()?[1][2], [20.0, 21.0, 22.0, 23.0]);
+        assert_eq!(
+            features.views(&output)?[2].to_vec2::<f32>()?,
+            [[16.0, 17.0, 18.0, 19.0], [20.0, 21.0, 22.0, 23.0]]
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_target_permutes_images_over_parts_of_a_batch_and_puts_them_back() -> Result<()> {
+    let output = Output::target(SCENE, "projector");
+    let run = |batch_norm_images: usize, number: u64| -> Result<BTreeMap<&str, Tensor>> {
+        let settings = NetworkSettings { batch_norm_images, ..settings() };
+        let networks = networks(&settings, vec![head("projector", "pooled", true)], [output.clone()].into())?;
+        let mut batch = batch(&[(SCENE, 2)])?;
+        batch.facts.number = number;
+        let features = networks.features(&batch)?;
+        Ok(BTreeMap::from([("joined", features.joined(&output)?.clone())]))
+    };
+    let [whole, parts, again, other] =
+        [(0, 0), (2, 0), (2, 0), (2, 5)].map(|(part, number)| run(part, number));
+    let [whole, parts, again, other] =
+        [whole?, parts?, again?, other?].map(|mut one| one.remove("joined").unwrap());
+    assert_eq!(bits(&parts)?, bits(&again)?);
+    // Other images are normalised together, as the permutation of each batch says.
+    assert_ne!(bits(&whole)?, bits(&parts)?);
+    assert_ne!(bits(&parts)?, bits(&other)?);
+    // Were images not put back, rows would belong to other images: the nearest row of the whole batch's is one's own.
+    let (whole, parts) = (whole.to_vec2::<f32>()?, parts.to_vec2::<f32>()?);
+    let distance = |a: &[f32], b: &[f32]| -> f32 { a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum() };
+    let own = (0..2 * BATCH).filter(|&row| {
+        let nearest = (0..2 * BATCH)
+            .min_by(|a, b| distance(&whole[*a], &parts[row]).total_cmp(&distance(&whole[*b], &parts[row])));
+        nearest == Some(row)
+    });
+    assert!(own.count() >= BATCH, "most rows stay nearest to themselves");
+    let error = run(3, 0).unwrap_err().to_string();
+    assert!(error.contains("does not divide a batch of 4"), "{error}");
+    Ok(())
+}
