@@ -19,6 +19,16 @@ impl Recipe {
         }
     }
 
+    /// The view sampler's groups.
+    ///
+    /// # Errors
+    /// [`RecipeError`] when the sampler is not known or refuses its table.
+    pub fn groups(&self, registry: &Registry) -> Result<Vec<Group>> {
+        let views = &self.settings.views.name;
+        let plugin = registry.get(Kind::Views, views, &self.origin("views.use"), "views.use")?;
+        Ok(plugin.views(&self.table(Kind::Views, views), self.view_context())?.groups())
+    }
+
     /// The outputs that each loss asks for, by its name.
     ///
     /// # Errors
@@ -60,9 +70,7 @@ impl Recipe {
     /// Refuses losses that ask for what neither views nor heads give, heads that nothing reads, and augmentations that no
     /// view has.
     pub(super) fn check_wiring(&self, registry: &Registry) -> Result<()> {
-        let views = &self.settings.views.name;
-        let plugin = registry.get(Kind::Views, views, &self.origin("views.use"), "views.use")?;
-        let groups = plugin.views(&self.table(Kind::Views, views), self.view_context())?.groups();
+        let groups = self.groups(registry)?;
         let names = self.settings.heads.names.iter();
         let heads = names.map(|name| Ok((name.clone(), self.head(name, registry)?.0)));
         let heads: Vec<_> = heads.collect::<Result<_>>()?;

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 use univip_core::recipe::Table;
-use univip_core::registry::{Registration, Registry};
+use univip_core::registry::{Kind, Registration, Registry};
 
 /// `univip plugins`
 #[derive(Args)]
@@ -17,7 +17,7 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Prints a line per plugin, or all as JSON.
+    /// Prints a line per plugin, by kind, or all as JSON.
     ///
     /// # Errors
     /// When standard output cannot be written.
@@ -26,15 +26,20 @@ impl Plugins {
             let plugins: Vec<Value> = registry.all().iter().map(|plugin| as_json(plugin)).collect();
             output::print(format_args!("{:#}\n", Value::from(plugins)))?;
         } else {
-            output::print(registry.all().iter().map(|plugin| line(plugin)).collect::<String>())?;
+            let groups = Kind::ALL.map(|kind| group(kind, registry));
+            output::print(groups.join("\n"))?;
         }
         Ok(DONE)
     }
 }
 
-fn line(plugin: &Registration) -> String {
-    let Registration { name, crate_name, version, summary, .. } = plugin;
-    format!("{:<10} {name:<17} {crate_name:<24} {version:<8} {summary}\n", plugin.kind().name())
+/// The plugins of a kind, under its name.
+fn group(kind: Kind, registry: &Registry) -> String {
+    let lines = registry.all().iter().filter(|plugin| plugin.kind() == kind).map(|plugin| {
+        let Registration { name, crate_name, version, summary, .. } = plugin;
+        format!("  {name:<17} {crate_name:<24} {version:<8} {summary}\n")
+    });
+    format!("{}\n{}", kind.name(), lines.collect::<String>())
 }
 
 /// The defaults are null where a table must say something, such as where a dataset lies.

@@ -8,8 +8,8 @@ use univip_core::registry::Kind;
 
 /// What the method is made of, by the sections of a recipe. All else says at which size and on what it is run: the
 /// heading of a table names that.
-const OF_METHOD: [&str; 8] =
-    ["losses", "loss", "proposals", "proposal", "views", "view", "augment", "target"];
+const OF_METHOD: [&str; 10] =
+    ["losses", "loss", "heads", "head", "proposals", "proposal", "views", "view", "augment", "target"];
 
 /// Whether a setting, by its dotted key, is of the method.
 pub(super) fn is_of_method(key: &str) -> bool {
@@ -30,7 +30,7 @@ pub(super) fn changed(stated: &Value, used: &Value) -> Vec<String> {
     let [stated, used] = [stated, used].map(method);
     // Other plugins bring tables of their own: that they are used says all.
     let brought = |key: &String, other: &BTreeMap<String, Value>| {
-        let plugin = [Kind::Loss, Kind::Proposals, Kind::Views].iter().find_map(|kind| {
+        let plugin = [Kind::Head, Kind::Loss, Kind::Proposals, Kind::Views].iter().find_map(|kind| {
             let name = key.strip_prefix(kind.name())?.strip_prefix('.')?.split('.').next()?;
             Some(format!("{}.{name}.", kind.name()))
         });

@@ -7,7 +7,10 @@ use candle_core::{Device, Tensor};
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use univip_core::networks::{Output, Side};
 use univip_core::recipe::{BackboneKind, Recipe, Settings};
+use univip_core::registry::Registry;
+use univip_core::views::Group;
 use univip_run_format::{Machine, RunRecord, Status, phase};
 
 /// The share of the matrix product's speed that a whole training step reaches, measured at `small`.
@@ -51,7 +54,7 @@ impl Estimate {
         let fingerprint = recipe.fingerprint();
         let same = self.finished.iter().filter(|run| run.fingerprint == fingerprint);
         let same = median(same.map(|run| run.training + run.evaluation).collect());
-        let seconds = same.unwrap_or_else(|| self.by_arithmetic(&recipe.settings, scale, images));
+        let seconds = same.unwrap_or_else(|| self.by_arithmetic(recipe, scale, images));
         Duration::from_secs_f64(seconds.clamp(0.0, 1e12))
     }
 
@@ -65,7 +68,8 @@ impl Estimate {
     }
 
     /// By the speed of trainings at this scale, or else at any.
-    fn by_arithmetic(&self, settings: &Settings, scale: &str, images: usize) -> f64 {
+    fn by_arithmetic(&self, recipe: &Recipe, scale: &str, images: usize) -> f64 {
+        let settings = &recipe.settings;
         let speed = |of_scale: bool| {
             let trained = self.finished.iter().filter(|run| run.operations > 0.0 && run.training > 0.0);
             let trained = trained.filter(|run| !of_scale || run.scale == scale);
@@ -76,7 +80,7 @@ impl Estimate {
         let measured = self.finished.iter().filter(|run| run.scale == scale && run.evaluators == *evaluators);
         let evaluation = median(measured.map(|run| run.evaluation).collect());
         let trained = images as f64 * settings.train.epochs as f64;
-        operations(settings, trained) / speed + evaluation.unwrap_or(0.0)
+        operations(recipe, trained).unwrap_or(0.0) / speed + evaluation.unwrap_or(0.0)
     }
 }
 
@@ -100,14 +104,15 @@ impl Finished {
         if record.status != Status::Finished || record.machine.as_ref() != Some(here) {
             return None;
         }
-        let settings = recipe_of(path, Vec::new(), Vec::new()).ok()?.settings;
+        let recipe = recipe_of(path, Vec::new(), Vec::new()).ok()?;
+        let settings = &recipe.settings;
         let seconds = |phase| record.seconds.get(phase).copied().unwrap_or(0.0);
         let trained = record.steps as f64 * settings.train.batch as f64;
         Some(Self {
             training: seconds(phase::TRAIN),
             evaluation: seconds(phase::EVALUATE),
-            operations: operations(&settings, trained),
-            evaluators: settings.evaluators.names,
+            operations: operations(&recipe, trained).ok()?,
+            evaluators: settings.evaluators.names.clone(),
             fingerprint: record.fingerprint,
             scale: record.scale,
         })
@@ -133,13 +138,20 @@ fn matrix_product_speed() -> Result<f64> {
 }
 
 /// Floating-point operations of a training that sees `images` images.
-fn operations(settings: &Settings, images: f64) -> f64 {
-    let views = &settings.views;
-    // Online: forward and twice as much backward; target: forward.
-    let passes = 4.0;
-    let scenes = 2.0 * forward(settings, views.scene_size);
-    let instances = views.instances as f64 * forward(settings, views.instance_size);
-    passes * (scenes + instances) * images
+///
+/// # Errors
+/// When the recipe names plugins that are not linked.
+fn operations(recipe: &Recipe, images: f64) -> Result<f64> {
+    let registry = Registry::linked()?;
+    let needs: Vec<Output> = recipe.needs(&registry)?.into_iter().flat_map(|(_, needs)| needs).collect();
+    let group = |group: &Group| {
+        let asked = |side| needs.iter().any(|output| output.group == group.name && output.side == side);
+        // The online network goes forward and twice as much backward, the target network forward.
+        let online = if asked(Side::Online) { 3.0 } else { 0.0 };
+        let target = if asked(Side::Target) { 1.0 } else { 0.0 };
+        (online + target) * group.views() as f64 * forward(&recipe.settings, group.size)
+    };
+    Ok(recipe.groups(&registry)?.iter().map(group).sum::<f64>() * images)
 }
 
 /// Floating-point operations of a backbone's forward pass for one image of that side.
