@@ -4,7 +4,7 @@ use candle_core::Device;
 use std::collections::BTreeMap;
 use univip_nn::Role::{self, Bias, Norm, Weight};
 use univip_nn::convolution::{Block, Convolution, Doubling, he};
-use univip_nn::{BatchNorm, Conv2d, Init, Linear, Mlp, Parameters, Scope};
+use univip_nn::{BatchNorm, Conv2d, Init, Linear, Mlp, MlpShape, Parameters, Scope};
 
 /// The roles of what `make` makes.
 fn roles<T>(make: impl FnOnce(&Scope) -> anyhow::Result<T>) -> BTreeMap<String, Role> {
@@ -33,7 +33,7 @@ fn each_layer_says_what_its_parameters_are() {
             vec![("0.bias", Bias), ("0.weight", Weight)],
         ),
         (
-            roles(|scope| Mlp::new(2, 4, 3, scope)),
+            roles(|scope| Mlp::new(MlpShape::byol(2, 4, 3), scope)),
             vec![
                 ("0.bias", Bias),
                 ("0.weight", Weight),
