@@ -1,10 +1,14 @@
-"""PyTorch's side of `cargo xtask bench step`:  python step.py CASE DIRECTORY
+"""PyTorch's side of `cargo xtask bench step`:  python step.py CASE DIRECTORY [--device cuda] [--tf32]
 
 Prints one JSON line: the median seconds of a training step on noise, and the most memory that the process took beyond
-what was there before the network. Each case is measured in both memory layouts, each in a process of its own; the
-faster one counts. Which one that is depends on the sizes.
+what was there before the network; on a GPU the most that its tensors took. Each case is measured in both memory layouts,
+each in a process of its own; the faster one counts. Which one that is depends on the sizes.
+
+Products on a GPU are of whole 32-bit numbers, as ours; --tf32 allows those of 19 bits, which PyTorch allows in
+convolutions unless told otherwise.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -20,34 +24,48 @@ EPSILON, ITERATIONS = 0.1, 50
 
 
 def main():
-    case = sys.argv[1]
-    if len(sys.argv) == 4:
-        return measure(case, sys.argv[3])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("case")
+    parser.add_argument("directory")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--tf32", action="store_true")
+    parser.add_argument("--layout", choices=LAYOUTS)
+    options = parser.parse_args()
+    if options.layout:
+        return measure(options)
     environment = os.environ | {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0)))}
     for name in ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]:
         environment.pop(name, None)
     lines = []
     for layout in LAYOUTS:
-        command = [sys.executable, __file__, case, ".", layout]
+        command = [sys.executable, __file__, *sys.argv[1:], "--layout", layout]
         lines.append(json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout))
     print(json.dumps(min(lines, key=lambda line: line["seconds"])))
 
 
-def measure(case, layout):
+def measure(options):
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = options.tf32
+    # Everything below is made on the device.
+    torch.set_default_device(options.device)
+    case = options.case
     words = case.split(" ")
     number = {word.strip("0123456789"): int(word.strip("abcdefghijklmnopqrstuvwxyz")) for word in words[1:]}
     before = resident("VmRSS")
     make = univip if words[0].startswith("univip-") else backbone
-    step = make(words[0], number, getattr(torch, layout))
+    step = make(words[0], number, getattr(torch, options.layout))
+    settle = torch.cuda.synchronize if options.device == "cuda" else lambda: None
     seconds, begin = [], time.perf_counter()
     while len(seconds) < 5 or (len(seconds) < 30 and time.perf_counter() - begin < 6):
         start = time.perf_counter()
         step()
+        settle()
         seconds.append(time.perf_counter() - start)
-    line = {"case": case, "seconds": statistics.median(seconds[2:]), "peak_bytes": resident("VmHWM") - before}
+    peak = torch.cuda.max_memory_allocated() if options.device == "cuda" else resident("VmHWM") - before
+    line = {"case": case, "seconds": statistics.median(seconds[2:]), "peak_bytes": peak}
     print(json.dumps(line | {"version": f"PyTorch {torch.__version__.split('+')[0]}"}))
 
 

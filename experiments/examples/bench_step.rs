@@ -5,6 +5,8 @@
 //! - `bench_step run CASE DIRECTORY` measures one case, and prints one JSON line: `{"case", "seconds", "peak_bytes",
 //!   "version", "parts"}`, the median seconds of a step, the most memory that the process took beyond what was there before
 //!   the network, and for a whole step of the method the seconds of each of its parts.
+//!
+//! Built with the feature `cuda` it measures on the GPU, whose memory is counted then.
 
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
@@ -22,7 +24,7 @@ use univip_core::registry::Registry;
 use univip_core::step::{Method, Rates, step};
 use univip_core::target;
 use univip_core::views::{Batch, Facts};
-use univip_experiments::prepare_process;
+use univip_experiments::{device, prepare_process};
 use univip_plugins as _;
 
 /// What is measured beside the peer.
@@ -68,24 +70,23 @@ fn main() -> Result<()> {
 
 fn run(case: &str) -> Result<()> {
     let before = memory("VmRSS:");
-    let (seconds, parts) = match case.split('-').next() {
+    let device = device::best()?;
+    let peak = || device::peak_memory(&device).unwrap_or_else(|| memory("VmHWM:").saturating_sub(before));
+    let (seconds, peak, parts) = match case.split('-').next() {
         Some("univip") => {
-            let mut method = Univip::new(case)?;
-            let seconds = median_seconds(|| method.step())?;
-            let peak = memory("VmHWM:");
-            (seconds, (peak, method.parts()?))
+            let mut method = Univip::new(case, &device)?;
+            let seconds = median_seconds(&device, || method.step())?;
+            (seconds, peak(), method.parts(&device)?)
         }
         _ => {
-            let mut step = backbone_step(case)?;
-            let seconds = in_pool(|| median_seconds(&mut step))?;
-            (seconds, (memory("VmHWM:"), BTreeMap::new()))
+            let mut step = backbone_step(case, &device)?;
+            let seconds = in_pool(|| median_seconds(&device, &mut step))?;
+            (seconds, peak(), BTreeMap::new())
         }
     };
-    let (peak, parts) = parts;
     let version = concat!("univip ", env!("CARGO_PKG_VERSION"));
-    let mut line = serde_json::json!({
-        "case": case, "seconds": seconds, "peak_bytes": peak.saturating_sub(before), "version": version,
-    });
+    let mut line =
+        serde_json::json!({ "case": case, "seconds": seconds, "peak_bytes": peak, "version": version });
     if !parts.is_empty() {
         line["parts"] = serde_json::to_value(parts)?;
     }
@@ -94,12 +95,13 @@ fn run(case: &str) -> Result<()> {
 }
 
 /// Two steps to warm up, then as many as fit into some seconds, three at least.
-fn median_seconds(mut step: impl FnMut() -> Result<()>) -> Result<f64> {
+fn median_seconds(device: &Device, mut step: impl FnMut() -> Result<()>) -> Result<f64> {
     let mut seconds = Vec::new();
     let begin = Instant::now();
     while seconds.len() < 5 || (seconds.len() < 30 && begin.elapsed().as_secs_f64() < 6.0) {
         let start = Instant::now();
         step()?;
+        device.synchronize()?;
         seconds.push(start.elapsed().as_secs_f64());
     }
     let measured = &mut seconds[2..];
@@ -113,20 +115,20 @@ fn number(case: &str, unit: &str) -> Result<usize> {
     case.split(' ').find_map(strip).with_context(|| format!("the case `{case}` has no `{unit}`"))
 }
 
-fn noise(batch: usize, side: usize) -> Result<Tensor> {
-    Ok(Tensor::randn(0f32, 1.0, (batch, side, side, 3), &Device::Cpu)?)
+fn noise(batch: usize, side: usize, device: &Device) -> Result<Tensor> {
+    Ok(Tensor::randn(0f32, 1.0, (batch, side, side, 3), device)?)
 }
 
 /// Forward, backward and SGD of a backbone.
-fn backbone_step(case: &str) -> Result<impl FnMut() -> Result<()> + use<>> {
+fn backbone_step(case: &str, device: &Device) -> Result<impl FnMut() -> Result<()> + use<>> {
     let backbone = match case.split(' ').next() {
         Some("resnet18") => BackboneKind::ResNet18,
         Some("resnet50") => BackboneKind::ResNet50,
         _ => bail!("unknown case `{case}`"),
     };
-    let images = noise(number(case, "b")?, number(case, "px")?)?;
+    let images = noise(number(case, "b")?, number(case, "px")?, device)?;
     let settings = NetworkSettings { backbone, width: number(case, "w")?, ..NetworkSettings::default() };
-    let parameters = Parameters::new(0, &Device::Cpu);
+    let parameters = Parameters::new(0, device);
     let network = Backbone::new(&settings, &parameters.trainable())?;
     let settings = OptimizerSettings { momentum: 0.9, weight_decay: 1e-4, ..OptimizerSettings::default() };
     let mut optimizer = Optimizer::new(&settings, &parameters)?;
@@ -145,7 +147,7 @@ struct Univip {
 const RATES: Rates = Rates { lr: 1e-3, momentum: 0.99 };
 
 impl Univip {
-    fn new(case: &str) -> Result<Self> {
+    fn new(case: &str, device: &Device) -> Result<Self> {
         let scale = case.split(['-', ' ']).nth(1).context("a case names a scale")?;
         let [batch, side, instances] = [number(case, "b")?, number(case, "px")?, number(case, "k")?];
         let mut sets = vec![
@@ -167,11 +169,11 @@ impl Univip {
         let registry = Registry::linked()?;
         let parts = Assembly::new(&recipe, &registry);
         let groups = parts.view_sampler()?.groups();
-        let networks = parts.networks(groups.clone(), 0, &Device::Cpu)?;
+        let networks = parts.networks(groups.clone(), 0, device)?;
         let losses = parts.losses(&networks, &DataFacts { groups: &groups, images: batch, classes: 0 })?;
-        let images = groups
-            .iter()
-            .map(|group| Ok((group.name.clone(), noise(batch * group.views(), group.size as usize)?)));
+        let images = groups.iter().map(|group| {
+            Ok((group.name.clone(), noise(batch * group.views(), group.size as usize, device)?))
+        });
         let batch = Batch {
             groups: images.collect::<Result<_>>()?,
             facts: Facts { indices: (0..batch).collect(), ..Facts::default() },
@@ -187,7 +189,7 @@ impl Univip {
     }
 
     /// The seconds of each part of a step, medians of a few.
-    fn parts(&mut self) -> Result<BTreeMap<String, f64>> {
+    fn parts(&mut self, device: &Device) -> Result<BTreeMap<String, f64>> {
         let Self { method: Method { networks, losses, optimizer }, batch } = self;
         let mut seconds: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for _ in 0..3 {
@@ -196,6 +198,7 @@ impl Univip {
             };
             let start = Instant::now();
             let features = in_pool(|| networks.features(batch))?;
+            device.synchronize()?;
             note("1 forward", start.elapsed().as_secs_f64());
             let start = Instant::now();
             let mut total: Option<Tensor> = None;
@@ -207,15 +210,19 @@ impl Univip {
                 });
             }
             let total = total.context("no losses")?;
+            device.synchronize()?;
             note("2 losses", start.elapsed().as_secs_f64());
             let start = Instant::now();
             let gradients = Gradients::of(&mut in_pool(|| total.backward())?, networks.online());
+            device.synchronize()?;
             note("3 backward", start.elapsed().as_secs_f64());
             let start = Instant::now();
             in_pool(|| optimizer.step(&gradients, RATES.lr))?;
+            device.synchronize()?;
             note("4 optimiser", start.elapsed().as_secs_f64());
             let start = Instant::now();
             in_pool(|| target::update(networks.target(), networks.online(), RATES.momentum))?;
+            device.synchronize()?;
             note("5 moving average", start.elapsed().as_secs_f64());
         }
         let median = |mut values: Vec<f64>| {

@@ -27,6 +27,7 @@ mod usage;
 
 pub use boxes::{Imported, import_boxes};
 pub use plan::Library;
+pub use system::device;
 pub use system::process::prepare_process;
 
 use clap::Parser;

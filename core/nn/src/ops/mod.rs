@@ -10,6 +10,7 @@ pub mod composed;
 
 mod batch_norm;
 mod buffer;
+mod computed;
 mod conv;
 mod map;
 mod moments;
