@@ -107,8 +107,8 @@ impl Recipe {
             fingerprint: String::new(),
         };
         recipe.check_plugin_tables(&registry)?;
-        recipe.check_wiring(&registry)?;
         let plugins = recipe.resolved_plugins(&registry)?;
+        recipe.check_wiring(&registry)?;
         let resolved = resolved::values(&recipe.settings, plugins.into_iter())?;
         Ok(Self { fingerprint: resolved::fingerprint(&resolved, &registry), resolved, ..recipe })
     }

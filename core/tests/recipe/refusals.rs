@@ -3,8 +3,8 @@
 use crate::folder::{Folder, flag, over_base};
 use univip_core::recipe::Sources;
 
-const SECTIONS: &str = "data, probe_data, loader, proposals, views, augment, network, losses, optimizer, schedule, \
-                        target, train, evaluators, dataset, evaluator, loss, proposal, view";
+const SECTIONS: &str = "data, probe_data, loader, proposals, views, augment, network, heads, losses, optimizer, schedule, \
+                        target, train, evaluators, dataset, evaluator, head, loss, proposal, view";
 
 #[test]
 fn an_infinite_number_is_refused_where_no_range_says_so() {
