@@ -61,7 +61,7 @@ fn keys(registry: &Registry) -> Result<String> {
     }
     for plugin in registry.all() {
         let Registration { name, summary, resolve, .. } = plugin;
-        // Where a table must say something, such as where a dataset lies, there are no defaults.
+        // A table that must say something, such as where a dataset lies, has no defaults.
         let defaults = resolve(&Table::of("")).unwrap_or(Value::Null);
         text += &table(&format!("{}.{name}", plugin.kind().name()), summary, &defaults)?;
     }

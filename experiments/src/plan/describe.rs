@@ -52,7 +52,7 @@ impl Plan {
         Ok(text)
     }
 
-    /// How many seeds of a run are finished, and that in words. A damaged directory is one that is not.
+    /// The number of finished seeds of a run, and its state in words. A damaged directory is not finished.
     fn state(&self, planned: &PlannedRun, runs: &Path, time: Duration) -> (usize, String) {
         let fingerprint = planned.recipe.fingerprint();
         let (mut done, mut problems) = (0, String::new());

@@ -1,4 +1,4 @@
-//! What a process that trains asks of the libraries below it.
+//! The settings that a training process gives to the libraries below it.
 
 use crate::output;
 use anyhow::{Context, Result};

@@ -36,7 +36,7 @@ fn a_last_line_without_its_line_break_counts() {
     assert_eq!((read.measurements.len(), read.notes.len()), (2, 0));
 }
 
-/// What is damaged in one run costs the others nothing.
+/// Damage in one run costs the others nothing.
 #[test]
 fn damaged_files_are_notes_of_their_run() {
     for (file, damage, said) in [

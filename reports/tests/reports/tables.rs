@@ -339,7 +339,7 @@ fn the_page_needs_no_other_file_and_escapes_text() {
     assert!(runs.read("table9.md").contains("a & b \\| c"));
 }
 
-/// What is printed for a program that reads on has every column; a terminal of any width has no line that is wider.
+/// A program that reads on gets every column; a terminal of any width gets no line that is wider.
 #[test]
 fn columns_are_dropped_only_where_there_is_no_room() {
     let runs = Runs::table7();

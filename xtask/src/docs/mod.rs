@@ -17,7 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is asked of the reference.
+/// The options of the reference.
 #[derive(clap::Args)]
 pub struct Options {
     /// Write nothing, and fail if the page is not current

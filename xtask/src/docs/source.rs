@@ -136,7 +136,7 @@ struct Head {
 }
 
 impl Head {
-    /// Whether a line belongs to the head of what follows.
+    /// Takes a line that belongs to the head of an item; false for any other.
     fn take(&mut self, line: &str) -> bool {
         let line = line.trim();
         if let Some(doc) = line.strip_prefix("///") {
