@@ -122,7 +122,7 @@ const MEANINGS: [(&str, &str, u32); 12] = [
 
 fn summary(summary: &Summary) -> String {
     let mut text =
-        format!("{:<6} {:>7}   {:<9}  {:<6}  {}\n", "", "", "IoU", "sizes", "detections an image and class");
+        format!("{:<6} {:>7}   {:<9}  {:<6}  {}\n", "", "", "IoU", "sizes", "detections per image and class");
     for ((name, value), (overlap, sizes, limit)) in summary.named().into_iter().zip(MEANINGS) {
         text += &format!("{name:<6} {}   {overlap:<9}  {sizes:<6}  {limit}\n", number(value));
     }

@@ -440,3 +440,35 @@ fn a_changed_row_says_so_and_has_no_number_of_the_paper() {
         assert_eq!(number(&frame, column, 2), None, "{column}");
     }
 }
+
+#[test]
+fn a_page_says_where_the_numbers_of_each_run_come_from() {
+    let runs = Runs::new();
+    runs.plan("table9", json!([row("20", "", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    let mut made = run("table9-20", "eeeeeeeeeeee", 0, 58.0);
+    let sitting = |host: &str, ended: Value, dirty: bool| {
+        json!({
+            "started": "2026-11-22T20:00:00Z", "ended": ended, "host": host, "command": ["univip", "ablate", "<b>|"],
+            "build": {"version": "0.2.0", "commit": "e351a1108c6f0000", "dirty": dirty}
+        })
+    };
+    made.record["sittings"] = json!([
+        sitting("one", Value::Null, true),
+        sitting("two", json!("2026-11-22T22:00:00Z"), false),
+        sitting("two", json!("2026-11-23T22:00:00Z"), false),
+    ]);
+    let path = runs.add(made);
+    runs.report(100).unwrap();
+    let builds = "0.2.0 (e351a1108c6f, modified), 0.2.0 (e351a1108c6f)";
+    let page = runs.read("table9.md");
+    let expected = format!(
+        "| 20 seed 0 | finished | {builds} | one, two | 2026-11-22T20:00:00Z | 2026-11-23T22:00:00Z | 3 | univip ablate &lt;b>\\| |"
+    );
+    assert!(page.contains(&expected), "{page}");
+    assert!(runs.read("table9.html").contains("<summary>Runs</summary>"));
+    let frame = csv(&runs, "table9-runs.csv");
+    assert_eq!(texts(&frame, "builds"), [builds]);
+    assert_eq!(texts(&frame, "hosts"), ["one, two"]);
+    let text = univip_reports::show::differences::compare(&[path], Width::of_terminal(120)).unwrap();
+    assert!(text.contains(&format!("(finished; univip {builds} on one, two, 3 sittings)")), "{text}");
+}
