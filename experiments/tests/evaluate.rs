@@ -31,7 +31,7 @@ fn a_finished_run_can_be_measured_again_and_otherwise() -> Result<()> {
     let before = lines(&run)?;
 
     let (code, said, _) = evaluate(&["table7-e"], runs.path())?;
-    ensure!(code == Some(0) && said.contains("measured already: linear-probe, knn"), "{said}");
+    ensure!(code == Some(0) && said.contains("already measured: linear-probe, knn"), "{said}");
     ensure!(lines(&run)? == before, "nothing was asked for");
 
     let (code, said, error) = evaluate(&["table7-e", "--with", "knn"], runs.path())?;
@@ -121,7 +121,7 @@ fn a_run_is_finished_when_what_was_missing_is_measured() -> Result<()> {
     let record =
         record.replace("\"finished\"", "\"failed\"").replace("\"error\": null", "\"error\": \"kNN\"");
     // The second time nothing is missing, as when the record could not be written.
-    for (expected, unexpected) in [("knn-20", "linear-probe"), ("measured already", "knn-20")] {
+    for (expected, unexpected) in [("knn-20", "linear-probe"), ("already measured", "knn-20")] {
         std::fs::write(run.join("run.json"), &record)?;
         let (code, said, error) = evaluate(&[&run.display().to_string()], runs.path())?;
         ensure!(code == Some(0) && said.contains(expected) && !said.contains(unexpected), "{said}{error}");

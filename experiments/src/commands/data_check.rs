@@ -72,7 +72,7 @@ impl Check {
             let dataset = match data.part(&recipe, Use::Scenes, split) {
                 Ok(part) => part.whole,
                 Err(error) if error.is::<NotApplicable>() => {
-                    output::print(format_args!("{title}: there is none\n"))?;
+                    output::print(format_args!("{title}: no such split\n"))?;
                     continue;
                 }
                 Err(error) if split == Split::Val && error.is::<RecipeError>() => {

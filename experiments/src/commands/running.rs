@@ -37,7 +37,9 @@ impl Running {
         match plan.write(&self.runs) {
             // Finished runs can be looked at where nothing can be written.
             Err(error) if series.is_finished() => {
-                output::say(format_args!("warning: reports know of the plans before this one: {error:#}"));
+                output::say(format_args!(
+                    "warning: the plan is not written, so reports use earlier ones: {error:#}"
+                ));
             }
             written => written?,
         }

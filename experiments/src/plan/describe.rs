@@ -44,7 +44,7 @@ impl Plan {
             left => format!("about {} left on this machine, {}", figures::time(left), estimate.origin(runs)),
         };
         let (scale, seeds) = (&self.scale, seeds.join(", "));
-        text += &format!("and the untrained backbone beside them. Scale {scale}, seeds {seeds}; {left}\n");
+        text += &format!("The untrained backbone is run as well. Scale {scale}, seeds {seeds}; {left}\n");
         let count =
             |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         text +=

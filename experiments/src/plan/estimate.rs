@@ -61,9 +61,9 @@ impl Estimate {
     /// The origin of the times, in words.
     pub fn origin(&self, runs: &Path) -> String {
         match self.finished.len() {
-            0 => "guessed from the speed of a matrix product; what the evaluators take comes on top".into(),
-            1 => format!("going by the finished run in {}", runs.display()),
-            several => format!("going by {several} finished runs in {}", runs.display()),
+            0 => "guessed from the speed of a matrix product, without the time of the evaluators".into(),
+            1 => format!("based on the finished run in {}", runs.display()),
+            several => format!("based on {several} finished runs in {}", runs.display()),
         }
     }
 

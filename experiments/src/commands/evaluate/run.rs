@@ -78,7 +78,7 @@ fn refuse_training(sets: &[String]) -> Result<()> {
 fn nothing_left(names: &[String]) -> Result<()> {
     output::print(match names {
         [] => "its recipe names no evaluator; name one with --with\n".to_string(),
-        names => format!("measured already: {}; name one with --with to repeat it\n", names.join(", ")),
+        names => format!("already measured: {}; name one with --with to repeat it\n", names.join(", ")),
     })
 }
 

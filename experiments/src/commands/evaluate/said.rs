@@ -12,7 +12,7 @@ use univip_core::evaluate::Metric;
 pub fn told(measured: Measured) -> Result<bool> {
     let Measured { mut failures, not_applicable, stopped } = measured;
     failures.extend(not_applicable);
-    ensure!(failures.is_empty(), "{}; what the others measured is kept", failures.join("; "));
+    ensure!(failures.is_empty(), "{}; the numbers of the other evaluators are kept", failures.join("; "));
     Ok(stopped)
 }
 
