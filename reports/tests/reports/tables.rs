@@ -119,7 +119,7 @@ fn numbers_of_different_kinds_are_never_in_one_table() {
 #[test]
 fn detection_has_columns_of_its_own() {
     let runs = Runs::new();
-    runs.plan("table7", json!([row("(a)", "BYOL", &["byol"], 57.3, 39.5, "aaaaaaaaaaaa", true)]));
+    runs.plan("table7", json!([baseline(row("(a)", "BYOL", &["byol"], [57.3, 39.5], "aaaaaaaaaaaa"))]));
     for (seed, boxes, masks) in [(0, 20.0, 10.0), (1, 24.0, 12.0)] {
         runs.add(run("table7-a", "aaaaaaaaaaaa", seed, 50.0).detecting("mask-rcnn small", boxes, masks));
     }
@@ -140,7 +140,7 @@ fn detection_has_columns_of_its_own() {
 #[test]
 fn a_run_that_failed_in_a_later_evaluator_keeps_its_numbers_and_says_so() {
     let runs = Runs::new();
-    runs.plan("table7", json!([row("(a)", "BYOL", &["byol"], 57.3, 39.5, "aaaaaaaaaaaa", true)]));
+    runs.plan("table7", json!([baseline(row("(a)", "BYOL", &["byol"], [57.3, 39.5], "aaaaaaaaaaaa"))]));
     let mut failed = run("table7-a", "aaaaaaaaaaaa", 0, 50.0);
     (failed.record["status"], failed.record["error"]) = (json!("failed"), json!("detection: no space left"));
     runs.add(failed);
