@@ -31,6 +31,16 @@ impl Defaults {
         Ok(Self { tables, values })
     }
 
+    /// The names of the tables within one that are no fields of it.
+    fn tables_within(&self, path: &str, table: &Struct) -> Vec<String> {
+        let within =
+            self.values.keys().filter_map(|key| key.strip_prefix(path)?.strip_prefix('.')?.split_once('.'));
+        let mut names: Vec<String> = within.map(|(name, _)| name.to_string()).collect();
+        names.dedup();
+        names.retain(|name| !table.fields.iter().any(|field| field.key == *name));
+        names
+    }
+
     /// The number of keys with a default.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -54,14 +64,24 @@ pub fn page(source: &Source, defaults: &Defaults, base: &BTreeMap<String, Stated
     let mut text = HEAD.to_string();
     let mut known = Vec::new();
     for (name, about) in &defaults.tables {
-        let table = source.table(name).with_context(|| {
+        let table = match name.strip_prefix("head.") {
+            Some(plugin) => source.table_of_plugin(plugin),
+            None => source.table(name),
+        };
+        let table = table.with_context(|| {
             format!("no struct of settings is documented as `[{name}]`: begin its documentation with that")
         })?;
         text += &format!("## `[{name}]`\n\n");
+        if name.starts_with("head.") {
+            text += "Stands in a recipe under the name of the head, `[head.<name>]`, beside the keys of every head: ";
+            text += &keys_of_every_head(source)?;
+        }
         if !about.is_empty() {
             text += &format!("{about}.\n\n");
         }
-        let rows = rows(source, table, "");
+        let mut all = Vec::new();
+        rows(source, table, &In { defaults, path: name, prefix: "" }, &mut all);
+        let rows = all;
         if rows.is_empty() {
             text += "No keys.\n\n";
             continue;
@@ -106,12 +126,37 @@ struct Row {
     meaning: String,
 }
 
+/// `plugin`: ..., `from`: ..., as a sentence.
+fn keys_of_every_head(source: &Source) -> Result<String> {
+    let placement =
+        source.only("HeadPlacement").context("no struct HeadPlacement for the keys of every head")?;
+    let keys =
+        placement.fields.iter().map(|field| format!("`{}`, {}", field.key, field.doc.trim_end_matches('.')));
+    Ok(keys.collect::<Vec<_>>().join("; ") + ".\n\n")
+}
+
+/// A table of a page, and the path within it.
+struct In<'a> {
+    defaults: &'a Defaults,
+    path: &'a str,
+    prefix: &'a str,
+}
+
 /// The keys of a table, those of tables within it included.
-fn rows(source: &Source, table: &Struct, prefix: &str) -> Vec<Row> {
-    let mut all = Vec::new();
-    for Field { key, doc, rust } in &table.fields {
+fn rows(source: &Source, table: &Struct, place: &In<'_>, all: &mut Vec<Row>) {
+    let In { defaults, path, prefix } = *place;
+    for Field { key, doc, rust, flat } in &table.fields {
         let key = format!("{prefix}{key}");
         let name = inner(rust);
+        if *flat {
+            // Tables by name, of which the defaults have some.
+            let Some(within) = source.struct_named(name, table) else { continue };
+            for named in defaults.tables_within(path, table) {
+                let prefix = format!("{prefix}{named}.");
+                rows(source, within, &In { defaults, path, prefix: &prefix }, all);
+            }
+            continue;
+        }
         if let Some(within) = source.struct_named(name, table) {
             let kind = match rust.starts_with("BTreeMap") {
                 true => "table of tables, by name".to_string(),
@@ -119,7 +164,8 @@ fn rows(source: &Source, table: &Struct, prefix: &str) -> Vec<Row> {
             };
             all.push(Row { key: key.clone(), kind, meaning: doc.clone() });
             if name == rust {
-                all.extend(rows(source, within, &format!("{key}.")));
+                let prefix = format!("{key}.");
+                rows(source, within, &In { defaults, path, prefix: &prefix }, all);
             }
             continue;
         }
@@ -135,7 +181,6 @@ fn rows(source: &Source, table: &Struct, prefix: &str) -> Vec<Row> {
         };
         all.push(Row { key, kind, meaning });
     }
-    all
 }
 
 /// `f64` of `Option<Vec<f64>>`, `[f64; 2]` and `BTreeMap<String, f64>`.

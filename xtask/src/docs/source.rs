@@ -31,6 +31,8 @@ pub struct Field {
     pub doc: String,
     /// Its Rust type.
     pub rust: String,
+    /// True when its own keys stand in the table, and it has none.
+    pub flat: bool,
 }
 
 /// A choice among words.
@@ -63,6 +65,16 @@ impl Source {
         };
         let begins = self.structs.iter().find(|each| marked(each, true));
         begins.or_else(|| self.structs.iter().find(|each| marked(each, false)))
+    }
+
+    /// The struct of a plugin whose table is not called after it: its documentation says `plugin = "mlp"`.
+    pub fn table_of_plugin(&self, name: &str) -> Option<&Struct> {
+        self.structs.iter().find(|each| each.doc.contains(&format!("`plugin = \"{name}\"`")))
+    }
+
+    /// The struct of that name, wherever it is.
+    pub fn only(&self, name: &str) -> Option<&Struct> {
+        self.structs.iter().find(|each| each.name == name)
     }
 
     /// The struct of that name, as a file that names it means it.
@@ -150,7 +162,7 @@ impl Head {
     }
 
     fn is_read_by_serde(&self) -> bool {
-        self.attributes.contains("Deserialize")
+        self.attributes.contains("Deserialize") || self.attributes.contains("Serialize")
     }
 
     /// The first paragraph, as one line.
@@ -177,7 +189,12 @@ fn fields(body: &[&str]) -> Vec<Field> {
         let Some((name, rust)) = declared.split_once(": ") else { continue };
         if !item.attributes.contains("serde(skip)") {
             let key = item.attribute("rename").unwrap_or(name).into();
-            fields.push(Field { key, doc: item.doc(), rust: rust.trim_end_matches(',').into() });
+            fields.push(Field {
+                key,
+                doc: item.doc(),
+                rust: rust.trim_end_matches(',').into(),
+                flat: item.attributes.contains("serde(flatten)"),
+            });
         }
     }
     fields
