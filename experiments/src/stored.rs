@@ -1,4 +1,4 @@
-//! What the engine says, as run directories hold it.
+//! The engine's events and numbers, as run directories hold them.
 
 use univip_core::evaluate::Metric;
 use univip_core::event::Event;

@@ -9,7 +9,7 @@ use std::path::Path;
 pub struct UsageError {
     /// The argument or option.
     pub argument: String,
-    /// What is wrong, what was expected and what to do.
+    /// The problem, the expected value and the remedy.
     pub problem: String,
 }
 

@@ -227,7 +227,7 @@ fn annotations_that_cannot_be_used_are_named_and_cost_the_others_nothing() -> Re
             ensure!(numbers(&run, "detection")?.iter().any(|(name, _)| name == "bbox_ap"));
         }
     }
-    // What is learned from is looked at before anything is run.
+    // The training images are looked at before anything is run.
     fs::write(annotations(root.path(), "train2017"), fs::read_to_string(&file)?.replace("1000", "1010"))?;
     let (code, said) = pre_trained(root.path(), "[\"knn\"]", tempfile::tempdir()?.path())?;
     let twice = "1 of 13 annotations have an id twice: annotation 1010";

@@ -118,7 +118,7 @@ fn unlabelled_images_need_no_label_and_a_wrong_path_is_refused() -> Result<()> {
     save(root.path(), "1.png", 60, 40, 1)?;
     let (code, found) = check(&format!("images={}", root.path().display()))?;
     ensure!(code == Some(0), "{found}");
-    ensure_lines(&found, &["train: 1 images, nothing was found", "val: there is none"])?;
+    ensure_lines(&found, &["train: 1 images, nothing was found", "val: no such split"])?;
     ensure!(check("images=/nonexist")?.0 == Some(2));
     Ok(())
 }

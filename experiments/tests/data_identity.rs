@@ -7,7 +7,8 @@ use common::{output, run_directory, stdout, univip};
 use image::{Rgb, RgbImage};
 use serde_json::json;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 /// A row that only needs pixels.
 const ROW: [&str; 10] = [
@@ -98,69 +99,99 @@ fn equal_names(dataset: &str, inside: &str) -> Result<()> {
     Ok(())
 }
 
+/// A run of row b on ten images of one's own, learned from and measured on.
+struct OnMine {
+    work: TempDir,
+    runs: PathBuf,
+}
+
+impl OnMine {
+    fn ablate(&self, root: &str) -> Result<(Option<i32>, String)> {
+        let data = format!("image-folder={root}");
+        let arguments = [&ROW[..], &["--data", &data, "--probe-data", &data]].concat();
+        let output = univip(&arguments, &self.runs).current_dir(self.work.path()).output()?;
+        Ok((output.status.code(), String::from_utf8(output.stderr)?))
+    }
+
+    fn evaluate(&self, more: &[&str]) -> Result<(Option<i32>, String)> {
+        let runs = self.runs.to_string_lossy();
+        said(&[&["evaluate", "table7-b", "--with", "knn", "--runs", &runs], more].concat(), &self.runs)
+    }
+
+    fn run(&self) -> Result<PathBuf> {
+        run_directory(&self.runs, "table7-b")
+    }
+
+    fn record(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.run()?.join("run.json"))?)
+    }
+
+    /// Spelt otherwise, moved, touched: the same.
+    fn is_reused(&self, mine: &Path, moved: &Path) -> Result<()> {
+        let absolute = mine.to_string_lossy().into_owned();
+        let (code, first) = self.ablate(&absolute)?;
+        ensure!(code == Some(0), "{first}");
+        let finished = self.record()?;
+        for (number, digest) in ["data_digest", "probe_data train", "probe_data val"].iter().enumerate() {
+            ensure!(finished.matches(&format!("\"{digest}\": \"")).count() == 1, "{number}: {finished}");
+        }
+        for spelt in ["mine", "./mine/", &format!("{absolute}/")] {
+            let (code, text) = self.ablate(spelt)?;
+            ensure!(code == Some(0) && self.record()? == finished, "{spelt}: {text}");
+        }
+        fs::rename(mine, moved)?;
+        let picture = moved.join(PICTURE);
+        fs::write(&picture, fs::read(&picture)?)?;
+        let (code, text) = self.ablate(&moved.to_string_lossy())?;
+        ensure!(code == Some(0) && self.record()? == finished, "{text}");
+        let names = fs::read_dir(&self.runs)?
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
+        ensure!(names.filter(|name| name.starts_with("table7-b")).count() == 1, "the same data is one run");
+        let (code, text) = self.evaluate(&[])?;
+        ensure!(code == Some(0), "the recipe says where its data lies now: {text}");
+        Ok(())
+    }
+
+    /// Changed: refused wherever it would be used, by the first image.
+    fn is_refused_when_changed(&self, moved: &Path) -> Result<()> {
+        let (picture, root) = (moved.join(PICTURE), moved.to_string_lossy());
+        let before = fs::read(&picture)?;
+        draw(&picture, [60, 48], [99, 99])?;
+        let refused = |(code, text): (Option<i32>, String), when: &str| -> Result<()> {
+            ensure!(
+                code == Some(1) && text.contains("1 of 4, the first is b/1.png"),
+                "{when}: {code:?} {text}"
+            );
+            Ok(())
+        };
+        refused(self.ablate(&root)?, "reused")?;
+        refused(self.evaluate(&[])?, "evaluated")?;
+        let run = self.run()?;
+        fs::write(run.join("run.json"), self.record()?.replace("\"finished\"", "\"interrupted\""))?;
+        fs::remove_file(run.join("backbone.safetensors"))?;
+        refused(self.ablate(&root)?, "resumed")?;
+        fs::write(&picture, before)?;
+        let (code, text) = self.ablate(&root)?;
+        ensure!(code == Some(0) && self.record()?.contains("\"finished\""), "restored: {code:?} {text}");
+        Ok(())
+    }
+}
+
+const PICTURE: &str = "train/b/1.png";
+
 #[test]
 fn a_run_is_reused_and_goes_on_with_the_same_images_only() -> Result<()> {
     let work = tempfile::tempdir()?;
-    let (runs, mine) = (work.path().join("runs"), work.path().join("mine"));
+    let [mine, moved, others] = ["mine", "moved", "others"].map(|name| work.path().join(name));
     folder(&mine, 10)?;
-    let ablate = |root: &str| -> Result<(Option<i32>, String)> {
-        let data = format!("image-folder={root}");
-        let arguments = [&ROW[..], &["--data", &data, "--probe-data", &data]].concat();
-        let output = univip(&arguments, &runs).current_dir(work.path()).output()?;
-        Ok((output.status.code(), String::from_utf8(output.stderr)?))
-    };
-    let evaluate = ["evaluate", "table7-b", "--with", "knn", "--runs"];
-    let evaluate = || said(&[&evaluate[..], &[&runs.to_string_lossy()]].concat(), &runs);
-    let record =
-        || -> Result<String> { Ok(fs::read_to_string(run_directory(&runs, "table7-b")?.join("run.json"))?) };
-    let absolute = mine.to_string_lossy().into_owned();
-    let (code, first) = ablate(&absolute)?;
-    ensure!(code == Some(0), "{first}");
-    let finished = record()?;
-    for (number, digest) in ["data_digest", "probe_data train", "probe_data val"].iter().enumerate() {
-        ensure!(finished.matches(&format!("\"{digest}\": \"")).count() == 1, "{number}: {finished}");
-    }
-
-    // Spelt otherwise, moved, touched: the same.
-    for spelt in ["mine", "./mine/", &format!("{absolute}/")] {
-        let (code, text) = ablate(spelt)?;
-        ensure!(code == Some(0) && record()? == finished, "{spelt}: {text}");
-    }
-    fs::rename(&mine, work.path().join("moved"))?;
-    let picture = work.path().join("moved/train/b/1.png");
-    fs::write(&picture, fs::read(&picture)?)?;
-    let moved = work.path().join("moved").to_string_lossy().into_owned();
-    let (code, text) = ablate(&moved)?;
-    ensure!(code == Some(0) && record()? == finished, "{text}");
-    let directories =
-        fs::read_dir(&runs)?.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()));
-    ensure!(directories.filter(|name| name.starts_with("table7-b")).count() == 1, "the same data is one run");
-    let (code, text) = evaluate()?;
-    ensure!(code == Some(0), "the recipe says where its data lies now: {text}");
-
-    // Changed: refused wherever it would be used, by the first image.
-    let before = fs::read(&picture)?;
-    draw(&picture, [60, 48], [99, 99])?;
-    let (code, text) = ablate(&moved)?;
-    ensure!(code == Some(1) && text.contains("1 of 4, the first is b/1.png"), "reused: {code:?} {text}");
-    let (code, text) = evaluate()?;
-    ensure!(code == Some(1) && text.contains("1 of 4, the first is b/1.png"), "evaluated: {code:?} {text}");
-    let run = run_directory(&runs, "table7-b")?;
-    fs::write(run.join("run.json"), record()?.replace("\"finished\"", "\"interrupted\""))?;
-    fs::remove_file(run.join("backbone.safetensors"))?;
-    let (code, text) = ablate(&moved)?;
-    ensure!(code == Some(1) && text.contains("1 of 4, the first is b/1.png"), "resumed: {code:?} {text}");
-    fs::write(&picture, before)?;
-    let (code, text) = ablate(&moved)?;
-    ensure!(code == Some(0) && record()?.contains("\"finished\""), "restored: {code:?} {text}");
-
+    let runs = OnMine { runs: work.path().join("runs"), work };
+    runs.is_reused(&mine, &moved)?;
+    runs.is_refused_when_changed(&moved)?;
     // Other labelled images than the recipe's are measured apart.
-    folder(&work.path().join("others"), 130)?;
-    let others = format!("image-folder={}", work.path().join("others").display());
-    let shared = ["evaluate", "table7-b", "--with", "knn", "--probe-data", &others, "--runs"];
-    let (code, text) = said(&[&shared[..], &[&runs.to_string_lossy()]].concat(), &runs)?;
+    folder(&others, 130)?;
+    let (code, text) = runs.evaluate(&["--probe-data", &format!("image-folder={}", others.display())])?;
     ensure!(code == Some(0), "{text}");
-    let numbers = fs::read_to_string(run.join("evaluations.jsonl"))?;
+    let numbers = fs::read_to_string(runs.run()?.join("evaluations.jsonl"))?;
     let apart = numbers.lines().filter(|line| line.contains("dataset.image-folder.root=")).count();
     ensure!(apart == numbers.lines().count() / 3 && apart > 0, "{numbers}");
     Ok(())

@@ -1,4 +1,4 @@
-//! What a user reads when something is wrong, and what scripts get as exit code.
+//! The messages that a user reads when something is wrong, and the exit codes for scripts.
 
 mod common;
 
@@ -45,7 +45,7 @@ fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() ->
     Ok(())
 }
 
-/// What only prints.
+/// Commands that only print.
 const PRINTING: [&[&str]; 4] = [
     &["recipe", "show", "table7/d"],
     &["recipe", "diff", "table7/d", "table7/e"],

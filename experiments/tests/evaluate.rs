@@ -31,7 +31,7 @@ fn a_finished_run_can_be_measured_again_and_otherwise() -> Result<()> {
     let before = lines(&run)?;
 
     let (code, said, _) = evaluate(&["table7-e"], runs.path())?;
-    ensure!(code == Some(0) && said.contains("measured already: linear-probe, knn"), "{said}");
+    ensure!(code == Some(0) && said.contains("already measured: linear-probe, knn"), "{said}");
     ensure!(lines(&run)? == before, "nothing was asked for");
 
     let (code, said, error) = evaluate(&["table7-e", "--with", "knn"], runs.path())?;
@@ -52,6 +52,22 @@ fn a_finished_run_can_be_measured_again_and_otherwise() -> Result<()> {
     ensure!(protocols.contains(&Some("knn-3")), "{protocols:?}");
     ensure!(protocols.contains(&Some("semi-10pct-small")), "the run's scale says which: {protocols:?}");
     ensure!(last[after.len()]["set"][0] == "evaluator.knn.k=3", "{}", last[after.len()]);
+    check_provenance(&run)
+}
+
+/// One sitting for the run and one for each evaluation that measured something, each with its end.
+fn check_provenance(run: &Path) -> Result<()> {
+    let record: Value = serde_json::from_slice(&std::fs::read(run.join("run.json"))?)?;
+    let sittings = record["sittings"].as_array().context("no sittings")?;
+    ensure!(sittings.len() == 3, "{record}");
+    for (sitting, word) in sittings.iter().zip(["ablate", "evaluate", "evaluate"]) {
+        ensure!(sitting["command"][1] == word && sitting["ended"].is_string(), "{sitting}");
+        ensure!(sitting["host"].as_str().is_some_and(|host| !host.is_empty()), "{sitting}");
+        ensure!(sitting["build"]["version"] == env!("CARGO_PKG_VERSION"), "{sitting}");
+    }
+    let knn = record["plugins"]["evaluator knn"].as_str().context("knn is used")?;
+    ensure!(knn == concat!("univip-knn ", env!("CARGO_PKG_VERSION")), "{knn}");
+    ensure!(record["plugins"]["dataset coco"].is_null(), "it is not used: {record}");
     Ok(())
 }
 
@@ -105,7 +121,7 @@ fn a_run_is_finished_when_what_was_missing_is_measured() -> Result<()> {
     let record =
         record.replace("\"finished\"", "\"failed\"").replace("\"error\": null", "\"error\": \"kNN\"");
     // The second time nothing is missing, as when the record could not be written.
-    for (expected, unexpected) in [("knn-20", "linear-probe"), ("measured already", "knn-20")] {
+    for (expected, unexpected) in [("knn-20", "linear-probe"), ("already measured", "knn-20")] {
         std::fs::write(run.join("run.json"), &record)?;
         let (code, said, error) = evaluate(&[&run.display().to_string()], runs.path())?;
         ensure!(code == Some(0) && said.contains(expected) && !said.contains(unexpected), "{said}{error}");
@@ -127,6 +143,27 @@ fn a_backbone_from_elsewhere_is_measured() -> Result<()> {
     let line = lines(&run)?.into_iter().find(|line| line["evaluator"] == "knn").context("no knn")?;
     let value = format!("{:.2}", line["metric"]["value"].as_f64().context("no value")?);
     ensure!(said.contains(&value) && said.contains("knn-20"), "{said}, expected {value}");
+    // The recipes of a directory, which are those that are embedded but for one more.
+    let recipes = tempfile::tempdir()?;
+    for folder in ["recipes", "scales"] {
+        std::fs::create_dir(recipes.path().join(folder))?;
+    }
+    let scale = "[evaluator.knn]\nk = 3\n";
+    std::fs::write(recipes.path().join("scales/mine.toml"), scale)?;
+    let own = "inherit = [\"univip:/recipes/table7/e.toml\"]\n[evaluators]\nuse = [\"knn\"]\n";
+    std::fs::write(recipes.path().join("recipes/own.toml"), own)?;
+    let place = recipes.path().display().to_string();
+    let limits = [
+        "--set",
+        "probe_data.train_limit=100",
+        "--set",
+        "probe_data.val_limit=50",
+        "--set",
+        "probe_data.image_size=32",
+    ];
+    let own = ["--backbone", &file, "--recipe", "own", "--scale", "mine", "--recipes", &place];
+    let (code, said, error) = evaluate(&[&own[..], &limits].concat(), runs.path())?;
+    ensure!(code == Some(0) && said.contains("knn-3"), "{said} {error}");
     Ok(())
 }
 
@@ -162,7 +199,7 @@ fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<(
     std::fs::write(finished.join("run.json"), RECORD.replace("interrupted", "finished"))?;
     std::fs::write(runs.path().join("some.safetensors"), "none")?;
     let some = runs.path().join("some.safetensors").display().to_string();
-    let cases: [(&[&str], i32, &[&str]); 13] = [
+    let cases: [(&[&str], i32, &[&str]); 14] = [
         (&[], 2, &["name a run or give --backbone"]),
         (&["table7-f"], 2, &["is called `table7-f`", "did you mean `table7-e`?"]),
         (&["table7-e", "--with", "kn"], 2, &["unknown evaluator `kn`", "did you mean `knn`?"]),
@@ -172,6 +209,11 @@ fn what_cannot_be_evaluated_is_named_with_what_may_have_been_meant() -> Result<(
         (&["table7-e", "--recipe", "base"], 2, &["--recipe", "cannot be used with"]),
         (&["table7-e", "--seed", "1"], 2, &["--seed", "cannot be used with"]),
         (&["--backbone", "nowhere.safetensors"], 2, &["`--backbone`", "nowhere.safetensors: "]),
+        (
+            &["--backbone", &some, "--recipes", "nowhere"],
+            2,
+            &["`--recipes`", "nowhere has no directory `recipes`"],
+        ),
         (&["table7-e"], 1, &["has not ended", "interrupted"]),
         (&["table9-10"], 1, &["backbone.safetensors is missing", "--force"]),
         (

@@ -45,7 +45,7 @@ fn an_export_is_whole_and_tells_what_it_is() -> Result<()> {
     ensure!(manifest["recipe"]["network"]["width"] == 8, "{}", manifest["recipe"]["network"]);
     ensure!(manifest["evaluations"][0]["metric"]["protocol"] == "knn-20");
 
-    // What `check.py` does, with our own network: the features that are stored are those of the file.
+    // As `check.py` does, with our own network: the stored features are those of the file.
     let device = candle_core::Device::Cpu;
     let check = candle_core::safetensors::load(directory.join("check.safetensors"), &device)?;
     let number = |key: &str, channel: usize| manifest["input"][key][channel].as_f64().unwrap_or(f64::NAN);
@@ -141,7 +141,7 @@ fn an_export_that_fails_leaves_no_manifest_of_an_older_one() -> Result<()> {
     let directory = run.join("export/safetensors");
     let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
     ensure!(code == Some(0) && directory.join("manifest.json").exists(), "{error}");
-    // What comes behind the tensors cannot be written.
+    // The files after the tensors cannot be written.
     fs::remove_file(directory.join("check.safetensors"))?;
     fs::create_dir(directory.join("check.safetensors"))?;
     let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;

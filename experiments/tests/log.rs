@@ -1,4 +1,4 @@
-//! What a job's log holds of a run, and what a hostile name does to it.
+//! The log of a job: the lines of a run, and hostile names in them.
 
 mod common;
 

@@ -114,7 +114,7 @@ fn evaluators_pass_over_what_cannot_be_read_and_say_of_how_many_images_a_number_
     let lines: Vec<&str> = text.lines().collect();
     ensure!(lines.iter().all(|line| line.contains("\"images\":3,\"passed_over\":2")), "{text}");
 
-    // Where the recipe says so, an evaluator stops at the first, and the run is failed.
+    // An evaluator stops at the first where the recipe says so, and the run is failed.
     let (code, said) = with("evaluators.use=[\"knn\"]", &["--set", "loader.broken=fail"])?;
     ensure!(code == Some(1) && said.contains("a/2.broken.jpg"), "{said}");
 

@@ -21,7 +21,7 @@ struct Arguments {
     /// Only this table, such as `table7`
     #[arg(long)]
     table: Option<String>,
-    /// Where the pages are written
+    /// The directory of the pages
     #[arg(long, default_value = "reports/out")]
     out: PathBuf,
     /// Directories of runs

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use univip_run_format::Plan;
 
-/// What was made.
+/// The text and the files of a report.
 #[derive(Debug)]
 pub struct Report {
     /// The tables, for a terminal.

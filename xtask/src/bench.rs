@@ -20,7 +20,7 @@ struct Bench {
     ours: &'static str,
     /// The peer's script; `requirements.txt` lies beside it.
     peer: &'static str,
-    /// What the script imports.
+    /// The module that the script imports.
     import: &'static str,
 }
 
@@ -51,13 +51,13 @@ const BENCHES: &[Bench] = &[
     },
 ];
 
-/// What is asked of a bench.
+/// The options of a bench.
 #[derive(clap::Args)]
 pub struct Options {
-    /// What to measure
+    /// The bench
     #[arg(value_parser = PossibleValuesParser::new(BENCHES.iter().map(|bench| bench.name)))]
     pub name: String,
-    /// How often each side is measured, in turns
+    /// The number of measurements of each side, in turns
     #[arg(long, default_value_t = 3)]
     pub pairs: usize,
     /// A directory of images, instead of drawn ones; every one of them is measured
@@ -66,7 +66,7 @@ pub struct Options {
     /// The Python that has the peer
     #[arg(long, default_value = "python3")]
     pub python: PathBuf,
-    /// Where the results are written
+    /// The directory of the results
     #[arg(long, default_value = "reports/out/bench")]
     pub out: PathBuf,
 }
@@ -128,7 +128,7 @@ pub fn bench(options: &Options) -> Result<u8> {
     spawn::run("univip-reports", &["bench".to_string(), path.display().to_string()])
 }
 
-/// What keeps the peer from being measured, and what to do.
+/// The reason why the peer cannot be measured, and the remedy.
 fn missing(python: &Path, import: &str, script: &Path) -> Option<String> {
     let probe = format!("import {}; {import}", import.split('.').next().unwrap_or(import));
     let tried =

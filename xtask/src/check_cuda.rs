@@ -18,13 +18,13 @@ const PACKAGES: [&str; 5] = [
     "nvidia-nvvm<13.1",
 ];
 
-/// What is asked of the check.
+/// The options of the check.
 #[derive(clap::Args)]
 pub struct Options {
     /// The Python that makes the virtual environment
     #[arg(long, default_value = "python3")]
     pub python: PathBuf,
-    /// Where the environment and what is compiled are kept; `cuda` beside `release` in the target directory unless told
+    /// The directory of the environment and of all that is compiled; `cuda` beside `release` in the target directory unless told
     #[arg(long)]
     pub directory: Option<PathBuf>,
     /// The compute capability that kernels are compiled for, without its point

@@ -2,6 +2,8 @@
 
 mod bench;
 mod check_cuda;
+mod ci;
+mod docs;
 mod new_plugin;
 mod spawn;
 mod torture;
@@ -24,6 +26,8 @@ use usage::Usage;
   cargo xtask bench proposals                        selective search beside OpenCV's
   cargo xtask bench step                             training steps beside PyTorch's
   cargo xtask fuzz                                   mutated inputs for every reader, a minute
+  cargo xtask ci lint                                one step of what must pass before a change lands
+  cargo xtask docs                                   docs/recipe-keys.md, from the code that reads the keys
   cargo xtask check-cuda                             whether it compiles for a GPU; needs Python, no GPU
   cargo xtask torture --minutes 10                   kills and disk faults in a run, which must end in the same bits
   cargo xtask new-plugin loss my-loss                a plugin crate that runs at once
@@ -58,6 +62,13 @@ enum Chore {
 
 Without the peer ours runs alone, and the text says what is missing.")]
     Bench(bench::Options),
+    /// Write docs/recipe-keys.md, the reference of every key of a recipe, from the code that reads them
+    Docs(docs::Options),
+    /// Run what must pass before a change lands: all steps, or one
+    Ci {
+        /// The step
+        step: Option<ci::Step>,
+    },
     /// Check that the workspace compiles with the feature `cuda`; makes a Python environment with nvcc
     #[command(after_help = "Examples:
   cargo xtask check-cuda
@@ -111,6 +122,8 @@ fn run(chore: Chore) -> Result<ExitCode> {
             Ok(spawn::run("univip-reports", &arguments)?.into())
         }
         Chore::Bench(options) => Ok(bench::bench(&options)?.into()),
+        Chore::Docs(options) => docs::docs(&options).map(|()| ExitCode::SUCCESS),
+        Chore::Ci { step } => ci::ci(step).map(|()| ExitCode::SUCCESS),
         Chore::CheckCuda(options) => Ok(check_cuda::check(&options)?.into()),
         Chore::Torture(options) => Ok(torture::torture(&options)?.into()),
         Chore::Fuzz { arguments } => {

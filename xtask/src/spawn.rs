@@ -33,7 +33,7 @@ fn cargo(what: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What was built, by its path from this program's directory.
+/// A built program, by its path from this program's directory.
 pub fn beside(name: impl AsRef<Path>) -> Result<PathBuf> {
     Ok(std::env::current_exe().context("finding the built commands")?.with_file_name(name.as_ref()))
 }

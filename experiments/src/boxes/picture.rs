@@ -9,7 +9,7 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// How many images have how many boxes, in at most a dozen bars of one round width.
+    /// The number of images by their number of boxes, in at most a dozen bars of one round width.
     pub fn histogram(title: &str, counts: &[usize]) -> Self {
         let most = counts.iter().max().copied().unwrap_or(0);
         let mut widths = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10usize.pow(power)));

@@ -104,7 +104,7 @@ fn spinner() -> ProgressBar {
     spinner
 }
 
-/// What each of the twelve numbers is of: IoU, sizes and detections of an image.
+/// The meaning of the twelve numbers: IoU, sizes, detections per image.
 const MEANINGS: [(&str, &str, u32); 12] = [
     ("0.50:0.95", "all", 100),
     ("0.50", "all", 100),
@@ -122,7 +122,7 @@ const MEANINGS: [(&str, &str, u32); 12] = [
 
 fn summary(summary: &Summary) -> String {
     let mut text =
-        format!("{:<6} {:>7}   {:<9}  {:<6}  {}\n", "", "", "IoU", "sizes", "detections an image and class");
+        format!("{:<6} {:>7}   {:<9}  {:<6}  {}\n", "", "", "IoU", "sizes", "detections per image and class");
     for ((name, value), (overlap, sizes, limit)) in summary.named().into_iter().zip(MEANINGS) {
         text += &format!("{name:<6} {}   {overlap:<9}  {sizes:<6}  {limit}\n", number(value));
     }
@@ -148,7 +148,7 @@ fn per_class(names: &[String], evaluation: &Evaluation) -> String {
     text
 }
 
-/// Where there is nothing to measure, COCO says -1.
+/// COCO's -1 stands for nothing to measure.
 fn number(value: f64) -> String {
     if value < 0.0 { format!("{:>7}", "-1") } else { format!("{value:>7.4}") }
 }

@@ -38,7 +38,7 @@ pub const EXAMPLES: &str = "Examples:
 Reads every image and annotation of the train and val splits, and lists with counts and the first names: images that
 cannot be read; images that are tiny, very large or very long; images with the same pixels as another, and those of val
 that train has too; images without a label, classes without an image; boxes that leave their image, sizes that are not
-those of the annotations; and what a run would pass over. Nothing is changed.
+those of the annotations; and what a run would skip. Nothing is changed.
 Exit codes: 0 nothing was found, 1 something was (it is listed), 2 the data cannot be opened, 130 interrupted.";
 
 /// `univip data`
@@ -72,7 +72,7 @@ impl Check {
             let dataset = match data.part(&recipe, Use::Scenes, split) {
                 Ok(part) => part.whole,
                 Err(error) if error.is::<NotApplicable>() => {
-                    output::print(format_args!("{title}: there is none\n"))?;
+                    output::print(format_args!("{title}: no such split\n"))?;
                     continue;
                 }
                 Err(error) if split == Split::Val && error.is::<RecipeError>() => {

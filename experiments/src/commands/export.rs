@@ -25,7 +25,7 @@ pub struct Export {
     /// Its directory; by default `export/<target>` in the run's directory
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Where run directories are kept
+    /// The directory of run directories
     #[arg(long, default_value = "runs")]
     runs: PathBuf,
 }

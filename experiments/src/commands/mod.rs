@@ -87,7 +87,7 @@ pub fn run(command: Command) -> Result<u8> {
         Command::Run(asked) => asked.run(&registry),
         Command::Evaluate(asked) => asked.run(&registry),
         Command::Export(asked) => asked.run(),
-        Command::Recipe(asked) => asked.run(),
+        Command::Recipe(asked) => asked.run(&registry),
         Command::Proposals(asked) => asked.run(&registry),
         Command::Data(asked) => asked.run(&registry),
         Command::CocoEval(asked) => asked.run(),

@@ -16,7 +16,7 @@ pub struct Running {
     /// The seeds of each run
     #[arg(long, value_delimiter = ',', default_value = "0")]
     pub seeds: Vec<u64>,
-    /// Where run directories are kept
+    /// The directory of run directories
     #[arg(long, default_value = "runs")]
     pub runs: PathBuf,
     /// Discard existing results and start over
@@ -35,9 +35,11 @@ impl Running {
         let series = Series::new(title, plan.jobs(&self.runs, self.force));
         series.open_data(&data)?;
         match plan.write(&self.runs) {
-            // Where nothing can be written, finished runs can still be looked at.
+            // Finished runs can be looked at where nothing can be written.
             Err(error) if series.is_finished() => {
-                output::say(format_args!("warning: reports know of the plans before this one: {error:#}"));
+                output::say(format_args!(
+                    "warning: the plan is not written, so reports use earlier ones: {error:#}"
+                ));
             }
             written => written?,
         }

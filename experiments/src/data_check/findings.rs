@@ -1,4 +1,4 @@
-//! What was found in a dataset, counted and named.
+//! The findings in a dataset, counted and named.
 
 use super::look::{Pixels, Seen};
 use std::collections::{BTreeSet, HashMap};
@@ -71,7 +71,7 @@ impl Findings {
         }
     }
 
-    /// What was found in the split that was looked through, a line each kind.
+    /// The findings in the split that was just read, a line per kind.
     pub fn end_split(&mut self, dataset: &dyn Dataset) -> Vec<String> {
         let mut tally = std::mem::take(&mut self.tally);
         tally.merge(dataset.passed_over());
@@ -94,7 +94,7 @@ impl Findings {
         self.any = true;
     }
 
-    /// Whether nothing was found in any split.
+    /// True when nothing was found in any split.
     pub fn none(&self) -> bool {
         !self.any
     }

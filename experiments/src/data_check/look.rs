@@ -1,4 +1,4 @@
-//! What one image of a dataset is like.
+//! The properties of one image of a dataset.
 
 use sha2::{Digest as _, Sha256};
 use univip_core::dataset::Dataset;
@@ -11,7 +11,7 @@ pub struct Seen {
     pub id: String,
     /// Its class and those of its objects, by index.
     pub classes: Vec<usize>,
-    /// What is in its file, or why it cannot be read.
+    /// The contents of its file, or the reason why it cannot be read.
     pub pixels: Result<Pixels, String>,
     /// The size that its annotations are of.
     pub annotated: Option<Size>,
@@ -23,7 +23,7 @@ pub struct Seen {
     pub unreadable_annotations: Option<String>,
 }
 
-/// What is in an image's file.
+/// The contents of an image's file.
 pub struct Pixels {
     /// As the image is shown, upright.
     pub size: Size,
@@ -67,13 +67,13 @@ pub fn at(dataset: &dyn Dataset, index: usize) -> Seen {
     seen
 }
 
-/// Whether a box `[x, y, width, height]` is outside by more than the pixel that annotators round to.
+/// True for a box `[x, y, width, height]` that is outside by more than the pixel that annotators round to.
 fn leaves([x, y, width, height]: [f64; 4], size: Size) -> bool {
     let inside = |from: f64, extent: f64, side: u32| from >= -1.0 && from + extent <= f64::from(side) + 1.0;
     !(inside(x, width, size.width) && inside(y, height, size.height))
 }
 
-/// What is wrong with an image, without its path where that is known.
+/// The problem of an image, without its path where that is known.
 fn problem(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ImageError>() {
         Some(ImageError { problem, .. }) => problem.clone(),

@@ -1,4 +1,4 @@
-//! What can be wrong with a dataset.
+//! The mistakes that a dataset can have.
 
 pub mod findings;
 pub mod look;

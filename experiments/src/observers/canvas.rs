@@ -54,7 +54,7 @@ impl Canvas {
     pub fn bar(&self, name: &str, colour: &str, total: u64, clock: bool) -> ProgressBar {
         let Layout { name: room, bar } = self.layout;
         let clock = if clock { "{elapsed_precise} " } else { "" };
-        // What is too long for the terminal is cut from the words at the end.
+        // A line that is too long for the terminal loses the words at its end.
         let template = format!("{{prefix:<{room}!}} {{bar:{bar}.{colour}/dim}} {clock}{{wide_msg}}");
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.all.add(ProgressBar::new(total).with_style(style).with_prefix(printable(name)))

@@ -23,7 +23,7 @@ impl JsonLines {
         Self { path: path.to_path_buf(), file: None, warning: None }
     }
 
-    /// What a person should know of the lines that were there; once.
+    /// The warning about lines that are missing; once.
     pub fn take_warning(&mut self) -> Option<String> {
         self.warning.take()
     }
@@ -74,14 +74,14 @@ impl Observer for JsonLines {
     }
 }
 
-/// Where a run goes on.
+/// The place at which a run goes on.
 #[derive(Clone, Copy)]
 struct Resumed {
     step: u64,
     steps_per_epoch: u64,
 }
 
-/// What becomes of a line of a run that is resumed.
+/// The fate of a line of a run that is resumed.
 enum Fate {
     /// It is of a step before; so is all that stands before it.
     Done(u64),
@@ -91,7 +91,7 @@ enum Fate {
 
 impl Resumed {
     fn fate(self, line: &[u8]) -> Fate {
-        // What a kill cut short, or a crash of the machine left as zeros, is no line.
+        // A line that a kill cut short, or that a crash of the machine left as zeros, is none.
         if line.last() != Some(&b'\n') {
             return Fate::Goes;
         }
@@ -136,7 +136,7 @@ fn keep_before(path: &Path, resumed: Resumed) -> Result<Option<u64>> {
     }
     if let Some(cut) = cut {
         after_cut.reverse();
-        // What the checkpoint stands for is before the cut: a kill in between costs a warning, and leaves whole lines.
+        // The steps of the checkpoint are before the cut: a kill in between costs a warning, and leaves complete lines.
         let kept = file.set_len(cut).and_then(|()| file.write_all(&after_cut.concat()));
         kept.and_then(|()| file.sync_data()).with_context(writing)?;
     }
@@ -206,7 +206,7 @@ mod tests {
         Ok(())
     }
 
-    /// What stands before the last step is not looked at: it could be of any length.
+    /// The lines before the last step are not read: there could be any number of them.
     #[test]
     fn a_resume_reads_the_end_alone_and_keeps_what_people_were_told() -> Result<()> {
         let directory = tempfile::tempdir()?;

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 pub struct LinesBackward {
     path: PathBuf,
     file: File,
-    /// Where the part that is not read yet ends.
+    /// The end of the part that is not read yet.
     unread: u64,
-    /// What follows it and is not handed out yet.
+    /// The bytes after it that are not handed out yet.
     rest: Vec<u8>,
 }
 

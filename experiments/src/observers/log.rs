@@ -31,7 +31,7 @@ impl Rhythm {
         Self { last: now }
     }
 
-    /// Whether another is due; if so, it counts as written.
+    /// True when another is due, which then counts as written.
     pub fn due(&mut self, now: Instant, moment: Moment) -> bool {
         let silent = now.saturating_duration_since(self.last);
         let due = match moment {

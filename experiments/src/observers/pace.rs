@@ -1,4 +1,4 @@
-//! How far a training is, how fast it goes, and how long it will take yet.
+//! The progress of a training, its speed, and the time that is left.
 
 use crate::figures;
 use std::collections::VecDeque;
@@ -25,7 +25,7 @@ impl Spent {
     }
 }
 
-/// What a training is to do.
+/// The work of a training.
 #[derive(Debug, Clone, Copy)]
 pub struct Extent {
     /// Optimiser steps of the whole run.
@@ -38,7 +38,7 @@ pub struct Extent {
 
 /// A training that goes on.
 pub struct Pace {
-    /// What is to do.
+    /// The work.
     pub extent: Extent,
     /// Steps that are done.
     pub done: u64,
@@ -75,7 +75,7 @@ impl Pace {
         self.done = step.saturating_add(1);
     }
 
-    /// Whether the last step is done.
+    /// True when the last step is done.
     pub fn ended(&self) -> bool {
         self.done >= self.extent.steps
     }
@@ -110,7 +110,7 @@ impl Pace {
         format!("{} left", figures::time(Duration::from_secs_f64(seconds)))
     }
 
-    /// What is said at the end of a training that waited much.
+    /// The advice at the end of a training that waited much.
     pub fn advice(&self) -> Option<String> {
         let much = self.spent.seconds > LONG_ENOUGH && self.spent.waiting() > MUCH_WAITING;
         (self.ended() && much).then(|| {

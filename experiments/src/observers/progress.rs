@@ -1,4 +1,4 @@
-//! What people see of a run: bars in a terminal, else lines in a log.
+//! A run as people see it: bars in a terminal, else lines in a log.
 
 use super::canvas::Canvas;
 use super::log::{Moment, Rhythm, on_the_way, opening};

@@ -11,7 +11,7 @@ use univip_core::error::suggest;
 use univip_core::recipe::{Recipe, Row};
 use univip_run_format::SINGLE_RECIPES;
 
-/// What an ablation will run.
+/// The plan of an ablation.
 pub struct Plan {
     /// All rows of the tables, in the paper's order.
     pub(super) rows: Vec<PlannedRow>,
@@ -23,7 +23,7 @@ pub struct Plan {
     pub seeds: Vec<u64>,
     /// The scale's name.
     pub scale: String,
-    /// What was laid over the recipes, as `key=value`.
+    /// The settings laid over the recipes, as `key=value`.
     pub(super) overrides: Vec<String>,
 }
 
@@ -33,9 +33,9 @@ pub struct PlannedRow {
     pub name: String,
     /// `[row]`.
     pub row: Row,
-    /// Which of the plan's trainings makes its number.
+    /// The index of the plan's training that makes its number.
     pub(super) run: usize,
-    /// Whether it is asked for; the other rows only stand in the report.
+    /// True when it is asked for; the other rows only stand in the report.
     pub(super) wanted: bool,
 }
 
@@ -175,7 +175,7 @@ mod tests {
     use std::path::PathBuf;
     use univip_core::registry::Registry;
     use univip_run_format::Status;
-    // What recipes name.
+    // The plugins that recipes name.
     use univip_plugins as _;
 
     fn library(sets: &[&str]) -> Library {

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use univip_core::recipe::Row;
 use univip_core::registry::Kind;
 
-/// What the method is made of, by the sections of a recipe. All else says at which size and on what it is run: the
+/// The sections of a recipe that make the method. All others say at which size and on what it is run: the
 /// heading of a table names that.
 const OF_METHOD: [&str; 10] =
     ["losses", "loss", "heads", "head", "proposals", "proposal", "views", "view", "augment", "target"];
 
-/// Whether a setting, by its dotted key, is of the method.
+/// True for a setting, by its dotted key, of the method.
 pub(super) fn is_of_method(key: &str) -> bool {
     OF_METHOD.contains(&key.trim().split('.').next().unwrap_or_default())
 }

@@ -44,7 +44,7 @@ impl Plan {
             left => format!("about {} left on this machine, {}", figures::time(left), estimate.origin(runs)),
         };
         let (scale, seeds) = (&self.scale, seeds.join(", "));
-        text += &format!("and the untrained backbone beside them. Scale {scale}, seeds {seeds}; {left}\n");
+        text += &format!("The untrained backbone is run as well. Scale {scale}, seeds {seeds}; {left}\n");
         let count =
             |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         text +=
@@ -52,7 +52,7 @@ impl Plan {
         Ok(text)
     }
 
-    /// How many seeds of a run are finished, and that in words. A damaged directory is one that is not.
+    /// The number of finished seeds of a run, and its state in words. A damaged directory is not finished.
     fn state(&self, planned: &PlannedRun, runs: &Path, time: Duration) -> (usize, String) {
         let fingerprint = planned.recipe.fingerprint();
         let (mut done, mut problems) = (0, String::new());

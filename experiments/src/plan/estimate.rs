@@ -1,4 +1,4 @@
-//! How long a run will take: as finished runs of this machine took, or by the arithmetic of its networks.
+//! The time that a run will take: as finished runs of this machine took, or by the arithmetic of its networks.
 
 use crate::runs::{read_record, recipe_of};
 use crate::system::machine;
@@ -16,9 +16,9 @@ use univip_run_format::{Machine, RunRecord, Status, phase};
 /// The share of the matrix product's speed that a whole training step reaches, measured at `small`.
 const EFFICIENCY: f64 = 0.35;
 
-/// What runs cost here.
+/// The cost of runs on this machine.
 pub struct Estimate {
-    /// What was measured.
+    /// The finished runs.
     finished: Vec<Finished>,
     /// Floating-point operations per second of a training, where none was measured.
     guessed: f64,
@@ -49,7 +49,7 @@ impl Estimate {
         Ok(Self { finished, guessed })
     }
 
-    /// How long a run takes that learns from `images` images.
+    /// The time of a run that learns from `images` images.
     pub fn run(&self, recipe: &Recipe, scale: &str, images: usize) -> Duration {
         let fingerprint = recipe.fingerprint();
         let same = self.finished.iter().filter(|run| run.fingerprint == fingerprint);
@@ -58,12 +58,12 @@ impl Estimate {
         Duration::from_secs_f64(seconds.clamp(0.0, 1e12))
     }
 
-    /// What the times come from.
+    /// The origin of the times, in words.
     pub fn origin(&self, runs: &Path) -> String {
         match self.finished.len() {
-            0 => "guessed from the speed of a matrix product; what the evaluators take comes on top".into(),
-            1 => format!("going by the finished run in {}", runs.display()),
-            several => format!("going by {several} finished runs in {}", runs.display()),
+            0 => "guessed from the speed of a matrix product, without the time of the evaluators".into(),
+            1 => format!("based on the finished run in {}", runs.display()),
+            several => format!("based on {several} finished runs in {}", runs.display()),
         }
     }
 
@@ -173,7 +173,7 @@ mod tests {
     use crate::runs::{Job, begin};
     use std::path::PathBuf;
     use univip_core::registry::Registry;
-    // What recipes name.
+    // The plugins that recipes name.
     use univip_plugins as _;
 
     fn recipe(name: &str, sets: &[&str]) -> Recipe {

@@ -1,4 +1,4 @@
-//! Where recipes are, and how they are loaded by their names.
+//! The recipes, loaded by their names.
 
 use super::changed::{changed, changed_row, is_of_method};
 use super::flatten::flatten;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
 use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Sources};
 
-/// What `ablate` takes, and the directories of recipes it stands for, in the paper's order.
+/// The tables that `ablate` takes, and the directories of recipes that each stands for, in the paper's order.
 pub(super) const TABLES: [(&str, &[&str]); 7] = [
     ("table7", &["table7"]),
     ("table8a", &["table8a"]),
@@ -19,7 +19,7 @@ pub(super) const TABLES: [(&str, &[&str]); 7] = [
     ("all", &["table7", "table8a", "table8b", "table8c", "table9"]),
 ];
 
-/// What a table is about, for the heading of its report; a plugin's or a user's table has none.
+/// The caption of a table, for the heading of its report; a plugin's or a user's table has none.
 pub(super) fn caption(table: &str) -> &'static str {
     match table {
         "table7" => "effect of the three levels",
@@ -34,20 +34,20 @@ pub(super) fn caption(table: &str) -> &'static str {
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 pub(super) const RANDOM: &str = "random";
 
-/// What makes an untrained backbone and its numbers; all else of a recipe is about training.
+/// The sections that make an untrained backbone and its numbers; all others are about training.
 const OF_BACKBONE: [&str; 8] =
     ["network", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
 
 /// The recipes and scales of this project, in the binary.
 const EMBEDDED: Embedded = Embedded { files: include!(concat!(env!("OUT_DIR"), "/embedded.rs")) };
 
-/// Where recipes are, and what is laid over each of them.
+/// The recipes, and the settings laid over each of them.
 pub struct Library {
     /// The directory of `recipes/` and `scales/`: `--recipes`, or what is embedded.
     pub directory: PathBuf,
     /// The scale's name.
     pub scale: String,
-    /// What flags such as `--data` stand for.
+    /// The settings that options such as `--data` stand for.
     pub overlays: Vec<Override>,
     /// `--set`.
     pub sets: Vec<String>,
@@ -134,7 +134,7 @@ impl Library {
         Some(changed_row(row, &changes))
     }
 
-    /// What is laid over each recipe, as `key=value`.
+    /// The settings laid over each recipe, as `key=value`.
     pub(super) fn overrides(&self) -> Vec<String> {
         let flags = self.overlays.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value));
         let environment = Sources::process_environment().into_iter();

@@ -1,4 +1,4 @@
-//! What an ablation will run: its rows, the runs they share, and how long they take.
+//! The plan of an ablation: its rows, the runs they share, and the time they take.
 
 mod ablation;
 mod changed;

@@ -55,7 +55,7 @@ pub fn claim(
 
 fn open(job: &Job<'_>, registry: &Registry, directory: RunDirectory, waited: bool) -> Result<Claimed> {
     let done = |record: &RunRecord| record.status == Status::Finished;
-    // What another process has finished meanwhile is new already.
+    // A run that another process has finished meanwhile is new already.
     if job.force && !(waited && read_record(directory.path())?.as_ref().is_some_and(done)) {
         directory.clear()?;
     }

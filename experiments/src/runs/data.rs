@@ -31,7 +31,7 @@ struct Opened {
     dataset: Arc<Checked>,
 }
 
-/// What a run does with a split.
+/// The use that a run makes of a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// Pre-trains on it.
@@ -145,7 +145,7 @@ impl<'a> Data<'a> {
 }
 
 impl Part {
-    /// Which split it is of.
+    /// The split.
     pub fn split(&self) -> Split {
         self.split
     }
@@ -165,7 +165,7 @@ fn name(usage: Use, split: Split) -> String {
     format!("{usage} {}", split.name())
 }
 
-/// What the data of a run was when it was first used.
+/// The digests of a run's data when each part was first used.
 pub struct Ledger {
     directory: PathBuf,
     /// [`Dataset::identity`] of each part.
@@ -209,7 +209,7 @@ impl Ledger {
         record.data_digest = record.digests.remove(LEARNED).unwrap_or_default();
     }
 
-    /// Whether a part has been used, and is what it was.
+    /// True for a part that has been used and is what it was.
     pub fn knows(&self, part: &Part) -> bool {
         self.digests.get(&part.name()).is_some_and(|then| *then == part.images.identity())
     }

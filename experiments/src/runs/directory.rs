@@ -57,7 +57,7 @@ impl RunDirectory {
                 found.push(entry.path());
             }
         }
-        // Which of several is taken must not depend on the disk.
+        // The choice among several must not depend on the disk.
         Ok(found.into_iter().min().unwrap_or(own))
     }
 
@@ -89,7 +89,7 @@ impl RunDirectory {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -23,7 +23,7 @@ pub struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Whether nothing of it is left to do.
+    /// True when nothing of it is left to do.
     ///
     /// # Errors
     /// When its record cannot be read.
@@ -37,7 +37,7 @@ impl Job<'_> {
     }
 }
 
-/// Whether a run with that name, fingerprint and seed is finished.
+/// True when a run with that name, fingerprint and seed is finished.
 ///
 /// # Errors
 /// When its record cannot be read.

@@ -40,14 +40,14 @@ enum ProbeData {
 /// Train and val.
 type Images = [Arc<dyn Dataset>; 2];
 
-/// What became of the evaluators.
+/// The outcome of the evaluators.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Measured {
     /// One sentence for each that failed, with its name and the reason.
     pub failures: Vec<String>,
     /// One sentence for each that found nothing to measure in the data.
     pub not_applicable: Vec<String>,
-    /// Whether the user stopped it before all had run.
+    /// True when the user stopped it before all had run.
     pub stopped: bool,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Probe<'a> {
         Self { recipe, data, seed, ledger: RefCell::new(ledger), labelled: None }
     }
 
-    /// What the data is that was used so far.
+    /// The data that was used so far.
     pub fn ledger(&self) -> Ref<'_, Ledger> {
         self.ledger.borrow()
     }
@@ -197,7 +197,7 @@ impl<'a> Probe<'a> {
         };
         let mut outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
             .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
-        // What of the scenes was passed over is known when they have been read.
+        // The scenes that were skipped are known when all have been read.
         let mut observer = observer.borrow_mut();
         for part in opened.take() {
             let of = format!("{name}: {}, split {}", settings.data.name, part.split().name());
@@ -279,7 +279,7 @@ fn warn_of_unlearnt(name: &str, [train, val]: &[Arc<Limited>; 2], observer: &mut
         .try_for_each(|line| observer.observe(&Event::Warning { message: format!("{name}: {line}") }))
 }
 
-/// What an evaluator is given that measures on other images.
+/// The images of an evaluator that measures on others.
 struct NoImages;
 
 impl Dataset for NoImages {

@@ -64,7 +64,7 @@ fn reuse(
     let (path, recipe) = (directory.join(RECIPE), job.recipe.show());
     let values = |text: &str| text.parse::<toml::Table>().ok();
     if std::fs::read_to_string(&path).ok().and_then(|then| values(&then)) != values(&recipe) {
-        // Where nothing can be written, the finished run is as good as before.
+        // The finished run is as good as before where nothing can be written.
         if let Err(error) = write_atomic(&path, recipe.as_bytes()) {
             let message = format!("the recipe keeps the place where its data was: {error:#}");
             progress.observe(&Event::Warning { message })?;

@@ -16,7 +16,7 @@ use univip_core::error::Interrupted;
 pub struct Series<'a> {
     title: &'a str,
     jobs: Vec<Job<'a>>,
-    /// Which of the jobs are not finished.
+    /// The indices of the jobs that are not finished.
     left: Vec<usize>,
 }
 
@@ -40,7 +40,7 @@ impl<'a> Series<'a> {
         Self { title, jobs, left }
     }
 
-    /// Whether nothing is left to do.
+    /// True when nothing is left to do.
     pub fn is_finished(&self) -> bool {
         self.left.is_empty()
     }

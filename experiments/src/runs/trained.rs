@@ -28,7 +28,8 @@ impl TrainedRun {
     pub fn find(name: &str, runs: &Path) -> Result<Self> {
         let path = directory(name, runs)?;
         let record = read_record(&path)?;
-        let record = record.with_context(|| format!("{} has no run.json: it is no run", path.display()))?;
+        let record = record
+            .with_context(|| format!("{} has no run.json: it is not a run directory", path.display()))?;
         match record.status {
             _ if backbone(&path).exists() => Ok(Self { path, record }),
             Status::Finished => bail!(
@@ -113,7 +114,7 @@ fn directory(name: &str, runs: &Path) -> Result<PathBuf> {
         }
         _ => {
             let found: Vec<&str> = found.iter().map(|run| run.as_str()).collect();
-            Err(usage("RUN", format!("`{name}` is the beginning of several: {}", found.join(", "))))
+            Err(usage("RUN", format!("`{name}` matches several runs: {}", found.join(", "))))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where tensors live.
+//! The device of tensors.
 
 use anyhow::Result;
 use candle_core::Device;

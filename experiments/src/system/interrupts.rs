@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 /// Set by the first of them: the work stops where it can go on later.
 pub static STOP: AtomicBool = AtomicBool::new(false);
 
-/// What a shell adds to a signal's number.
+/// The number that a shell adds to a signal's.
 const OF_SIGNAL: u8 = 128;
 const INTERRUPT: u8 = 2;
 

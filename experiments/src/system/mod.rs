@@ -1,4 +1,4 @@
-//! What a command asks of the machine and the operating system.
+//! The machine and the operating system.
 
 pub mod build;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! What a process that trains asks of the libraries below it.
+//! The settings that a training process gives to the libraries below it.
 
 use crate::output;
 use anyhow::{Context, Result};
@@ -22,7 +22,7 @@ pub fn start_threads() -> Result<()> {
     /// Those that watch: signals, progress, tensorboard, drawing batches.
     const WATCHING: usize = 8;
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    // candle's pool and the makers of batches or proposals have one a core.
+    // candle's pool and the makers of batches or proposals have one per core.
     let needed = 2 * cores + WATCHING;
     pool::start().and_then(|()| try_threads(needed)).with_context(|| {
         format!(

@@ -1,6 +1,6 @@
 //! A case of a bench, measured on both sides.
 
-/// What a case came to: medians over the pairs.
+/// The result of a case: medians over the pairs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Case {
     /// Its name.

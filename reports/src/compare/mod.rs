@@ -1,4 +1,4 @@
-//! What can be compared, put together.
+//! Comparable runs, put together.
 
 pub mod bench_case;
 pub mod frame;

@@ -1,4 +1,4 @@
-//! Where the numbers of a run come from: builds, hosts, sittings.
+//! The provenance of a run's numbers: builds, hosts, sittings.
 
 use univip_run_format::{RunRecord, Sitting};
 
@@ -20,7 +20,7 @@ pub struct Provenance {
 }
 
 impl Provenance {
-    /// That of a run's record.
+    /// The provenance that a run's record states.
     pub fn of(record: &RunRecord) -> Self {
         let last = record.sittings.last();
         let builds = match record.sittings.is_empty() {
@@ -48,7 +48,7 @@ impl Provenance {
     }
 }
 
-/// What the sittings say, each once, in order.
+/// The sittings' words, each once, in order.
 fn distinct(record: &RunRecord, say: impl Fn(&Sitting) -> String) -> String {
     let mut said: Vec<String> = Vec::new();
     for word in record.sittings.iter().map(say) {

@@ -18,63 +18,63 @@ const MASKS: (&str, &str) = ("detection", "mask_ap");
 pub struct Section<'a> {
     /// The table's plan.
     pub plan: &'a Plan,
-    /// What all its numbers share.
+    /// The setting that all its numbers share.
     pub setting: Setting,
     /// The plan's rows in order, then the random backbone.
     pub rows: Vec<RowResult<'a>>,
-    /// What is missing, unfinished or damaged, one sentence each.
+    /// Everything missing, unfinished or damaged, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// What two numbers must share to stand in one column. All but the protocols of k-NN and detection tell one table from
+/// The facts that two numbers must share to stand in one column. All but the protocols of k-NN and detection tell one table from
 /// another; of these a table shows the one that most of its rows have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
     /// The scale's name.
     pub scale: String,
-    /// What was laid over the recipes, as `key=value`.
+    /// The settings laid over the recipes, as `key=value`.
     pub overrides: Vec<String>,
     /// The dataset learned from.
     pub data: String,
-    /// What was in it.
+    /// The digest of its images.
     pub data_digest: String,
     /// The dataset measured on.
     pub probe_data: String,
-    /// How top-1 was measured; none while nothing is.
+    /// The protocol of top-1; none while nothing is measured.
     pub linear: Option<Protocol>,
-    /// How the nearest neighbours that are shown were measured, if they were.
+    /// The protocol of the k-NN numbers that are shown, if there are any.
     pub knn: Option<Protocol>,
-    /// How the detection that is shown was measured, if it was.
+    /// The protocol of the detection numbers that are shown, if there are any.
     pub detection: Option<Protocol>,
 }
 
-/// How a number was measured.
+/// The procedure behind a number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Protocol {
     /// The procedure's name.
     pub name: String,
-    /// Which images.
+    /// The digests of the images.
     pub split: String,
-    /// How many.
+    /// Their number.
     pub images: u64,
 }
 
-/// What the runs of a row measured.
+/// The results of a row's runs.
 #[derive(Debug)]
 pub struct RowResult<'a> {
     /// `(a)`, or `random`.
     pub label: String,
     /// `BYOL`.
     pub title: String,
-    /// What it is made of.
+    /// Its parts, such as its losses.
     pub components: Vec<String>,
     /// The recipe's fingerprint.
     pub fingerprint: String,
-    /// What the paper states.
+    /// The paper's numbers.
     pub paper: Paper,
-    /// Whether it is the untrained backbone.
+    /// True for the untrained backbone.
     pub random: bool,
-    /// Whether the others are compared with it.
+    /// True for the row that the others are compared with.
     pub baseline: bool,
     /// Linear top-1 of each seed.
     pub top1: BTreeMap<u64, f64>,
@@ -150,7 +150,7 @@ impl Setting {
         parts.join(" · ")
     }
 
-    /// Where nothing is measured yet.
+    /// The setting of a run that is not measured yet.
     fn of(record: &RunRecord) -> Self {
         Self {
             scale: record.scale.clone(),
@@ -165,7 +165,7 @@ impl Setting {
         (&self.scale, &self.data, &self.probe_data)
     }
 
-    /// Whether the top-1 of a run belongs here.
+    /// True when the top-1 of a run belongs here.
     fn holds(&self, run: &Run) -> bool {
         let key = Self { overrides: Vec::new(), knn: None, detection: None, ..self.clone() };
         measured_in(run).contains(&key)
@@ -234,7 +234,7 @@ fn section<'a>(plan: &'a Plan, mut setting: Setting, runs: &[&'a Run]) -> Sectio
     Section { plan, setting, rows, notes }
 }
 
-/// What the rows of a section are put together from.
+/// The material of a section's rows.
 struct Source<'s, 'a> {
     setting: &'s Setting,
     seeds: &'s [u64],
@@ -312,7 +312,7 @@ impl RowResult<'_> {
     }
 }
 
-/// What was measured as the run's recipe says; what was measured otherwise stands in no table.
+/// The numbers measured as the run's recipe says; others stand in no table.
 fn measurements<'a>(run: &'a Run, what: (&'static str, &'static str)) -> impl Iterator<Item = &'a Evaluated> {
     let asked = move |m: &&Evaluated| m.evaluator == what.0 && m.metric.name == what.1;
     run.measurements.iter().filter(|m| m.set.is_empty()).filter(asked)
@@ -334,7 +334,7 @@ fn prevailing(runs: &[&Run], what: (&'static str, &'static str)) -> Option<Proto
     recipes.into_iter().min_by_key(most).map(|(protocol, _)| protocol)
 }
 
-/// What a run has numbers of, but by another protocol than its column's.
+/// The numbers of a run that were measured by another protocol than their column's.
 fn not_shown(run: &Run, setting: &Setting) -> Option<String> {
     let columns = [("k-NN", KNN, &setting.knn), ("detection", BOXES, &setting.detection)];
     let others = columns.into_iter().filter_map(|(name, what, shown)| {
@@ -359,7 +359,7 @@ fn unmeasured(run: &Run) -> Option<Setting> {
     run.record.as_ref().filter(|_| measured_in(run).is_empty()).map(Setting::of)
 }
 
-/// What a reader should know of a run beside its numbers.
+/// The state of a run that a reader should know beside its numbers.
 fn note(run: &Run) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(record) = &run.record {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 /// Numbers of several seeds, in short.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
-    /// How many.
+    /// Their number.
     pub n: usize,
     /// Their mean.
     pub mean: f64,

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use univip_run_format::{PLANS, Plan, SINGLE_RECIPES};
 use univip_stdx::refusal::suggest;
 
-/// Whether the same runs make both tables.
+/// True when the same runs make both tables.
 fn same_runs(one: &Plan, other: &Plan) -> bool {
     (&one.table, &one.scale) == (&other.table, &other.scale) && one.fingerprints().eq(other.fingerprints())
 }
 
-/// Whether it plans the same rows anew: its recipes have changed since the `other` was written. Recipes that are run by
+/// True when it plans the same rows anew: its recipes have changed since the `other` was written. Recipes that are run by
 /// themselves change all the time, and each stays.
 fn supersedes(plan: &Plan, other: &Plan) -> bool {
     let setting = |plan: &Plan| (plan.table.clone(), plan.scale.clone(), plan.data.clone());

@@ -26,7 +26,7 @@ pub struct Run {
     pub measurements: Vec<Evaluated>,
     /// The course of the training.
     pub training: Training,
-    /// What is missing, damaged or cut short in the directory.
+    /// Everything missing, damaged or cut short in the directory.
     pub notes: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Run {
         Found::read(path).map(|found| Self::load(path, found))
     }
 
-    /// Whether it ran to its end.
+    /// True when it ran to its end.
     pub fn finished(&self) -> bool {
         self.record.as_ref().is_some_and(|record| record.status == Status::Finished)
     }

@@ -164,7 +164,7 @@ fn milliseconds(seconds: f64) -> String {
     format!("{:.digits$}", seconds * 1e3)
 }
 
-/// What the parts of each case take, in milliseconds and as shares of all parts; empty where no case has parts.
+/// The time of the parts of each case, in milliseconds and as shares of all parts; none where no case has parts.
 fn parts_table(cases: &[Case]) -> Option<TextTable> {
     let with_parts: Vec<&Case> = cases.iter().filter(|case| !case.parts.is_empty()).collect();
     let names: BTreeSet<&String> =

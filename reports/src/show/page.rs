@@ -92,7 +92,7 @@ fn caption<'a>(parts: &'a [Part<'_>]) -> &'a str {
     parts.first().map_or("", |part| &part.section.plan.caption)
 }
 
-/// What a run is called in a sentence.
+/// The name of a run in a sentence.
 pub fn name_of(run: &Run) -> String {
     run.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

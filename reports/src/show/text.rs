@@ -3,12 +3,12 @@
 use crate::show::escape;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// How wide text may be, in columns of a terminal.
+/// The largest width of text, in columns of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Width {
-    /// What a table may take.
+    /// The largest width of a table.
     pub table: usize,
-    /// What a line of words may take.
+    /// The largest width of a line of words.
     pub words: usize,
 }
 
@@ -37,9 +37,9 @@ pub struct TextColumn {
     pub head: String,
     /// Its cells, from top to bottom.
     pub cells: Vec<String>,
-    /// Whether it holds numbers, which stand at the right.
+    /// True for numbers, which stand at the right.
     pub number: bool,
-    /// How well it can be spared where there is no room; 0 always stays.
+    /// The rank in which it is left out for want of room, the largest first; 0 always stays.
     pub spare: u8,
 }
 

@@ -1,17 +1,17 @@
-//! How a table of numbers is shown: which columns, how many digits.
+//! A table of numbers as text: its columns and digits.
 
 use crate::show::text::{TextColumn, TextTable};
 use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
 
-/// How to read the columns on detection.
+/// The legend of the columns on detection.
 pub const DETECTION: &str = "AP^bb and AP^mk in percent: COCO's average precision of boxes and of masks, of the \
     detector and the images that the heading names. paper mAP: AP^bb of the paper's Mask R-CNN R50-FPN on COCO.";
 
-/// What stands in a column that no run of a table fills.
+/// The word in a column that no run of a table fills.
 const NOT_RUN: &str = "not run";
 
-/// How to read a table.
+/// The legend of a table.
 pub const LEGEND: &str = "top-1 and k-NN in percent: mean ± sample standard deviation over n seeds. \
     Δ: difference to the baseline row, paired by seed, beside the paper's. \
     rank: effective rank of the backbone's features after the last epoch. time: mean of a run's; memory: the most of any.";

@@ -1,4 +1,4 @@
-//! What lies over what in a picture.
+//! Overlaps in a picture.
 
 use crate::common::{Runs, run};
 use roxmltree::{Document, Node};
@@ -10,7 +10,7 @@ fn number(node: Node<'_, '_>, name: &str) -> f64 {
     node.attribute(name).and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} of {node:?}"))
 }
 
-/// Where the letters of a text are, for letters of average width.
+/// The place of a text's letters, for letters of average width.
 fn letters(node: Node<'_, '_>) -> Place {
     let (x, y, size) = (number(node, "x"), number(node, "y"), number(node, "font-size"));
     let width = 0.55 * size * node.text().unwrap_or_default().chars().count() as f64;

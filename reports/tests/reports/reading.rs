@@ -10,7 +10,7 @@ use univip_reports::show::text::Width;
 
 fn one_row() -> Runs {
     let runs = Runs::new();
-    runs.plan("table9", json!([row("20", "", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    runs.plan("table9", json!([row("20", "", &[], [60.2, 40.8], "eeeeeeeeeeee")]));
     runs
 }
 
@@ -36,7 +36,7 @@ fn a_last_line_without_its_line_break_counts() {
     assert_eq!((read.measurements.len(), read.notes.len()), (2, 0));
 }
 
-/// What is damaged in one run costs the others nothing.
+/// Damage in one run costs the others nothing.
 #[test]
 fn damaged_files_are_notes_of_their_run() {
     for (file, damage, said) in [
@@ -84,7 +84,7 @@ fn a_malformed_plan_is_an_error_with_its_file() {
 fn written(runs: &Runs, file: &str, fingerprint: &str, more: Value) {
     let mut plan = json!({
         "table": "table9", "scale": "small", "data": "scenes", "seeds": [0],
-        "rows": [row("20", "", &[], 60.2, 40.8, fingerprint, false)], "random": null
+        "rows": [row("20", "", &[], [60.2, 40.8], fingerprint)], "random": null
     });
     if let (Some(plan), Some(more)) = (plan.as_object_mut(), more.as_object()) {
         plan.extend(more.clone());

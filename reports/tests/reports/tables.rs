@@ -1,6 +1,6 @@
 //! From made-up runs to tables: what stands together, and what does not.
 
-use crate::common::{Made, Runs, measured, row, run};
+use crate::common::{Made, Runs, baseline, measured, row, run};
 use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
 use serde_json::{Value, json};
 use std::fs::{self, File};
@@ -119,7 +119,7 @@ fn numbers_of_different_kinds_are_never_in_one_table() {
 #[test]
 fn detection_has_columns_of_its_own() {
     let runs = Runs::new();
-    runs.plan("table7", json!([row("(a)", "BYOL", &["byol"], 57.3, 39.5, "aaaaaaaaaaaa", true)]));
+    runs.plan("table7", json!([baseline(row("(a)", "BYOL", &["byol"], [57.3, 39.5], "aaaaaaaaaaaa"))]));
     for (seed, boxes, masks) in [(0, 20.0, 10.0), (1, 24.0, 12.0)] {
         runs.add(run("table7-a", "aaaaaaaaaaaa", seed, 50.0).detecting("mask-rcnn small", boxes, masks));
     }
@@ -140,7 +140,7 @@ fn detection_has_columns_of_its_own() {
 #[test]
 fn a_run_that_failed_in_a_later_evaluator_keeps_its_numbers_and_says_so() {
     let runs = Runs::new();
-    runs.plan("table7", json!([row("(a)", "BYOL", &["byol"], 57.3, 39.5, "aaaaaaaaaaaa", true)]));
+    runs.plan("table7", json!([baseline(row("(a)", "BYOL", &["byol"], [57.3, 39.5], "aaaaaaaaaaaa"))]));
     let mut failed = run("table7-a", "aaaaaaaaaaaa", 0, 50.0);
     (failed.record["status"], failed.record["error"]) = (json!("failed"), json!("detection: no space left"));
     runs.add(failed);
@@ -199,7 +199,7 @@ fn of_two_protocols_that_as_many_rows_have_the_first_by_name_is_shown() {
     for protocols in [["knn-20", "knn-5"], ["knn-5", "knn-20"]] {
         let runs = Runs::new();
         let fingerprints = ["aaaaaaaaaaaa", "bbbbbbbbbbbb"];
-        runs.plan("table7", fingerprints.map(|each| row(each, "", &[], 57.0, 39.0, each, false)).into());
+        runs.plan("table7", fingerprints.map(|each| row(each, "", &[], [57.0, 39.0], each)).into());
         for (fingerprint, protocol) in fingerprints.into_iter().zip(protocols) {
             let mut made = run("table7", fingerprint, 0, 50.0);
             made.evaluations[1] = measured("knn", protocol, Some(40.0));
@@ -235,8 +235,8 @@ fn a_shared_run_is_in_both_rows() {
     runs.plan(
         "table8b",
         json!([
-            row("none", "", &[], 57.7, 39.6, "bbbbbbbbbbbb", true),
-            row("same", "", &[], 57.7, 39.6, "bbbbbbbbbbbb", false),
+            baseline(row("none", "", &[], [57.7, 39.6], "bbbbbbbbbbbb")),
+            row("same", "", &[], [57.7, 39.6], "bbbbbbbbbbbb"),
         ]),
     );
     // Lies under the name of a row of another table.
@@ -251,7 +251,7 @@ fn a_shared_run_is_in_both_rows() {
 #[test]
 fn a_plan_without_runs_is_shown_as_such() {
     let runs = Runs::new();
-    runs.plan("table9", json!([row("20", "", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    runs.plan("table9", json!([row("20", "", &[], [60.2, 40.8], "eeeeeeeeeeee")]));
     let text = runs.report(100).unwrap();
     assert!(text.contains("nothing measured yet"), "{text}");
     assert!(text.contains("20: no run of seeds 0, 1, 2."), "{text}");
@@ -315,7 +315,7 @@ fn what_was_laid_over_the_recipes_is_said() {
 fn the_warning_stands_over_all_but_the_papers_scale() {
     const WARNING: &str = "not a reproduction of the paper's";
     let runs = Runs::new();
-    runs.plan("table9", json!([row("20", "", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    runs.plan("table9", json!([row("20", "", &[], [60.2, 40.8], "eeeeeeeeeeee")]));
     let path = runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0));
     assert!(runs.report(100).unwrap().contains(WARNING));
     for page in ["table9.md", "table9.html", "table9.svg"] {
@@ -329,7 +329,7 @@ fn the_warning_stands_over_all_but_the_papers_scale() {
 #[test]
 fn the_page_needs_no_other_file_and_escapes_text() {
     let runs = Runs::new();
-    runs.plan("table9", json!([row("<20>", "a & b | c", &[], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    runs.plan("table9", json!([row("<20>", "a & b | c", &[], [60.2, 40.8], "eeeeeeeeeeee")]));
     runs.add(run("table9-20", "eeeeeeeeeeee", 0, 58.0));
     runs.report(100).unwrap();
     let html = runs.read("table9.html");
@@ -339,7 +339,7 @@ fn the_page_needs_no_other_file_and_escapes_text() {
     assert!(runs.read("table9.md").contains("a & b \\| c"));
 }
 
-/// What is printed for a program that reads on has every column; a terminal of any width has no line that is wider.
+/// A program that reads on gets every column; a terminal of any width gets no line that is wider.
 #[test]
 fn columns_are_dropped_only_where_there_is_no_room() {
     let runs = Runs::table7();
@@ -368,7 +368,7 @@ const HOSTILE: &str = "=1+1 \u{1b}]0;owned\u{7}\u{1b}[2J<b>犬|\nerror: all is w
 #[test]
 fn hostile_names_are_escaped_in_every_output() {
     let runs = Runs::new();
-    runs.plan("table9", json!([row(HOSTILE, HOSTILE, &[HOSTILE], 60.2, 40.8, "eeeeeeeeeeee", false)]));
+    runs.plan("table9", json!([row(HOSTILE, HOSTILE, &[HOSTILE], [60.2, 40.8], "eeeeeeeeeeee")]));
     let long = format!("{HOSTILE} {}", "x".repeat(60_000));
     let mut failed = run("table9-20", "eeeeeeeeeeee", 1, 50.0);
     (failed.record["status"], failed.record["error"]) = (json!("failed"), json!(long));
@@ -439,4 +439,36 @@ fn a_changed_row_says_so_and_has_no_number_of_the_paper() {
     for column in ["paper_top1", "paper_map", "paper_difference"] {
         assert_eq!(number(&frame, column, 2), None, "{column}");
     }
+}
+
+#[test]
+fn a_page_says_where_the_numbers_of_each_run_come_from() {
+    let runs = Runs::new();
+    runs.plan("table9", json!([row("20", "", &[], [60.2, 40.8], "eeeeeeeeeeee")]));
+    let mut made = run("table9-20", "eeeeeeeeeeee", 0, 58.0);
+    let sitting = |host: &str, ended: Value, dirty: bool| {
+        json!({
+            "started": "2026-11-22T20:00:00Z", "ended": ended, "host": host, "command": ["univip", "ablate", "<b>|"],
+            "build": {"version": "0.2.0", "commit": "e351a1108c6f0000", "dirty": dirty}
+        })
+    };
+    made.record["sittings"] = json!([
+        sitting("one", Value::Null, true),
+        sitting("two", json!("2026-11-22T22:00:00Z"), false),
+        sitting("two", json!("2026-11-23T22:00:00Z"), false),
+    ]);
+    let path = runs.add(made);
+    runs.report(100).unwrap();
+    let builds = "0.2.0 (e351a1108c6f, modified), 0.2.0 (e351a1108c6f)";
+    let page = runs.read("table9.md");
+    let expected = format!(
+        "| 20 seed 0 | finished | {builds} | one, two | 2026-11-22T20:00:00Z | 2026-11-23T22:00:00Z | 3 | univip ablate &lt;b>\\| |"
+    );
+    assert!(page.contains(&expected), "{page}");
+    assert!(runs.read("table9.html").contains("<summary>Runs</summary>"));
+    let frame = csv(&runs, "table9-runs.csv");
+    assert_eq!(texts(&frame, "builds"), [builds]);
+    assert_eq!(texts(&frame, "hosts"), ["one, two"]);
+    let text = univip_reports::show::differences::compare(&[path], Width::of_terminal(120)).unwrap();
+    assert!(text.contains(&format!("(finished; univip {builds} on one, two, 3 sittings)")), "{text}");
 }

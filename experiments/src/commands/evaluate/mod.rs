@@ -34,7 +34,7 @@ pub struct Evaluate {
     /// The labelled images to measure on (image-folder=DIR)
     #[arg(long, value_name = "NAME[=ROOT]")]
     pub probe_data: Option<String>,
-    /// Where run directories are kept
+    /// The directory of run directories
     #[arg(long, default_value = "runs")]
     pub runs: PathBuf,
     /// For --backbone: the recipe with the evaluators and the probe data

@@ -58,7 +58,7 @@ pub fn evaluate(asked: &Evaluate, name: &str, registry: &Registry, stop: &Atomic
     if set.is_empty() {
         probe.ledger().record(&mut record);
     }
-    // What was measured otherwise is no time of the recipe's.
+    // Time spent with other settings is no time of the recipe's.
     let phase = if set.is_empty() { phase::EVALUATE } else { phase::EVALUATE_OTHERWISE };
     *record.seconds.entry(phase.into()).or_default() += begin.elapsed().as_secs_f64();
     end_sitting(&mut record)?;
@@ -78,7 +78,7 @@ fn refuse_training(sets: &[String]) -> Result<()> {
 fn nothing_left(names: &[String]) -> Result<()> {
     output::print(match names {
         [] => "its recipe names no evaluator; name one with --with\n".to_string(),
-        names => format!("measured already: {}; name one with --with to repeat it\n", names.join(", ")),
+        names => format!("already measured: {}; name one with --with to repeat it\n", names.join(", ")),
     })
 }
 
@@ -126,7 +126,7 @@ impl Recipes {
             return Ok(Kept { ledger, set });
         }
         if !self.are_known(&ledger, data, progress, stop)? {
-            // What is measured on them is kept apart, by what was set.
+            // Numbers on other images are kept apart, by the settings.
             return Ok(Kept { ledger: Ledger::empty(data), set });
         }
         // The images are those of the run, wherever they lie.
@@ -135,7 +135,7 @@ impl Recipes {
         Ok(Kept { ledger, set })
     }
 
-    /// Whether the labelled images are those that the run has been measured on.
+    /// True when the labelled images are those that the run has been measured on.
     fn are_known(
         &self,
         ledger: &Ledger,

@@ -12,7 +12,7 @@ use univip_core::evaluate::Metric;
 pub fn told(measured: Measured) -> Result<bool> {
     let Measured { mut failures, not_applicable, stopped } = measured;
     failures.extend(not_applicable);
-    ensure!(failures.is_empty(), "{}; what the others measured is kept", failures.join("; "));
+    ensure!(failures.is_empty(), "{}; the numbers of the other evaluators are kept", failures.join("; "));
     Ok(stopped)
 }
 
@@ -22,7 +22,7 @@ pub fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
     metrics.iter().try_for_each(|Metric { name, value, protocol, split, images, passed_over }| {
         let without = match passed_over {
             0 => String::new(),
-            count => format!(" ({count} of train and val passed over)"),
+            count => format!(" ({count} of train and val skipped)"),
         };
         output::print(format_args!(
             "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images{without}, split {split}\n"

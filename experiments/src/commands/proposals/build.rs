@@ -50,7 +50,7 @@ fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
     let before = store.stored();
     let place = store.directory().display();
     if before == images {
-        return output::print(format_args!("{place}: whole already, {images} images\n"));
+        return output::print(format_args!("{place}: already complete, {images} images\n"));
     }
     let mut task = Task::alone(&opened.recipe.settings.proposals.name);
     task.show(before as u64, images as u64);
@@ -82,7 +82,7 @@ fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
         figures::rate(made as f64 / elapsed.as_secs_f64().max(1e-9))
     ))?;
     if !skipped.is_empty() && skipped.len() == images {
-        bail!("not one image could be read; check --data");
+        bail!("no image could be read; check --data");
     }
     Ok(())
 }

@@ -75,7 +75,7 @@ fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
     ))
 }
 
-/// Whether there are no boxes in a store's directory, of whatever images.
+/// True for a store's directory without boxes of any images.
 fn holds_nothing(directory: &Path) -> Result<bool> {
     let listing = || format!("listing {}", directory.display());
     for entry in fs::read_dir(directory).with_context(listing)? {

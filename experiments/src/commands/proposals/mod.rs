@@ -17,7 +17,7 @@ pub enum Boxes {
     /// Make the boxes of every image of a split, or what is left of them
     #[command(after_help = build::EXAMPLES)]
     Build(build::Build),
-    /// Put boxes of another program into a store
+    /// Import boxes of another program into a store
     #[command(after_help = import::EXAMPLES)]
     Import(import::Import),
     /// Write the boxes of a complete store as JSON, unfiltered and in order

@@ -203,7 +203,7 @@ impl Spread {
     }
 }
 
-/// How well some of the boxes find the annotated objects.
+/// The share of annotated objects that some of the boxes find.
 struct Recall {
     name: &'static str,
     objects: usize,

@@ -27,7 +27,7 @@ pub struct StoreChoice {
     /// The preset of selective search: fast or quality
     #[arg(long)]
     pub mode: Option<String>,
-    /// Where run directories and stores are kept
+    /// The directory of run directories and stores
     #[arg(long, default_value = "runs")]
     pub runs: PathBuf,
 }

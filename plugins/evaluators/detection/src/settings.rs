@@ -5,7 +5,7 @@ use crate::protocol::{Measure, Protocol, ProtocolName, without_pyramid};
 use serde::{Deserialize, Serialize};
 use univip_core::recipe::Invalid;
 
-/// A protocol, and what is to be different from it. Numbers measured with a difference name it.
+/// `[evaluator.detection]`: a protocol, and the differences from it. Numbers measured with a difference name it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {

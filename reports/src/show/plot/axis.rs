@@ -25,7 +25,7 @@ impl Axis {
         Self { low, high: high.max(low + f64::EPSILON), from, to }
     }
 
-    /// Where a value is.
+    /// The place of a value.
     pub fn at(&self, value: f64) -> f64 {
         self.from + (value - self.low) / (self.high - self.low) * (self.to - self.from)
     }

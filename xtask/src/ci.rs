@@ -1,0 +1,116 @@
+//! `cargo xtask ci`: the steps that must pass before a change lands, together or one at a time.
+
+use crate::docs;
+use crate::spawn;
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Step {
+    /// Formatting and clippy
+    Lint,
+    /// rustdoc, and the reference of recipe keys
+    Docs,
+    /// Every test
+    Test,
+    /// Mutated inputs for every reader, a minute
+    Fuzz,
+    /// Every row of every table at the scale `smoke`
+    Smoke,
+}
+
+/// Runs one step, or all in order until one fails.
+///
+/// # Errors
+/// Naming the command that failed.
+pub fn ci(step: Option<Step>) -> Result<()> {
+    let steps = step.map_or(Step::value_variants().to_vec(), |step| vec![step]);
+    for step in steps {
+        let name = step.to_possible_value().map(|value| value.get_name().to_string());
+        println!("\n== {}", name.unwrap_or_default());
+        step.run()?;
+    }
+    Ok(())
+}
+
+impl Step {
+    fn run(self) -> Result<()> {
+        const WORKSPACE: [&str; 2] = ["--release", "--workspace"];
+        match self {
+            Self::Lint => {
+                cargo(&["fmt", "--all", "--check"], None)?;
+                let clippy = [&["clippy"], &WORKSPACE[..], &["--all-targets", "--", "-D", "warnings"]];
+                cargo(&clippy.concat(), None)
+            }
+            Self::Docs => {
+                let doc = [&["doc"], &WORKSPACE[..], &["--no-deps", "--quiet"]];
+                cargo(&doc.concat(), Some("-D warnings"))?;
+                docs::docs(&docs::Options { check: true })
+            }
+            Self::Test => cargo(&[&["test"], &WORKSPACE[..]].concat(), None),
+            Self::Fuzz => {
+                spawn::build()?;
+                ensure!(spawn::run("univip-fuzz", &[])? == 0, "fuzzing found something (see above)");
+                Ok(())
+            }
+            Self::Smoke => {
+                spawn::build()?;
+                smoke(tempfile::tempdir()?.path())
+            }
+        }
+    }
+}
+
+/// Runs cargo in the workspace; `rustdoc` are flags for rustdoc.
+fn cargo(arguments: &[&str], rustdoc: Option<&str>) -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    if let Some(flags) = rustdoc {
+        command.env("RUSTDOCFLAGS", flags);
+    }
+    let status = command.status().context("starting cargo")?;
+    ensure!(status.success(), "cargo {} failed (see above)", arguments.join(" "));
+    Ok(())
+}
+
+/// The last line of the plan of all tables: a row that is lost is noticed.
+const ALL: &str = "18 rows, 12 runs";
+
+/// The runs of [`ALL`], and the untrained backbone.
+const RUNS: usize = 13;
+
+/// Plans and runs every table into an empty directory, and counts what is finished.
+fn smoke(runs: &Path) -> Result<()> {
+    let place = runs.display().to_string();
+    let ablate = ["ablate", "all", "--scale", "smoke", "--runs", &place];
+    let output = Command::new(spawn::beside("univip")?).args(ablate).arg("--dry-run").output();
+    let plan = String::from_utf8(output.context("starting univip")?.stdout)?;
+    print!("{plan}");
+    let last = plan.lines().last().unwrap_or_default();
+    ensure!(last == ALL, "the plan ends with `{last}`, expected `{ALL}`");
+    let code = spawn::run("univip", &ablate.map(String::from))?;
+    ensure!(code == 0, "univip {} ended with {code}", ablate.join(" "));
+    let reports = runs.join("reports").display().to_string();
+    let code = spawn::run("univip-reports", &["--out".into(), reports, place])?;
+    ensure!(code == 0, "univip-reports ended with {code}");
+    let finished = finished(runs)?;
+    ensure!(finished == RUNS, "{finished} runs are finished, expected {RUNS}");
+    Ok(())
+}
+
+fn finished(runs: &Path) -> Result<usize> {
+    let mut finished = 0;
+    for entry in fs::read_dir(runs)? {
+        let record = entry?.path().join("run.json");
+        if record.exists() {
+            let text = fs::read_to_string(&record)?;
+            ensure!(text.contains("\"status\": \"finished\""), "{} is not finished", record.display());
+            finished += 1;
+        }
+    }
+    Ok(finished)
+}
