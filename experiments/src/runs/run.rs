@@ -54,7 +54,7 @@ fn reuse(
     stop: &AtomicBool,
 ) -> Result<PathBuf> {
     if let Some(record) = read_record(directory)? {
-        let mut ledger = Ledger::of(&record, data);
+        let ledger = Ledger::of(&record, data);
         for part in ledger.parts(job.recipe, data)? {
             data.look(&part, progress, stop)?;
             ledger.check(&part)?;
