@@ -169,7 +169,7 @@ fn changed_images_are_refused_on_resume() -> Result<()> {
     std::fs::write(&record, changed)?;
     let output = output(&ROW, runs.path())?;
     let text = String::from_utf8(output.stderr)?;
-    ensure!(output.status.code() == Some(1) && text.contains("have changed since this run began"), "{text}");
+    ensure!(output.status.code() == Some(1) && text.contains("are not those of this run"), "{text}");
     Ok(())
 }
 
