@@ -20,6 +20,8 @@ pub struct Attempt<'a> {
     pub shim: Option<&'a Path>,
     /// The directory of runs.
     pub runs: &'a Path,
+    /// Labelled images, whose contents are looked at, cached and checked.
+    pub images: &'a Path,
     /// Where the library of faults tells what it has done.
     pub done: &'a Path,
     /// No process takes so long.
@@ -124,6 +126,7 @@ impl Attempt<'_> {
             }
         }
         command.args(RUN).args(["--set", &format!("loader.workers={workers}")]).arg("--runs").arg(self.runs);
+        command.arg("--probe-data").arg(format!("image-folder={}", self.images.display()));
         command.env("RAYON_NUM_THREADS", threads.to_string());
         if let Some(shim) = self.shim {
             command.env("LD_PRELOAD", shim).env("FAULT_ROOT", self.runs);
@@ -235,7 +238,7 @@ mod tests {
         let place = tempfile::tempdir()?;
         let path = place.path();
         let limit = Duration::from_millis(200);
-        let attempt = Attempt { univip: path, shim: None, runs: path, done: path, limit };
+        let attempt = Attempt { univip: path, shim: None, runs: path, images: path, done: path, limit };
         let mut sleeps = Command::new("sleep");
         let said = attempt.run(sleeps.arg("60").stderr(Stdio::piped()), None)?;
         assert!(said.problem().is_some_and(|problem| problem.contains("it still ran after")));

@@ -6,6 +6,7 @@
 mod attempt;
 mod disturbance;
 mod ends;
+mod images;
 mod operations;
 mod tally;
 
@@ -50,9 +51,17 @@ pub fn torture(options: &Options) -> Result<u8> {
     let shim = compile_shim(place.path());
     let (whole, log, done) =
         (place.path().join("undisturbed"), place.path().join("operations"), place.path().join("done"));
+    let images = place.path().join("images");
+    images::draw(&images)?;
     let begin = Instant::now();
-    let mut attempt =
-        Attempt { univip: &univip, shim: shim.as_deref(), runs: &whole, done: &done, limit: Duration::MAX };
+    let mut attempt = Attempt {
+        univip: &univip,
+        shim: shim.as_deref(),
+        runs: &whole,
+        images: &images,
+        done: &done,
+        limit: Duration::MAX,
+    };
     let said = attempt.undisturbed(&log)?;
     ensure!(said.outcome == Outcome::Finished, "the undisturbed run failed:\n{}", said.stderr);
     attempt.limit = begin.elapsed() * LIMIT.0 + LIMIT.1;
