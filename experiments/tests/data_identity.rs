@@ -223,8 +223,12 @@ fn and_so_may_scenes() -> Result<()> {
     let whole = fs::read(&picture)?;
     fs::write(&picture, &whole[..whole.len() / 2])?;
     let data = format!("voc={}", root.display());
-    let more = ["--data", &data, "--set", "evaluators.use=[\"detection\"]", "--set", "loader.broken=fail"];
-    let strict = [&ROW[..], &more].concat();
+    let mut strict = [&ROW[..], &["--data", &data]].concat();
+    // VOC has boxes and no masks.
+    let boxes = "evaluator.detection.architecture=faster-rcnn";
+    for set in ["evaluators.use=[\"detection\"]", boxes, "loader.broken=fail"] {
+        strict.extend(["--set", set]);
+    }
     let (code, text) = said(&strict, &runs)?;
     ensure!(code == Some(1) && text.contains("000004.jpg"), "{code:?} {text}");
     fs::write(&picture, &whole)?;
