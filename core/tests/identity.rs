@@ -118,6 +118,16 @@ fn a_file_with_the_same_size_and_times_is_not_read_again() -> Result<()> {
 }
 
 #[test]
+fn what_a_killed_process_left_beside_the_cache_is_removed() -> Result<()> {
+    let (root, cache) = (folder()?, tempfile::tempdir()?);
+    let left = cache.path().join(".images-0123456789abcdef.txt.0123456789abcdef.tmp");
+    fs::write(&left, "half")?;
+    checked(root.path(), cache.path())?.identity();
+    ensure!(!left.exists());
+    Ok(())
+}
+
+#[test]
 fn an_image_that_changes_in_use_is_refused_and_one_that_is_touched_is_not() -> Result<()> {
     let (root, cache) = (folder()?, tempfile::tempdir()?);
     let dataset = checked(root.path(), cache.path())?;

@@ -126,6 +126,14 @@ fn a_header_that_claims_too_much_takes_no_memory() {
 }
 
 #[test]
+fn an_image_whose_decoder_panics_is_broken_as_any_other() {
+    let broken = files().with_file_name("palette-cut.png");
+    let said = problem(&broken, read(&broken).unwrap_err());
+    assert_eq!(said, "is damaged: its decoder gave up; download or copy it again");
+    assert!(!univip_core::image_file::is_decoding());
+}
+
+#[test]
 fn what_a_decoder_says_is_one_short_line() {
     // Where a header breaks off, the JPEG decoder says so in two lines.
     let bytes = std::fs::read(files().join("rgb.jpg")).unwrap();

@@ -30,8 +30,7 @@ pub use plan::Library;
 pub use system::device;
 pub use system::process::prepare_process;
 
-use clap::Parser;
-use commands::{Cli, exit};
+use commands::exit;
 use std::process::ExitCode;
 use system::process;
 
@@ -39,7 +38,15 @@ use system::process;
 pub fn main() -> ExitCode {
     prepare_process();
     process::say_panics_in_one_line();
-    match commands::run(Cli::parse().command) {
+    let asked = match commands::parse(std::env::args_os().collect()) {
+        Ok(asked) => asked,
+        Err(error) => {
+            // Where nobody listens there is nothing left to do.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::UNUSABLE));
+        }
+    };
+    match commands::run(asked.command) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             output::say(format_args!("error: {error:#}"));

@@ -3,7 +3,7 @@
 mod common;
 
 use anyhow::{Result, ensure};
-use common::output;
+use common::{output, univip};
 use image::{Rgb, RgbImage};
 use std::fs;
 use std::path::Path;
@@ -103,13 +103,53 @@ fn annotations_are_compared_with_the_images() -> Result<()> {
     ensure!(code == Some(1), "{found}");
     for part in [
         "1 boxes leave their image: [80.0, 10.0, 40.0, 20.0] of 1",
-        "1 images have no label and no annotation: 2",
+        "  note: 1 images have no annotation: 2",
         "1 classes have no image: dog",
         "2 images have the same pixels as one of train",
     ] {
         ensure!(found.contains(part), "no {part:?} in {found}");
     }
     Ok(())
+}
+
+#[test]
+fn a_decoder_that_panics_is_said_of_its_image_alone() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    // The palette of this PNG ends within its last colour.
+    let broken = include_bytes!("../../core/tests/fixtures/augment/palette-cut.png");
+    fs::write(root.path().join("palette.png"), broken)?;
+    save(root.path(), "whole.png", 60, 40, 1)?;
+    let check = ["data", "check", &format!("images={}", root.path().display())];
+    let found = univip(&check, root.path()).env_remove("RUST_BACKTRACE").output()?;
+    let (out, said) = (String::from_utf8(found.stdout)?, String::from_utf8(found.stderr)?);
+    ensure!(found.status.code() == Some(1), "{out} {said}");
+    ensure!(out.contains("palette.png (is damaged: its decoder gave up"), "{out}");
+    ensure!(!said.contains("panic"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_scene_without_objects_is_a_note_and_nothing_wrong() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    for (shade, split) in ["train2017", "val2017"].into_iter().enumerate() {
+        save(root.path(), &format!("{split}/1.png"), 100, 50, 2 * shade as u8)?;
+        save(root.path(), &format!("{split}/2.png"), 100, 50, 2 * shade as u8 + 1)?;
+        let annotations = r#"{
+            "images": [
+                {"id": 1, "file_name": "1.png", "width": 100, "height": 50},
+                {"id": 2, "file_name": "2.png", "width": 100, "height": 50}],
+            "categories": [{"id": 1, "name": "cat"}],
+            "annotations": [
+                {"id": 1, "image_id": 1, "category_id": 1, "bbox": [8, 10, 40, 20], "area": 800, "iscrowd": 0}]
+        }"#;
+        fs::create_dir_all(root.path().join("annotations"))?;
+        fs::write(root.path().join(format!("annotations/instances_{split}.json")), annotations)?;
+    }
+    let (code, found) = check(&format!("coco={}", root.path().display()))?;
+    ensure!(code == Some(0), "{found}");
+    let note = "  note: 1 images have no annotation: 2";
+    let [train, val] = ["train", "val"].map(|split| format!("{split}: 2 images, nothing was found"));
+    ensure_lines(&found, &[&train, note, &val, note])
 }
 
 #[test]

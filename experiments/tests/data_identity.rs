@@ -220,6 +220,157 @@ fn a_directory_may_be_called_anything() -> Result<()> {
     Ok(())
 }
 
+/// Labelled images of which one cannot be read fail an evaluator that may not pass over any.
+#[test]
+fn what_was_only_failed_on_may_be_mended() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let (runs, mine) = (work.path().join("runs"), work.path().join("mine"));
+    folder(&mine, 10)?;
+    let picture = mine.join("val/b/0.png");
+    let whole = fs::read(&picture)?;
+    fs::write(&picture, &whole[..40])?;
+    let data = format!("image-folder={}", mine.display());
+    let strict = [&ROW[..], &["--probe-data", &data, "--set", "loader.broken=fail"]].concat();
+    let (code, text) = said(&strict, &runs)?;
+    ensure!(code == Some(1) && text.contains("val/b/0.png"), "{code:?} {text}");
+    fs::write(&picture, &whole)?;
+    let (code, text) = said(&strict, &runs)?;
+    ensure!(code == Some(0), "mended: {code:?} {text}");
+    // It has numbers of them now.
+    draw(&picture, [60, 48], [99, 99])?;
+    let (code, text) = said(&strict, &runs)?;
+    ensure!(code == Some(1) && text.contains("1 of 2, the first is b/0.png"), "{code:?} {text}");
+    ensure!(text.contains("--force") && text.contains("--runs DIR"), "{text}");
+    Ok(())
+}
+
+/// The same of the scenes that a detector learns from and is measured on: an image of val.
+#[test]
+fn and_so_may_scenes() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let (runs, root) = (work.path().join("runs"), work.path().join("kit"));
+    kit(&root, [60, 48])?;
+    let picture = root.join("VOC2007/JPEGImages/000004.jpg");
+    let whole = fs::read(&picture)?;
+    fs::write(&picture, &whole[..whole.len() / 2])?;
+    let data = format!("voc={}", root.display());
+    let mut strict = [&ROW[..], &["--data", &data]].concat();
+    // VOC has boxes and no masks.
+    let boxes = "evaluator.detection.architecture=faster-rcnn";
+    for set in ["evaluators.use=[\"detection\"]", boxes, "loader.broken=fail"] {
+        strict.extend(["--set", set]);
+    }
+    let (code, text) = said(&strict, &runs)?;
+    ensure!(code == Some(1) && text.contains("000004.jpg"), "{code:?} {text}");
+    fs::write(&picture, &whole)?;
+    let (code, text) = said(&strict, &runs)?;
+    ensure!(code == Some(0), "mended: {code:?} {text}");
+    Ok(())
+}
+
+/// VOC's development kit of 2007 and 2012: images of 60 x 48 with a dog each, which was drawn at `annotated`.
+fn kit(root: &Path, annotated: [u32; 2]) -> Result<()> {
+    let sets = [
+        ("VOC2007", "trainval", &["000001", "000002"][..]),
+        ("VOC2012", "trainval", &["2008_000001"]),
+        ("VOC2007", "test", &["000003", "000004"]),
+    ];
+    for (place, (year, set, names)) in sets.into_iter().enumerate() {
+        let year = root.join(year);
+        for directory in ["JPEGImages", "Annotations", "ImageSets/Main"] {
+            fs::create_dir_all(year.join(directory))?;
+        }
+        fs::write(year.join(format!("ImageSets/Main/{set}.txt")), names.join("\n"))?;
+        for (number, name) in names.iter().enumerate() {
+            let colour = [40 * place as u8, 90 * number as u8];
+            draw(&year.join(format!("JPEGImages/{name}.jpg")), [60, 48], colour)?;
+            let [width, height] = annotated;
+            let object =
+                "<name>dog</name><bndbox><xmin>5</xmin><ymin>6</ymin><xmax>40</xmax><ymax>44</ymax></bndbox>";
+            let size = format!("<size><width>{width}</width><height>{height}</height></size>");
+            let text = format!("<annotation>{size}<object>{object}</object></annotation>");
+            fs::write(year.join(format!("Annotations/{name}.xml")), text)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn boxes_drawn_at_another_size_are_refused_before_any_step() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let (runs, root) = (work.path().join("runs"), work.path().join("kit"));
+    kit(&root, [120, 96])?;
+    let data = format!("voc={}", root.display());
+    let row = ["ablate", "table8b", "--row", "ground-truth", "--scale", "smoke", "--set", "train.batch=2"];
+    let (code, text) = said(&[&row[..], &["--data", &data, "--set", "evaluators.use=[]"]].concat(), &runs)?;
+    let said_sizes = "is 60 x 48 pixels, but its boxes were drawn at 120 x 96";
+    ensure!(
+        code == Some(1) && text.contains("image VOC2007/000001 (") && text.contains(said_sizes),
+        "{text}"
+    );
+    ensure!(!text.contains("training"), "it has learned: {text}");
+    Ok(())
+}
+
+#[test]
+fn boxes_for_images_of_voc_are_found_by_every_name() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let (runs, root) = (work.path().join("runs"), work.path().join("kit"));
+    kit(&root, [60, 48])?;
+    let (runs, data) = (runs.to_string_lossy().into_owned(), format!("voc={}", root.display()));
+    let of = |command: &[&str]| {
+        said(&[&["proposals"], command, &["--data", &data, "--runs", &runs]].concat(), work.path())
+    };
+    let file = |name: &str| work.path().join(name).to_string_lossy().into_owned();
+    let expected = json!({
+        "VOC2007/000001": [[1, 2, 10, 11]], "VOC2007/000002": [[3, 4, 12, 13]], "VOC2012/2008_000001": [[5, 6, 14, 15]]
+    });
+    let (boxes, back) = (file("boxes.json"), file("back.json"));
+    for (place, [one, two, three]) in [
+        ["000001", "000002", "2008_000001"],
+        ["000001.jpg", "000002.jpg", "2008_000001.jpg"],
+        ["VOC2007/000001", "JPEGImages/000002.jpg", "VOC2012/2008_000001"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let named = json!({ one: [[1, 2, 10, 11]], two: [[3, 4, 12, 13]], three: [[5, 6, 14, 15]] });
+        fs::write(&boxes, named.to_string())?;
+        let name = format!("names-{place}");
+        let (code, text) = of(&["import", &boxes, "--name", &name])?;
+        ensure!(code == Some(0) && !text.contains("warning"), "{one}: {text}");
+        let name = format!("proposal.imported.name={name}");
+        let (code, text) = of(&["export", &back, "--set", "proposals.use=imported", "--set", &name])?;
+        ensure!(code == Some(0), "{text}");
+        let found: serde_json::Value = serde_json::from_slice(&fs::read(&back)?)?;
+        ensure!(found == expected, "{one}: {found}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_same_annotated_data_is_one_run_however_it_is_spelt() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    crossed(&work.path().join("coco"), "")?;
+    kit(&work.path().join("voc"), [60, 48])?;
+    for dataset in ["coco", "voc"] {
+        let runs = work.path().join(format!("runs-{dataset}"));
+        let absolute = work.path().join(dataset).display().to_string();
+        for spelt in [dataset, &format!("./{dataset}/"), &absolute] {
+            let data = format!("{dataset}={spelt}");
+            let arguments = [&ROW[..], &["--data", &data]].concat();
+            let output = univip(&arguments, &runs).current_dir(work.path()).output()?;
+            ensure!(output.status.success(), "{spelt}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let mut trained = 0;
+        for entry in fs::read_dir(&runs)? {
+            trained += usize::from(entry?.file_name().to_string_lossy().starts_with("table7-b"));
+        }
+        ensure!(trained == 1, "{dataset}: {trained} trainings of the same data");
+    }
+    Ok(())
+}
+
 /// A COCO root of two images whose ids are each other's numbers.
 fn crossed(root: &Path, prefix: &str) -> Result<()> {
     fs::create_dir_all(root.join("annotations"))?;

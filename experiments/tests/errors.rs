@@ -45,6 +45,25 @@ fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() ->
     Ok(())
 }
 
+#[test]
+fn what_steers_a_terminal_is_escaped_in_what_is_said_of_arguments() -> Result<()> {
+    let steering = "\u{1b}[2J\nerror: all is well";
+    for arguments in [
+        vec!["ablate", "table7", "--seeds", steering],
+        vec!["ablate", "table7", steering],
+        vec![steering],
+        vec!["ablate", steering],
+        vec!["evaluate", "--runs", steering, steering],
+    ] {
+        let (code, text) = said(&arguments)?;
+        ensure!(code == Some(2), "{arguments:?} gave {code:?}: {text}");
+        let escaped = r"\u{1b}[2J\nerror: all is well";
+        ensure!(text.contains(escaped), "{arguments:?} said {text:?}");
+        ensure!(!text.contains(steering) && !text.contains('\u{1b}'), "{arguments:?} said {text:?}");
+    }
+    Ok(())
+}
+
 /// Commands that only print.
 const PRINTING: [&[&str]; 4] = [
     &["recipe", "show", "table7/d"],
@@ -150,7 +169,7 @@ fn changed_images_are_refused_on_resume() -> Result<()> {
     std::fs::write(&record, changed)?;
     let output = output(&ROW, runs.path())?;
     let text = String::from_utf8(output.stderr)?;
-    ensure!(output.status.code() == Some(1) && text.contains("have changed since this run began"), "{text}");
+    ensure!(output.status.code() == Some(1) && text.contains("are not those of this run"), "{text}");
     Ok(())
 }
 

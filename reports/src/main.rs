@@ -1,6 +1,7 @@
 //! `univip-reports`: the paper's tables beside what runs measured.
 
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -56,7 +57,14 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match parse(std::env::args_os().collect()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Where nobody listens there is nothing left to do.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
     if let Err(error) = try_threads() {
         eprintln!("error: starting threads: {error}; raise the limit (ulimit -u, or that of the container)");
         return ExitCode::FAILURE;
@@ -76,6 +84,13 @@ fn main() -> ExitCode {
             if error.is::<UnknownTable>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// The command line. An error quotes arguments: what in them would steer a terminal is escaped.
+fn parse(given: Vec<OsString>) -> Result<Arguments, clap::Error> {
+    let shown: Vec<String> =
+        given.iter().map(|argument| escape::printable(&argument.to_string_lossy())).collect();
+    Arguments::try_parse_from(given).map_err(|error| Arguments::try_parse_from(shown).err().unwrap_or(error))
 }
 
 /// Starts a thread for each core, all at once, and ends them: Polars panics where it cannot.

@@ -11,6 +11,7 @@ use crate::text_file::in_place_of_text;
 use anyhow::Result;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{Cursor, ErrorKind, Read};
 use std::path::Path;
@@ -43,7 +44,7 @@ const BYTES_OF_A_PIXEL: u64 = 8;
 /// # Errors
 /// [`ImageError`] when the file is missing, is in no format that is read, is truncated, broken or too large.
 pub fn read(path: &Path) -> Result<RgbImage> {
-    decode(&bytes(path)?).map_err(|problem| broken(path, problem).into())
+    caught(pixels, &bytes(path)?).map_err(|problem| broken(path, problem).into())
 }
 
 /// The size of what [`read`] returns, without decoding pixels.
@@ -51,12 +52,12 @@ pub fn read(path: &Path) -> Result<RgbImage> {
 /// # Errors
 /// [`ImageError`] as [`read`], but for damage after the file's header.
 pub fn size(path: &Path) -> Result<Size> {
-    upright_size(&bytes(path)?).map_err(|problem| broken(path, problem).into())
+    caught(upright_size, &bytes(path)?).map_err(|problem| broken(path, problem).into())
 }
 
 /// As [`size`], of a file's bytes; none where they are no such image.
 pub fn size_of(bytes: &[u8]) -> Option<Size> {
-    upright_size(bytes).ok()
+    caught(upright_size, bytes).ok()
 }
 
 /// Refuses images of more than `most` pixels from now on: `loader.max_pixels` of the recipe whose data is opened.
@@ -114,10 +115,24 @@ fn broken(path: &Path, problem: String) -> ImageError {
     ImageError { path: path.into(), problem }
 }
 
+/// Whether this thread is within a decoder, whose panics are caught: a panic hook need not say them.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Decoders of other crates panic on some damaged files (`png` 0.18 on a palette without its last colour): such an image is
 /// broken as any other.
-fn decode(bytes: &[u8]) -> Result<RgbImage, String> {
-    let decoded = std::panic::catch_unwind(|| pixels(bytes));
+fn caught<T>(
+    decode: impl Fn(&[u8]) -> Result<T, String> + std::panic::RefUnwindSafe,
+    bytes: &[u8],
+) -> Result<T, String> {
+    let outer = DECODING.replace(true);
+    let decoded = std::panic::catch_unwind(|| decode(bytes));
+    DECODING.set(outer);
     decoded.unwrap_or_else(|_| Err("is damaged: its decoder gave up; download or copy it again".into()))
 }
 

@@ -8,7 +8,7 @@ mod naive;
 mod settings;
 mod shard;
 mod store;
-mod unread;
+mod without_boxes;
 
 pub use filtered::Proposals;
 pub use key::StoreKey;

@@ -1,7 +1,7 @@
 //! Boxes on disk: computed once, unfiltered, and read by every run that needs the same ones.
 
 use super::shard::{self, Identity, Index};
-use super::unread;
+use super::without_boxes;
 use super::{ProposalSource, StoreKey};
 use crate::data::BrokenImage;
 use crate::dataset::Dataset;
@@ -122,7 +122,7 @@ impl ProposalStore {
             (0..shards).partition(|shard| self.path(*shard).exists());
         let mut without_boxes = Vec::new();
         for &shard in &there {
-            without_boxes.extend(unread::read(self.path(shard))?);
+            without_boxes.extend(without_boxes::read(self.path(shard))?);
         }
         if let (BrokenImage::Fail, Some(first)) = (options.broken, without_boxes.first()) {
             bail!("{first}");
@@ -265,7 +265,7 @@ impl Build<'_> {
             let range = self.store.range(shard);
             if self.store.path(shard).exists() {
                 // Another process has built it meanwhile.
-                skipped.extend(unread::read(self.store.path(shard))?);
+                skipped.extend(without_boxes::read(self.store.path(shard))?);
                 for _ in range {
                     let _ = ticks.send(());
                 }
@@ -290,7 +290,7 @@ impl Build<'_> {
                 broken.extend(image.broken);
                 named.push((self.dataset.id(index), image.boxes));
             }
-            unread::write(self.store.path(shard), &broken)?;
+            without_boxes::write(self.store.path(shard), &broken)?;
             skipped.extend(broken);
             let bytes = self.store.encode(shard, &named)?;
             write_atomic(self.store.path(shard), &bytes)?;

@@ -1,23 +1,18 @@
 //! The one rule by which a name in a file stands for an image of a dataset.
 
 use anyhow::{Result, bail};
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use univip_core::dataset::Dataset;
 
 /// The images of a dataset by what people call them: by their ids, and by the end of their files' paths.
 pub struct Names<'a> {
     dataset: &'a dyn Dataset,
-    ids: HashMap<String, Images>,
-    /// By the last part of a path.
-    files: HashMap<OsString, Images>,
-    /// By the last part without its ending.
-    stems: HashMap<OsString, Images>,
+    /// Sorted by id.
+    ids: Vec<usize>,
+    /// Those with a file, sorted by [`backward`]: paths with the same end lie side by side, however many files are called alike.
+    files: Vec<usize>,
 }
-
-/// The images of one name: mostly one.
-type Images = Vec<usize>;
 
 /// ORL's list, which is no image.
 pub const IN_ORDER: &str = "bbox";
@@ -25,14 +20,12 @@ pub const IN_ORDER: &str = "bbox";
 impl<'a> Names<'a> {
     /// The names of a dataset's images.
     pub fn of(dataset: &'a dyn Dataset) -> Self {
-        let (mut ids, mut files, mut stems) = (HashMap::new(), HashMap::new(), HashMap::new());
-        for image in 0..dataset.len() {
-            note(&mut ids, dataset.id(image), image);
-            let Some(file) = dataset.file(image) else { continue };
-            file.file_name().into_iter().for_each(|name| note(&mut files, name.to_os_string(), image));
-            file.file_stem().into_iter().for_each(|stem| note(&mut stems, stem.to_os_string(), image));
-        }
-        Self { dataset, ids, files, stems }
+        let mut ids: Vec<usize> = (0..dataset.len()).collect();
+        let mut files = ids.clone();
+        ids.sort_by_cached_key(|image| dataset.id(*image));
+        files.retain(|image| dataset.file(*image).is_some());
+        files.sort_by_cached_key(|image| backward(&dataset.file(*image).unwrap_or_default()));
+        Self { dataset, ids, files }
     }
 
     /// The image that is called `name`: whose id it is, or whose file's path ends with it (`0.jpg`, `a/0.jpg`); where there
@@ -41,29 +34,22 @@ impl<'a> Names<'a> {
     /// # Errors
     /// When several images are called so.
     pub fn find(&self, name: &str) -> Result<Option<usize>> {
-        let mut found = self.ids.get(name).cloned().unwrap_or_default();
-        found.extend(self.files_ending(name));
-        if found.is_empty() {
-            found = self.stems_ending(name);
-        }
-        found.sort_unstable();
-        found.dedup();
-        match found[..] {
+        match self.called(name, usize::MAX)[..] {
             [] => Ok(None),
             [image] => Ok(Some(image)),
-            [one, other, ..] => bail!(
+            ref found => bail!(
                 "`{name}` can be {} images, such as {} and {}: name each by its id or by more of its path",
                 found.len(),
-                self.describe(one),
-                self.describe(other)
+                self.describe(found[0]),
+                self.describe(found[1])
             ),
         }
     }
 
     /// A name by which [`Names::find`] finds an image, if there is one.
     pub fn name(&self, image: usize) -> Option<String> {
-        let finds =
-            |name: &String| name != IN_ORDER && matches!(self.find(name), Ok(Some(found)) if found == image);
+        // Two are enough to know that it is not the only one.
+        let finds = |name: &String| name != IN_ORDER && self.called(name, 2) == [image];
         let id = Some(self.dataset.id(image)).filter(finds);
         id.or_else(|| {
             let path = self.dataset.file(image)?;
@@ -73,19 +59,34 @@ impl<'a> Names<'a> {
         })
     }
 
-    fn files_ending(&self, name: &str) -> Images {
-        let last = Path::new(name).file_name().and_then(|last| self.files.get(last));
-        self.ending(last, |file| file.ends_with(name))
+    /// The images that are called `name`, sorted; of those with that id and of those with that path, `most` are looked for.
+    fn called(&self, name: &str, most: usize) -> Vec<usize> {
+        let path = Path::new(name);
+        let mut found: Vec<usize> = self.with_id(name).take(most).collect();
+        let whole = |file: &Path| file.file_name() == path.file_name();
+        found.extend(self.ending(&backward(path)).filter(|image| whole(&self.file(*image))).take(most));
+        if found.is_empty() {
+            found.extend(self.ending(&of_parts(path.file_name(), path)).take(most));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 
-    fn stems_ending(&self, name: &str) -> Images {
-        let last = Path::new(name).file_name().and_then(|last| self.stems.get(last));
-        self.ending(last, |file| file.with_extension("").ends_with(name))
+    fn with_id(&self, id: &str) -> impl Iterator<Item = usize> {
+        let start = self.ids.partition_point(|image| self.dataset.id(*image).as_str() < id);
+        self.ids[start..].iter().copied().take_while(move |image| self.dataset.id(*image) == id)
     }
 
-    fn ending(&self, images: Option<&Images>, ends: impl Fn(&Path) -> bool) -> Images {
-        let ends = |image: &usize| self.dataset.file(*image).is_some_and(|file| ends(&file));
-        images.into_iter().flatten().copied().filter(ends).collect()
+    /// The images whose path, read backward, begins with `key`.
+    fn ending(&self, key: &[u8]) -> impl Iterator<Item = usize> {
+        let begins = move |image: &usize| !key.is_empty() && backward(&self.file(*image)).starts_with(key);
+        let start = self.files.partition_point(|image| backward(&self.file(*image)).as_slice() < key);
+        self.files[start..].iter().copied().take_while(begins)
+    }
+
+    fn file(&self, image: usize) -> PathBuf {
+        self.dataset.file(image).unwrap_or_default()
     }
 
     fn describe(&self, image: usize) -> String {
@@ -97,8 +98,21 @@ impl<'a> Names<'a> {
     }
 }
 
-fn note<K: std::hash::Hash + Eq>(names: &mut HashMap<K, Images>, name: K, image: usize) {
-    names.entry(name).or_default().push(image);
+/// The parts of a path from its last to its first, each with a byte after it that is in no name; the last without its ending.
+fn backward(path: &Path) -> Vec<u8> {
+    of_parts(path.file_stem(), path)
+}
+
+/// As [`backward`], with another last part; empty without one.
+fn of_parts(last: Option<&OsStr>, path: &Path) -> Vec<u8> {
+    let Some(last) = last else { return Vec::new() };
+    let directories = path.components().rev().skip(1).map(|part| part.as_os_str());
+    let mut key = Vec::with_capacity(path.as_os_str().len() + 2);
+    for part in std::iter::once(last).chain(directories) {
+        key.extend_from_slice(part.as_encoded_bytes());
+        key.push(0);
+    }
+    key
 }
 
 #[cfg(test)]
@@ -167,6 +181,39 @@ mod tests {
             let name = names.name(image).unwrap();
             assert_eq!(names.find(&name).unwrap(), Some(image), "{name}");
         }
+    }
+
+    #[test]
+    fn many_files_of_one_name_are_told_apart_without_looking_at_each() {
+        /// Asked for a file this often in all.
+        struct Alike(std::sync::atomic::AtomicUsize);
+        const DIRECTORIES: usize = 4096;
+        impl Dataset for Alike {
+            fn len(&self) -> usize {
+                DIRECTORIES
+            }
+            fn id(&self, index: usize) -> String {
+                format!("{index}/0.jpg")
+            }
+            fn image(&self, _index: usize) -> Result<RgbImage> {
+                bail!("names need no pixels")
+            }
+            fn file(&self, index: usize) -> Option<PathBuf> {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Some(format!("/d/{index}/0.jpg").into())
+            }
+            fn digest(&self) -> String {
+                String::new()
+            }
+        }
+        let alike = Alike(Default::default());
+        let names = Names::of(&alike);
+        for image in 0..DIRECTORIES {
+            assert_eq!(names.name(image), Some(alike.id(image)));
+        }
+        let asked = alike.0.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(asked < 40 * DIRECTORIES, "{asked}");
+        assert!(names.find("0.jpg").unwrap_err().to_string().contains("can be 4096 images"));
     }
 
     #[test]

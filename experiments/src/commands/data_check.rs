@@ -2,7 +2,7 @@
 
 use super::exit::{DONE, FAILED};
 use super::layers::data_overlay;
-use crate::data_check::findings::Findings;
+use crate::data_check::findings::{Findings, Lines};
 use crate::data_check::look;
 use crate::observers::Task;
 use crate::output;
@@ -38,7 +38,7 @@ pub const EXAMPLES: &str = "Examples:
 Reads every image and annotation of the train and val splits, and lists with counts and the first names: images that
 cannot be read; images that are tiny, very large or very long; images with the same pixels as another, and those of val
 that train has too; images without a label, classes without an image; boxes that leave their image, sizes that are not
-those of the annotations; and what a run would skip. Nothing is changed.
+those of the annotations; and what a run would skip. Scenes without an object are noted. Nothing is changed.
 Exit codes: 0 nothing was found, 1 something was (it is listed), 2 the data cannot be opened, 130 interrupted.";
 
 /// `univip data`
@@ -83,10 +83,11 @@ impl Check {
                 Err(error) => return Err(error),
             };
             look_through(&*dataset, split, &mut findings, stop)?;
-            let lines = findings.end_split(&*dataset);
-            let found = if lines.is_empty() { "nothing was found" } else { "found" };
+            let Lines { problems, notes } = findings.end_split(&*dataset);
+            let found = if problems.is_empty() { "nothing was found" } else { "found" };
             output::print(format_args!("{title}: {} images, {found}\n", dataset.len()))?;
-            lines.iter().try_for_each(|line| output::print(format_args!("  {line}\n")))?;
+            problems.iter().try_for_each(|line| output::print(format_args!("  {line}\n")))?;
+            notes.iter().try_for_each(|line| output::print(format_args!("  note: {line}\n")))?;
         }
         Ok(findings.none())
     }

@@ -11,7 +11,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 
 /// A command, a recipe or its data cannot be used.
-const UNUSABLE: u8 = 2;
+pub const UNUSABLE: u8 = 2;
 
 /// The exit code of a command that ended with this error.
 pub fn code_of(error: &anyhow::Error) -> u8 {

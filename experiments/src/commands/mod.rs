@@ -16,6 +16,8 @@ mod running;
 use crate::system::process::start_threads;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use univip_core::printable::printable;
 use univip_core::registry::Registry;
 
 /// Self-supervised pre-training from scenes of many objects.
@@ -71,6 +73,15 @@ pub enum Command {
     CocoEval(coco_eval::CocoEval),
     /// List the plugins that a recipe can name: kind, name, crate, version, summary
     Plugins(plugins::Plugins),
+}
+
+/// The command line. An error quotes arguments: what in them would steer a terminal is escaped.
+///
+/// # Errors
+/// What clap says of one that cannot be used, and its help.
+pub fn parse(given: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let shown: Vec<String> = given.iter().map(|argument| printable(&argument.to_string_lossy())).collect();
+    Cli::try_parse_from(given).map_err(|error| Cli::try_parse_from(shown).err().unwrap_or(error))
 }
 
 /// Runs a sub-command; its exit code.

@@ -20,6 +20,7 @@ const LONG_ONES: &str = "images are more than 5 times as long as they are wide";
 const TWICE: &str = "images have the same pixels as another of the split";
 const IN_BOTH: &str = "images have the same pixels as one of train";
 const UNLABELLED: &str = "images have no label and no annotation";
+const WITHOUT_OBJECTS: &str = "images have no annotation";
 const WITHOUT_IMAGES: &str = "classes have no image";
 const OTHER_SIZE: &str = "images have another size than their annotations say";
 const OUTSIDE: &str = "boxes leave their image";
@@ -33,7 +34,10 @@ pub struct Findings {
     tally: Tally,
     /// The classes that it has.
     classes: BTreeSet<usize>,
+    /// Its images without a label or an annotation.
     unlabelled: Vec<String>,
+    /// An image of it has a label.
+    labelled: bool,
     /// The first image with certain pixels, by their digest.
     first: HashMap<[u8; 32], First>,
     any: bool,
@@ -44,10 +48,19 @@ struct First {
     id: String,
 }
 
+/// A line for each kind.
+pub struct Lines {
+    /// What is wrong.
+    pub problems: Vec<String>,
+    /// What is worth knowing and nothing is wrong with.
+    pub notes: Vec<String>,
+}
+
 impl Findings {
     /// Takes note of an image.
     pub fn add(&mut self, split: Split, seen: Seen) {
         self.classes.extend(&seen.classes);
+        self.labelled |= seen.labelled;
         if seen.classes.is_empty() && seen.unreadable_annotations.is_none() {
             self.unlabelled.push(seen.id.clone());
         }
@@ -71,22 +84,26 @@ impl Findings {
         }
     }
 
-    /// The findings in the split that was just read, a line per kind.
-    pub fn end_split(&mut self, dataset: &dyn Dataset) -> Vec<String> {
-        let mut tally = std::mem::take(&mut self.tally);
+    /// The findings in the split that was just read, and notes, a line per kind.
+    pub fn end_split(&mut self, dataset: &dyn Dataset) -> Lines {
+        let (mut tally, mut notes) = (std::mem::take(&mut self.tally), Tally::default());
         tally.merge(dataset.passed_over());
         let (classes, unlabelled) = (std::mem::take(&mut self.classes), std::mem::take(&mut self.unlabelled));
         // Of a dataset without classes no image has a label.
         if !dataset.classes().is_empty() {
-            unlabelled.into_iter().for_each(|id| tally.add(UNLABELLED, || id));
+            // Where images have objects and no label, some have no object: nobody is to be found in them.
+            match std::mem::take(&mut self.labelled) {
+                true => unlabelled.into_iter().for_each(|id| tally.add(UNLABELLED, || id)),
+                false => unlabelled.into_iter().for_each(|id| notes.add(WITHOUT_OBJECTS, || id)),
+            }
             let names = dataset.classes().iter().enumerate();
             names
                 .filter(|(class, _)| !classes.contains(class))
                 .for_each(|(_, name)| tally.add(WITHOUT_IMAGES, || name.clone()));
         }
-        let lines = tally.lines();
-        self.any |= !lines.is_empty();
-        lines
+        let problems = tally.lines();
+        self.any |= !problems.is_empty();
+        Lines { problems, notes: notes.lines() }
     }
 
     /// A split could not be opened.

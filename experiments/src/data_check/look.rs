@@ -9,7 +9,9 @@ use univip_core::geometry::Size;
 pub struct Seen {
     /// Its name.
     pub id: String,
-    /// Its class and those of its objects, by index.
+    /// It has a class as a whole.
+    pub labelled: bool,
+    /// That class and those of its objects, by index.
     pub classes: Vec<usize>,
     /// The contents of its file, or the reason why it cannot be read.
     pub pixels: Result<Pixels, String>,
@@ -42,6 +44,7 @@ pub fn at(dataset: &dyn Dataset, index: usize) -> Seen {
     });
     let mut seen = Seen {
         id: dataset.id(index),
+        labelled: dataset.label(index).is_some(),
         classes: dataset.label(index).into_iter().collect(),
         pixels: pixels.map_err(|error| problem(&error)),
         annotated: dataset.annotated_size(index),

@@ -214,27 +214,37 @@ impl Ledger {
         self.digests.get(&part.name()).is_some_and(|then| *then == part.images.identity())
     }
 
-    /// Refuses a part that is not what it was when the run first used it; one that is used for the first time is noted.
+    /// Refuses a part that is not what it was when the run first used it.
     ///
     /// # Errors
     /// Naming the first image that has changed.
-    pub fn check(&mut self, part: &Part) -> Result<()> {
-        let manifest = Manifest::of(&*part.images);
-        let Some(then) = self.digests.get(&part.name()) else {
-            manifest.keep(&self.directory)?;
-            self.digests.insert(part.name(), manifest.digest().into());
-            return Ok(());
-        };
-        if then == manifest.digest() {
+    pub fn check(&self, part: &Part) -> Result<()> {
+        let Some(then) = self.digests.get(&part.name()) else { return Ok(()) };
+        if *then == part.images.identity() {
             return Ok(());
         }
+        let now = Manifest::of(&*part.images);
         bail!(
-            "the images of {} have changed since this run began: {} (digest {then} then, {} now); restore them, use another \
-             --runs for other images, or start anew with --force",
+            "the images of {} are not those of this run: {} (digest {then} then, {} now); if they were changed, restore them, \
+             or start anew with --force; if they are another dataset, keep its runs apart with --runs DIR",
             part.name(),
-            manifest.changes_since(&self.directory, then),
-            manifest.digest()
+            now.changes_since(&self.directory, then),
+            now.digest()
         )
+    }
+
+    /// Notes what a part is that the run has learned from or has numbers of. What only failed on it is no use: what is
+    /// mended after that is no change.
+    ///
+    /// # Errors
+    /// When its manifest cannot be written.
+    pub fn note(&mut self, part: &Part) -> Result<()> {
+        if !self.digests.contains_key(&part.name()) {
+            let now = Manifest::of(&*part.images);
+            now.keep(&self.directory)?;
+            self.digests.insert(part.name(), now.digest().into());
+        }
+        Ok(())
     }
 }
 

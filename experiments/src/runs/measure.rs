@@ -26,6 +26,8 @@ pub struct Probe<'a> {
     ledger: RefCell<Ledger>,
     /// Opened when it is first needed.
     labelled: Option<ProbeData>,
+    /// Its parts.
+    parts: Vec<Part>,
 }
 
 /// The images that classifiers learn from and are measured on.
@@ -58,7 +60,7 @@ impl<'a> Probe<'a> {
     /// The evaluators of `recipe` with the random numbers of `seed`. All that they measure on must be what the ledger says,
     /// where it says anything.
     pub fn new(recipe: &'a Recipe, data: &'a Data<'a>, seed: u64, ledger: Ledger) -> Self {
-        Self { recipe, data, seed, ledger: RefCell::new(ledger), labelled: None }
+        Self { recipe, data, seed, ledger: RefCell::new(ledger), labelled: None, parts: Vec::new() }
     }
 
     /// The data that was used so far.
@@ -95,7 +97,7 @@ impl<'a> Probe<'a> {
         Assembly::new(self.recipe, self.data.registry()).evaluator(name)
     }
 
-    /// Opens the splits that were learned from, known and with annotations of these very images, and notes them in `opened`.
+    /// Opens the splits that were learned from, known and with annotations of these very images, and puts them into `opened`.
     fn scenes<'s>(
         &'s self,
         observer: &'s RefCell<&mut dyn Observer>,
@@ -106,7 +108,7 @@ impl<'a> Probe<'a> {
             let part = self.data.part(self.recipe, Use::Scenes, split)?;
             self.data.look(&part, &mut **observer.borrow_mut(), stop)?;
             part.whole.check_sizes(&part.images.places())?;
-            self.ledger.borrow_mut().check(&part)?;
+            self.ledger.borrow().check(&part)?;
             opened.borrow_mut().push(part.clone());
             Ok(part.whole)
         }
@@ -199,17 +201,32 @@ impl<'a> Probe<'a> {
             .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
         // The scenes that were skipped are known when all have been read.
         let mut observer = observer.borrow_mut();
-        for part in opened.take() {
+        let scenes_used = opened.take();
+        for part in &scenes_used {
             let of = format!("{name}: {}, split {}", settings.data.name, part.split().name());
             warn_of(&of, &*part.whole, &mut **observer)?;
         }
         if let Some(line) = unread.line() {
             observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
         }
+        if outcome.is_ok() {
+            let labelled = self.parts.iter().filter(|_| evaluator.uses_probe_data());
+            let mut ledger = self.ledger.borrow_mut();
+            scenes_used.iter().chain(labelled).try_for_each(|part| ledger.note(part))?;
+        }
         for metric in outcome.iter_mut().flatten() {
             metric.passed_over = unread.count();
         }
         Ok(outcome)
+    }
+
+    /// Notes the labelled images that are open as the run's: it has numbers of them before it ends.
+    ///
+    /// # Errors
+    /// When a manifest cannot be written.
+    pub fn note_probe_data(&mut self) -> Result<()> {
+        let ledger = self.ledger.get_mut();
+        self.parts.iter().try_for_each(|part| ledger.note(part))
     }
 
     /// The images that classifiers learn from.
@@ -246,13 +263,14 @@ impl<'a> Probe<'a> {
         let name = &self.recipe.settings.probe_data.name;
         let parts = [Split::Train, Split::Val].map(|split| self.data.part(self.recipe, Use::Probing, split));
         let [train, val] = parts;
-        let mut known = |part: Part| -> Result<Arc<Limited>> {
-            self.data.look(&part, observer, stop)?;
-            self.ledger.get_mut().check(&part)?;
+        let parts = [train?, val?];
+        for part in &parts {
+            self.data.look(part, observer, stop)?;
+            self.ledger.borrow().check(part)?;
             warn_of(name, &*part.images, observer)?;
-            Ok(part.images)
-        };
-        let both = [known(train?)?, known(val?)?];
+        }
+        let both = parts.each_ref().map(|part| part.images.clone());
+        self.parts = parts.into();
         if let Some(difference) = class_difference(both[0].classes(), both[1].classes()) {
             bail!("the probe data `{name}`: {difference}; both splits must number their classes alike");
         }

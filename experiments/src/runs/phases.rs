@@ -88,9 +88,14 @@ impl Work<'_> {
         self.data.look(part, observers, self.stop)?;
         let mut ledger = Ledger::of(record, self.data);
         ledger.check(part)?;
+        ledger.note(part)?;
         warn_of(&job.recipe.settings.data.name, &*part.images, observers)?;
         let mut probe = Probe::new(job.recipe, self.data, job.seed, ledger);
         probe.check(observers, self.stop)?;
+        let settings = &job.recipe.settings.evaluators;
+        if settings.online > 0 || !settings.during.is_empty() {
+            probe.note_probe_data()?;
+        }
         // From here on the run is one of these images.
         probe.ledger().record(record);
         self.directory.write_record(record)?;

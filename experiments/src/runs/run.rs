@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use univip_core::error::Interrupted;
 use univip_core::event::{Event, Observer};
-use univip_core::files::write_atomic;
+use univip_core::files::{remove_abandoned, write_atomic};
 use univip_run_format::{RECIPE, Status};
 
 /// Runs the job or what is left of it, and returns its directory.
@@ -54,12 +54,14 @@ fn reuse(
     stop: &AtomicBool,
 ) -> Result<PathBuf> {
     if let Some(record) = read_record(directory)? {
-        let mut ledger = Ledger::of(&record, data);
+        let ledger = Ledger::of(&record, data);
         for part in ledger.parts(job.recipe, data)? {
             data.look(&part, progress, stop)?;
             ledger.check(&part)?;
         }
     }
+    // Whoever reuses a finished run may have been killed in the writing below. Where nothing can be removed, nothing was written.
+    let _ = remove_abandoned(directory);
     // Data that was moved is where the recipe says now. Other rows of the same recipe differ in its comments alone.
     let (path, recipe) = (directory.join(RECIPE), job.recipe.show());
     let values = |text: &str| text.parse::<toml::Table>().ok();

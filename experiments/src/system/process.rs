@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Mutex;
 use std::thread;
+use univip_core::image_file;
 use univip_core::pool;
 
 /// Lets idle threads rest and freed memory stay. To be called first in `main`, before any thread is started.
@@ -71,11 +72,13 @@ fn keep_freed_memory() {
     }
 }
 
-/// Has a panic said in one line, as any other message. With `RUST_BACKTRACE` it is said as Rust says it.
+/// Has a panic said in one line, as any other message. With `RUST_BACKTRACE` it is said as Rust says it. One of an image's
+/// decoder is no mistake of the program: whoever reads the image is told.
 pub fn say_panics_in_one_line() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panic| match std::env::var_os("RUST_BACKTRACE") {
         Some(_) => usual(panic),
+        None if image_file::is_decoding() => {}
         None => output::say(panic_line(panic)),
     }));
 }

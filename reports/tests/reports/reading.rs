@@ -132,6 +132,21 @@ fn of_the_plans_of_a_setting_the_newest_counts() {
 }
 
 #[test]
+fn images_that_could_not_be_read_are_said() {
+    let runs = one_row();
+    let mut made = run("table9-20", "eeeeeeeeeeee", 0, 58.0);
+    for line in &mut made.evaluations {
+        line["metric"]["passed_over"] = json!(3);
+    }
+    runs.add(made);
+    runs.report(100).unwrap();
+    let page = runs.read("table9.md");
+    let note =
+        "20 seed 0: measured without the images that cannot be read: knn without 3, linear-probe without 3.";
+    assert!(page.contains(note), "{page}");
+}
+
+#[test]
 fn missing_files_are_said() {
     for (file, said) in [
         ("run.json", "20 seed 0: run.json is missing."),

@@ -38,7 +38,7 @@ struct Cli {
     /// What to read; everything if none is named
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
-    /// Seconds for each target [default: a minute, shared by all]
+    /// Seconds of processor time for each target [default: a minute, shared by all]
     #[arg(long)]
     seconds: Option<f64>,
     /// Which inputs

@@ -10,7 +10,8 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 use univip_core::seed::stream;
 
 /// What a worker is to read.
@@ -19,6 +20,7 @@ pub struct Work<'a> {
     /// Empty, for the target's own files.
     pub directory: &'a Path,
     pub seed: u64,
+    /// Of the processor: what a busy machine takes away is no loss.
     pub time: Duration,
     /// This input alone.
     pub only: Option<&'a PathBuf>,
@@ -34,6 +36,8 @@ pub struct Summary {
     pub most_bytes: usize,
     /// The most processor time that an input took.
     pub longest: f64,
+    /// The processor time of all of it.
+    pub seconds: f64,
     /// What is wrong with the last input, the one in the target's place.
     pub finding: Option<String>,
 }
@@ -41,9 +45,13 @@ pub struct Summary {
 /// The most processor time of one input.
 const SECONDS: f64 = 2.0;
 
+/// The process is ended when an input takes so much processor time, on any machine.
+const ENDLESS: f64 = 30.0;
+
 /// Reads on a thread with the stack that threads have by default, wherever this process was started.
 pub fn work(work: &Work<'_>) -> Result<Summary> {
     const STACK: usize = 2 << 20;
+    std::thread::spawn(end_endless);
     std::thread::scope(|scope| {
         let reader = std::thread::Builder::new().stack_size(STACK);
         let reader = reader.spawn_scoped(scope, || read_all(work))?;
@@ -60,6 +68,7 @@ fn read_all(work: &Work<'_>) -> Result<Summary> {
     if let Some(only) = work.only {
         let input = fs::read(only).with_context(|| format!("reading {}", only.display()))?;
         summary.read(work, &mut opened, &input)?;
+        summary.seconds = processor_time();
         return Ok(summary);
     }
     // What is made once (a registry, a pool of threads) is no input's.
@@ -72,13 +81,28 @@ fn read_all(work: &Work<'_>) -> Result<Summary> {
         "{}: no seed is read without an error",
         work.target.name
     );
-    let begun = Instant::now();
-    while summary.finding.is_none() && begun.elapsed() < work.time {
+    let begun = processor_time();
+    while summary.finding.is_none() && processor_time() - begun < work.time.as_secs_f64() {
         let mut random = stream(work.seed, work.target.name, &[summary.inputs]);
         let input = mutate(work.target.dialect, &seeds, &mut random);
         summary.read(work, &mut opened, &input)?;
     }
+    summary.seconds = processor_time() - begun;
     Ok(summary)
+}
+
+/// The processor time at which the input that is read was begun, as bits.
+static BEGUN: AtomicU64 = AtomicU64::new(0);
+
+/// Ends the process when an input is not read to its end.
+fn end_endless() {
+    loop {
+        std::thread::sleep(Duration::from_millis(100));
+        if processor_time() - f64::from_bits(BEGUN.load(Relaxed)) > ENDLESS {
+            eprintln!("was still read after {ENDLESS} s of processor time");
+            std::process::exit(1);
+        }
+    }
 }
 
 /// What the last panic said, and where.
@@ -92,6 +116,7 @@ impl Summary {
         let path = work.directory.join(work.target.place);
         fs::write(&path, input).with_context(|| format!("writing {}", path.display()))?;
         let (watch, before) = (Watch::start(), processor_time());
+        BEGUN.store(before.to_bits(), Relaxed);
         let read = panic::catch_unwind(AssertUnwindSafe(|| (opened.read)(&path, input)));
         let (most, seconds) = (watch.most(), processor_time() - before);
         let allowed = work.target.bound.of(input.len());

@@ -2,13 +2,17 @@
 
 use super::disturbance::{Disturbance, Draw, Fault};
 use anyhow::{Context, Result};
+use std::fs;
+use std::io::Read;
 #[cfg(unix)]
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// What is run, and where.
+#[derive(Clone, Copy)]
 pub struct Attempt<'a> {
     /// The program.
     pub univip: &'a Path,
@@ -16,10 +20,22 @@ pub struct Attempt<'a> {
     pub shim: Option<&'a Path>,
     /// The directory of runs.
     pub runs: &'a Path,
+    /// Labelled images, whose contents are looked at, cached and checked.
+    pub images: &'a Path,
+    /// Where the library of faults tells what it has done.
+    pub done: &'a Path,
+    /// No process takes so long.
+    pub limit: Duration,
 }
 
 /// How a process ended and what it said.
 pub struct Said {
+    /// What was to be done to it was really done.
+    pub happened: bool,
+    /// At least one write was made short.
+    pub shortened: bool,
+    /// Workers and threads.
+    pub parallel: (u64, u64),
     /// How it ended.
     pub outcome: Outcome,
     /// Its standard error.
@@ -58,44 +74,51 @@ const RUN: [&str; 12] = [
 impl Attempt<'_> {
     /// Runs to the end and logs the file operations.
     pub fn undisturbed(&self, log: &Path) -> Result<Said> {
-        let mut command = self.command(1, 2);
+        let mut command = self.command((1, 2));
         if self.shim.is_some() {
             command.env("FAULT_COUNT", log);
         }
-        finish(command)
+        self.run(&mut command, None)
     }
 
     /// Runs with any number of workers and threads, undisturbed.
     pub fn in_peace(&self, draw: &mut Draw) -> Result<Said> {
-        let mut command = self.command(1 + draw.below(4), 1 + draw.below(3));
-        command.env_remove("LD_PRELOAD");
-        finish(command)
+        let parallel = draw.parallel();
+        let mut said = self.run(self.command(parallel).env_remove("LD_PRELOAD"), None)?;
+        said.parallel = parallel;
+        Ok(said)
     }
 
     /// Runs with any number of workers and threads, and disturbs it.
     pub fn disturbed(&self, disturbance: &Disturbance, draw: &mut Draw) -> Result<Said> {
-        let mut command = self.command(1 + draw.below(4), 1 + draw.below(3));
-        let Fault { mode, at, every, short } = match disturbance {
-            Disturbance::Fault(fault) => fault,
+        let parallel = draw.parallel();
+        let mut command = self.command(parallel);
+        let mut said = match disturbance {
             Disturbance::KillAfter(pause) => {
-                let mut child = command.spawn().context("starting univip")?;
-                thread::sleep(*pause);
-                // One that has ended cannot be killed.
-                let _ = child.kill();
-                let output = child.wait_with_output().context("waiting for univip")?;
-                return Ok(Said::of(output.status, &output.stderr));
+                let mut said = self.run(&mut command, Some(*pause))?;
+                said.happened = said.outcome == Outcome::Killed;
+                said
+            }
+            Disturbance::Fault(Fault { mode, at, every, short }) => {
+                let _ = fs::remove_file(self.done);
+                command.env("FAULT_MODE", mode).env("FAULT_AT", at.to_string()).env("FAULT_DONE", self.done);
+                for (name, set) in [("FAULT_EVERY", every), ("FAULT_SHORT", short)] {
+                    if *set {
+                        command.env(name, "1");
+                    }
+                }
+                let mut said = self.run(&mut command, None)?;
+                let done = fs::read_to_string(self.done).unwrap_or_default();
+                said.happened = done.lines().any(|line| line.starts_with("fault "));
+                said.shortened = done.lines().any(|line| line.starts_with("short "));
+                said
             }
         };
-        command.env("FAULT_MODE", mode).env("FAULT_AT", at.to_string());
-        for (name, set) in [("FAULT_EVERY", every), ("FAULT_SHORT", short)] {
-            if *set {
-                command.env(name, "1");
-            }
-        }
-        finish(command)
+        said.parallel = parallel;
+        Ok(said)
     }
 
-    fn command(&self, workers: u64, threads: u64) -> Command {
+    fn command(&self, (workers, threads): (u64, u64)) -> Command {
         let mut command = Command::new(self.univip);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("UNIVIP_") {
@@ -103,6 +126,7 @@ impl Attempt<'_> {
             }
         }
         command.args(RUN).args(["--set", &format!("loader.workers={workers}")]).arg("--runs").arg(self.runs);
+        command.arg("--probe-data").arg(format!("image-folder={}", self.images.display()));
         command.env("RAYON_NUM_THREADS", threads.to_string());
         if let Some(shim) = self.shim {
             command.env("LD_PRELOAD", shim).env("FAULT_ROOT", self.runs);
@@ -110,16 +134,42 @@ impl Attempt<'_> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
-}
 
-fn finish(mut command: Command) -> Result<Said> {
-    let output = command.output().context("starting univip")?;
-    Ok(Said::of(output.status, &output.stderr))
+    /// Runs a process until it ends, is killed after a while, or has taken far too long.
+    fn run(&self, command: &mut Command, kill_after: Option<Duration>) -> Result<Said> {
+        let begin = Instant::now();
+        let mut child = command.spawn().context("starting univip")?;
+        let mut stderr = child.stderr.take().context("reading what univip says")?;
+        let reader = thread::spawn(move || {
+            let mut said = Vec::new();
+            // What was read before an error is as good as what there is.
+            let _ = stderr.read_to_end(&mut said);
+            String::from_utf8_lossy(&said).into_owned()
+        });
+        let limit = kill_after.unwrap_or(self.limit);
+        let mut late = false;
+        let status = loop {
+            if let Some(status) = child.try_wait().context("waiting for univip")? {
+                break status;
+            }
+            let left = limit.saturating_sub(begin.elapsed());
+            if left.is_zero() && !late {
+                late = true;
+                // One that has ended in this moment cannot be killed.
+                let _ = child.kill();
+            }
+            thread::sleep(left.clamp(Duration::from_millis(1), Duration::from_millis(10)));
+        };
+        let stderr = reader.join().unwrap_or_default();
+        if late && kill_after.is_none() {
+            return Ok(Said::endless(stderr, self.limit));
+        }
+        Ok(Said::of(status, stderr))
+    }
 }
 
 impl Said {
-    fn of(status: ExitStatus, stderr: &[u8]) -> Self {
-        let stderr = String::from_utf8_lossy(stderr).into_owned();
+    fn of(status: ExitStatus, stderr: String) -> Self {
         let told = || stderr.contains("failed: ") || stderr.contains("error: ");
         #[cfg(unix)]
         let killed = status.signal() == Some(libc::SIGKILL);
@@ -131,7 +181,17 @@ impl Said {
             _ if killed => Outcome::Killed,
             _ => Outcome::Fell,
         };
-        Self { outcome, stderr }
+        Self { happened: false, shortened: false, parallel: (0, 0), outcome, stderr }
+    }
+
+    fn endless(stderr: String, limit: Duration) -> Self {
+        let stderr = format!("{stderr}\nit still ran after {} s and was killed", limit.as_secs());
+        Self { happened: true, shortened: false, parallel: (0, 0), outcome: Outcome::Fell, stderr }
+    }
+
+    /// It went on from a checkpoint.
+    pub fn resumed(&self) -> bool {
+        self.stderr.contains("training goes on at step")
     }
 
     /// What no disturbance may lead to: a panic, a silent failure, a damaged file, lines that are missing.
@@ -151,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_no_disturbance_may_lead_to_is_told_from_what_it_may() {
-        let said = |code: i32, stderr: &str| Said::of(ExitStatus::from_raw(code), stderr.as_bytes());
+        let said = |code: i32, stderr: &str| Said::of(ExitStatus::from_raw(code), stderr.into());
         let exit = |code: i32| code << 8;
         for (raw, stderr, outcome, is_problem) in [
             (exit(0), "", Outcome::Finished, false),
@@ -171,5 +231,19 @@ mod tests {
             let said = said(raw, stderr);
             assert_eq!((said.outcome, said.problem().is_some()), (outcome, is_problem), "{raw} {stderr}");
         }
+    }
+
+    #[test]
+    fn a_process_that_does_not_end_is_killed_and_a_problem() -> Result<()> {
+        let place = tempfile::tempdir()?;
+        let path = place.path();
+        let limit = Duration::from_millis(200);
+        let attempt = Attempt { univip: path, shim: None, runs: path, images: path, done: path, limit };
+        let mut sleeps = Command::new("sleep");
+        let said = attempt.run(sleeps.arg("60").stderr(Stdio::piped()), None)?;
+        assert!(said.problem().is_some_and(|problem| problem.contains("it still ran after")));
+        let said = attempt.run(&mut sleeps, Some(limit))?;
+        assert_eq!((said.outcome, said.problem()), (Outcome::Killed, None));
+        Ok(())
     }
 }

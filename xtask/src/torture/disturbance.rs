@@ -20,7 +20,7 @@ pub struct Fault {
     pub mode: &'static str,
     /// To the operation of that number, counted from 1.
     pub at: u64,
-    /// And to each one after it.
+    /// And to each one after it; with `EINTR`, to every other one, since programs try again until it is over.
     pub every: bool,
     /// Writes do half of what they are asked for.
     pub short: bool,
@@ -31,6 +31,9 @@ pub const MODES: [&str; 6] = ["kill", "torn", "powercut", "ENOSPC", "EIO", "EINT
 
 /// The name of a kill at any moment, beside those of [`MODES`].
 pub const MOMENT: &str = "kill at a moment";
+
+/// Workers and threads are drawn up to these.
+pub const MOST_PARALLEL: (u64, u64) = (4, 3);
 
 impl Disturbance {
     /// Its kind, for a table.
@@ -60,6 +63,7 @@ impl fmt::Display for Disturbance {
 /// A stream of random numbers (SplitMix64), and what they are drawn from.
 pub struct Draw {
     state: u64,
+    drawn: usize,
     longest: Duration,
     operations: Vec<Operation>,
 }
@@ -67,7 +71,7 @@ pub struct Draw {
 impl Draw {
     /// Draws for a run of that length with those file operations.
     pub fn new(seed: u64, longest: Duration, operations: Vec<Operation>) -> Self {
-        Self { state: seed, longest, operations }
+        Self { state: seed, drawn: 0, longest, operations }
     }
 
     /// A number below `end`.
@@ -79,16 +83,24 @@ impl Draw {
         (mixed ^ (mixed >> 31)) % end.max(1)
     }
 
-    /// A disturbance: one in four is a kill at any moment, the others are faults where those can be injected.
+    /// How many workers and threads.
+    pub fn parallel(&mut self) -> (u64, u64) {
+        (1 + self.below(MOST_PARALLEL.0), 1 + self.below(MOST_PARALLEL.1))
+    }
+
+    /// A disturbance. The kinds take turns, so that a short torture has them all; without faults there are kills alone.
     pub fn disturbance(&mut self, faults: bool) -> Disturbance {
-        if !faults || self.below(4) == 0 {
+        let turn = self.drawn % (1 + MODES.len());
+        self.drawn += 1;
+        if !faults || turn == 0 {
             let most = self.longest.as_millis() as u64;
             return Disturbance::KillAfter(Duration::from_millis(self.below(most)));
         }
-        let mode = MODES[self.below(MODES.len() as u64) as usize];
+        let mode = MODES[turn - 1];
         let at = self.operation();
         Disturbance::Fault(Fault { mode, at, every: self.below(3) == 0, short: self.below(3) == 0 })
     }
+
     /// The number of an operation, counted from 1.
     fn operation(&mut self) -> u64 {
         loop {

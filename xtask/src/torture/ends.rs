@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What must be the same however often a run was disturbed: by `<run>/<file>`.
+/// What must be the same however often a run was disturbed: by `<run>/<file>`, and stored boxes by their paths.
 #[derive(PartialEq, Eq)]
 pub struct Ends(BTreeMap<String, Vec<u8>>);
 
@@ -31,6 +31,13 @@ impl Ends {
             }
         }
         ensure!(!ends.is_empty(), "there is no run in {}", runs.display());
+        let boxes = runs.join("proposals");
+        for path in if boxes.exists() { files(&boxes)? } else { Vec::new() } {
+            // A lock holds nothing.
+            if !path.ends_with(".lock") {
+                ends.insert(path.strip_prefix(runs).unwrap_or(&path).display().to_string(), read(&path)?);
+            }
+        }
         Ok(Self(ends))
     }
 
@@ -47,18 +54,23 @@ impl Ends {
 /// # Errors
 /// When it cannot be read.
 pub fn left_over(directory: &Path) -> Result<impl Iterator<Item = PathBuf>> {
+    Ok(files(directory)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "tmp")))
+}
+
+/// The files below a directory.
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_path_buf()];
     while let Some(directory) = left.pop() {
         for path in entries(&directory)? {
             if path.is_dir() {
                 left.push(path);
-            } else if path.extension().is_some_and(|end| end == "tmp") {
+            } else {
                 found.push(path);
             }
         }
     }
-    Ok(found.into_iter())
+    Ok(found)
 }
 
 /// The training events, without how long they took.

@@ -6,6 +6,7 @@
 mod attempt;
 mod disturbance;
 mod ends;
+mod images;
 mod operations;
 mod tally;
 
@@ -34,6 +35,9 @@ pub struct Options {
 /// Disturbances in a round at most, before the run is left in peace.
 const DISTURBANCES: u64 = 4;
 
+/// A process that takes so many times as long as the undisturbed one, and this on top, will not end.
+const LIMIT: (u32, Duration) = (10, Duration::from_secs(60));
+
 /// Runs rounds until the time is over. The exit code is 1 when anything was found.
 ///
 /// # Errors
@@ -41,14 +45,26 @@ const DISTURBANCES: u64 = 4;
 pub fn torture(options: &Options) -> Result<u8> {
     spawn::build()?;
     let place = tempfile::tempdir().context("making a temporary directory")?;
-    let univip = spawn::beside("univip")?;
+    // A build in the meantime does not change what is tested.
+    let univip = place.path().join("univip");
+    std::fs::copy(spawn::beside("univip")?, &univip).context("copying univip")?;
     let shim = compile_shim(place.path());
-    let whole = place.path().join("undisturbed");
-    let log = place.path().join("operations");
+    let (whole, log, done) =
+        (place.path().join("undisturbed"), place.path().join("operations"), place.path().join("done"));
+    let images = place.path().join("images");
+    images::draw(&images)?;
     let begin = Instant::now();
-    let attempt = Attempt { univip: &univip, shim: shim.as_deref(), runs: &whole };
+    let mut attempt = Attempt {
+        univip: &univip,
+        shim: shim.as_deref(),
+        runs: &whole,
+        images: &images,
+        done: &done,
+        limit: Duration::MAX,
+    };
     let said = attempt.undisturbed(&log)?;
     ensure!(said.outcome == Outcome::Finished, "the undisturbed run failed:\n{}", said.stderr);
+    attempt.limit = begin.elapsed() * LIMIT.0 + LIMIT.1;
     let expected = Ends::read(&whole)?;
     let operations = operations::read(&log);
     let seed = options.seed.unwrap_or_else(|| {
@@ -59,15 +75,9 @@ pub fn torture(options: &Options) -> Result<u8> {
     println!("seed {seed}; {}", tally.undisturbed());
     let end = Instant::now() + Duration::from_secs_f64(options.minutes.clamp(0.0, 1e6) * 60.0);
     while Instant::now() < end {
-        let runs = place.path().join(format!("round-{}", tally.rounds));
-        let problems = round(
-            &Attempt { univip: &univip, shim: shim.as_deref(), runs: &runs },
-            &expected,
-            &mut draw,
-            &mut tally,
-        );
+        let runs = place.path().join(format!("round-{}", tally.rounds + 1));
+        let problems = round(&Attempt { runs: &runs, ..attempt }, &expected, &mut draw, &mut tally)?;
         tally.rounds += 1;
-        let problems = problems?;
         if problems.is_empty() {
             std::fs::remove_dir_all(&runs).with_context(|| format!("removing {}", runs.display()))?;
         }
@@ -75,6 +85,12 @@ pub fn torture(options: &Options) -> Result<u8> {
             println!("round {}: {problem}", tally.rounds);
             tally.findings += 1;
         }
+    }
+    for kind in tally.never_happened().collect::<Vec<_>>() {
+        println!(
+            "`{kind}` was drawn again and again and never happened: the library of faults does not work"
+        );
+        tally.findings += 1;
     }
     print!("{}", tally.markdown());
     if tally.findings > 0 {
@@ -89,13 +105,14 @@ fn round(attempt: &Attempt<'_>, expected: &Ends, draw: &mut Draw, tally: &mut Ta
     for _ in 0..1 + draw.below(DISTURBANCES) {
         let disturbance = draw.disturbance(attempt.shim.is_some());
         let said = attempt.disturbed(&disturbance, draw)?;
-        tally.add(&disturbance, said.outcome);
+        tally.add(Some(&disturbance), &said);
         problems.extend(said.problem().map(|problem| format!("{disturbance}: {problem}")));
         if said.outcome == Outcome::Finished {
             break;
         }
     }
     let said = attempt.in_peace(draw)?;
+    tally.add(None, &said);
     problems.extend(said.problem().map(|problem| format!("left in peace: {problem}")));
     if said.outcome != Outcome::Finished {
         problems.push(format!("left in peace it did not finish:\n{}", said.stderr));

@@ -1,12 +1,14 @@
 /* Faults in the file operations of a program, by LD_PRELOAD.
  *
  * Counts the operations on files below FAULT_ROOT, and at number FAULT_AT does what FAULT_MODE says:
- *   ENOSPC, EIO, EINTR  the operation fails so; with FAULT_EVERY set, so does each one after it
+ *   ENOSPC, EIO, EINTR  the operation fails so; with FAULT_EVERY set, so does each one after it (every other one for EINTR,
+ *                       which programs answer by trying again, for ever if it never ends)
  *   kill                the process is killed before the operation
  *   torn                half of a write is done, then the process is killed; other operations: killed before it
  *   powercut            what was written and not fsynced is lost, then the process is killed
  * With FAULT_SHORT set each write does half of what it is asked for, as the system may.
- * FAULT_COUNT names a file that a line "number operation path" is appended to for each operation.
+ * FAULT_COUNT names a file that a line "number operation path" is appended to for each operation, and FAULT_DONE one for a
+ * line when a fault has happened ("fault operation path") and when a write was made short ("short write path").
  *
  * The calls are those that Rust's standard library makes. What is made durable by fsync of a directory is not modelled: a
  * rename that was done stays done after a powercut.
@@ -29,13 +31,14 @@
 enum fate { PASS, FAIL, TORN };
 
 #define PATH_SIZE 1024
-#define FILES 512
+#define FILES 4096
 
 /* Files with bytes that are not fsynced, and how long they were when they last were. */
 static struct { dev_t device; ino_t inode; off_t synced; char path[PATH_SIZE]; } unsynced[FILES];
 static int unsynced_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static long count;
+static int said_fault, said_short;
 
 #define REAL(type, name, ...) \
     static type (*real)(__VA_ARGS__); \
@@ -71,6 +74,24 @@ static void lose_unsynced(void) {
     }
 }
 
+static void append(const char *log, const char *line, int length) {
+    int saved = errno;
+    int fd = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    if (fd >= 0) {
+        syscall(SYS_write, fd, line, length);
+        syscall(SYS_close, fd);
+    }
+    errno = saved;
+}
+
+/* Tells the harness, once, that something was really done. */
+static void tell(int *said, const char *what, const char *operation, const char *path) {
+    const char *log = getenv("FAULT_DONE");
+    if (!log || __atomic_exchange_n(said, 1, __ATOMIC_SEQ_CST)) return;
+    char line[PATH_SIZE + 64];
+    append(log, line, snprintf(line, sizeof line, "%s %s %s\n", what, operation, path));
+}
+
 /* Decides what becomes of an operation, and counts it. */
 static enum fate fate(const char *operation, const char *path) {
     if (!is_ours(path)) return PASS;
@@ -78,15 +99,13 @@ static enum fate fate(const char *operation, const char *path) {
     const char *log = getenv("FAULT_COUNT"), *mode = getenv("FAULT_MODE"), *at = getenv("FAULT_AT");
     if (log) {
         char line[PATH_SIZE + 64];
-        int length = snprintf(line, sizeof line, "%ld %s %s\n", number, operation, path);
-        int fd = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-        if (fd >= 0) {
-            syscall(SYS_write, fd, line, length);
-            syscall(SYS_close, fd);
-        }
+        append(log, line, snprintf(line, sizeof line, "%ld %s %s\n", number, operation, path));
     }
     if (!mode || !at) return PASS;
-    if (number != atol(at) && !(getenv("FAULT_EVERY") && number > atol(at))) return PASS;
+    long since = number - atol(at);
+    int interrupts = strcmp(mode, "EINTR") == 0;
+    if (since != 0 && !(getenv("FAULT_EVERY") && since > 0 && !(interrupts && since % 2))) return PASS;
+    tell(&said_fault, "fault", operation, path);
     if (strcmp(mode, "kill") == 0) die();
     if (strcmp(mode, "torn") == 0) return TORN;
     if (strcmp(mode, "powercut") == 0) {
@@ -94,7 +113,7 @@ static enum fate fate(const char *operation, const char *path) {
         lose_unsynced();
         die();
     }
-    errno = strcmp(mode, "ENOSPC") == 0 ? ENOSPC : strcmp(mode, "EINTR") == 0 ? EINTR : EIO;
+    errno = strcmp(mode, "ENOSPC") == 0 ? ENOSPC : interrupts ? EINTR : EIO;
     return FAIL;
 }
 
@@ -110,7 +129,11 @@ static void note_write(int fd, const char *path) {
     pthread_mutex_lock(&lock);
     int i = 0;
     while (i < unsynced_count && !(unsynced[i].device == now.st_dev && unsynced[i].inode == now.st_ino)) i++;
-    if (i == unsynced_count && i < FILES) {
+    if (i == FILES) {
+        fprintf(stderr, "panicked: the library of faults has no room for more than %d files\n", FILES);
+        abort();
+    }
+    if (i == unsynced_count) {
         unsynced_count++;
         unsynced[i].device = now.st_dev;
         unsynced[i].inode = now.st_ino;
@@ -148,7 +171,9 @@ ssize_t write(int fd, const void *bytes, size_t length) {
         real(fd, bytes, length / 2);
         die();
     }
-    return real(fd, bytes, getenv("FAULT_SHORT") && length > 1 ? length / 2 : length);
+    if (!getenv("FAULT_SHORT") || length < 2) return real(fd, bytes, length);
+    tell(&said_short, "short", "write", path);
+    return real(fd, bytes, length / 2);
 }
 
 ssize_t writev(int fd, const struct iovec *parts, int number) {

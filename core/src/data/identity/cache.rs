@@ -3,7 +3,7 @@
 use super::content::{Content, Look};
 use super::stamp::Stamp;
 use crate::digest::hexadecimal;
-use crate::files::write_atomic;
+use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::Size;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -27,6 +27,8 @@ const FORMAT: &str = "univip files 1";
 impl Cache {
     /// The cache in `directory` of the files below `root`, a true path; empty where there is none.
     pub fn open(directory: &Path, root: PathBuf) -> Self {
+        // What a killed process left here is in nobody's way where it cannot be removed.
+        let _ = remove_abandoned(directory);
         let digest = hexadecimal(&Sha256::digest(root.as_os_str().as_encoded_bytes())[..8]);
         let file = directory.join(format!("files-{digest}.txt"));
         let text = fs::read_to_string(&file).unwrap_or_default();
