@@ -154,11 +154,15 @@ fn a_run_is_reused_and_goes_on_with_the_same_images_only() -> Result<()> {
     let (code, text) = ablate(&moved)?;
     ensure!(code == Some(0) && record()?.contains("\"finished\""), "restored: {code:?} {text}");
 
-    // Other labelled images than the recipe's are measured apart.
-    folder(&work.path().join("others"), 130)?;
-    let others = format!("image-folder={}", work.path().join("others").display());
+    other_labelled_images_are_measured_apart(work.path(), &run)
+}
+
+fn other_labelled_images_are_measured_apart(work: &Path, run: &Path) -> Result<()> {
+    let runs = run.parent().context("the directory of the runs")?;
+    folder(&work.join("others"), 130)?;
+    let others = format!("image-folder={}", work.join("others").display());
     let shared = ["evaluate", "table7-b", "--with", "knn", "--probe-data", &others, "--runs"];
-    let (code, text) = said(&[&shared[..], &[&runs.to_string_lossy()]].concat(), &runs)?;
+    let (code, text) = said(&[&shared[..], &[&runs.to_string_lossy()]].concat(), runs)?;
     ensure!(code == Some(0), "{text}");
     let numbers = fs::read_to_string(run.join("evaluations.jsonl"))?;
     let apart = numbers.lines().filter(|line| line.contains("dataset.image-folder.root=")).count();
