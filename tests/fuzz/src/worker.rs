@@ -13,7 +13,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use univip_core::seed::stream;
 
-/// What a worker is to read.
+/// The job of a worker.
 pub struct Work<'a> {
     pub target: &'a Target,
     /// Empty, for the target's own files.
@@ -24,7 +24,7 @@ pub struct Work<'a> {
     pub only: Option<&'a PathBuf>,
 }
 
-/// What became of it.
+/// The outcome of the job.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
     pub inputs: u64,
@@ -34,7 +34,7 @@ pub struct Summary {
     pub most_bytes: usize,
     /// The most processor time that an input took.
     pub longest: f64,
-    /// What is wrong with the last input, the one in the target's place.
+    /// The problem with the last input, the one in the target's place.
     pub finding: Option<String>,
 }
 
@@ -62,7 +62,7 @@ fn read_all(work: &Work<'_>) -> Result<Summary> {
         summary.read(work, &mut opened, &input)?;
         return Ok(summary);
     }
-    // What is made once (a registry, a pool of threads) is no input's.
+    // Memory that is allocated once (a registry, a pool of threads) belongs to no input.
     Summary::default().read(work, &mut opened, &seeds[0])?;
     for seed in &seeds {
         summary.read(work, &mut opened, seed)?;
@@ -81,7 +81,7 @@ fn read_all(work: &Work<'_>) -> Result<Summary> {
     Ok(summary)
 }
 
-/// What the last panic said, and where.
+/// The message of the last panic, and its location.
 static PANICKED: Mutex<String> = Mutex::new(String::new());
 
 impl Summary {
