@@ -1,4 +1,4 @@
-//! What the cross-crate tests share.
+//! Shared by the cross-crate tests.
 
 use std::path::{Path, PathBuf};
 use univip_plugins as _;

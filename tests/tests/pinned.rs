@@ -57,7 +57,7 @@ fn rows() -> Result<Vec<String>> {
             rows.push(format!("{table}/{row}"));
         }
     }
-    // What comes with other tables is pinned by whoever brings it.
+    // Rows of other tables are pinned by those who add them.
     rows.retain(|row| {
         ["table7/", "table8a/", "table8b/", "table8c/", "table9/"].iter().any(|table| row.starts_with(table))
     });

@@ -2,6 +2,7 @@
 
 use crate::docs;
 use crate::spawn;
+use crate::torture;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use std::fs;
@@ -19,6 +20,8 @@ pub enum Step {
     Test,
     /// Mutated inputs for every reader, a minute
     Fuzz,
+    /// Kills and disk faults in a run, a minute; without a C compiler called `cc`, kills alone
+    Torture,
     /// Every row of every table at the scale `smoke`
     Smoke,
 }
@@ -55,6 +58,11 @@ impl Step {
             Self::Fuzz => {
                 spawn::build()?;
                 ensure!(spawn::run("univip-fuzz", &[])? == 0, "fuzzing found something (see above)");
+                Ok(())
+            }
+            Self::Torture => {
+                let options = torture::Options { minutes: 1.0, seed: None };
+                ensure!(torture::torture(&options)? == 0, "torture found something (see above)");
                 Ok(())
             }
             Self::Smoke => {

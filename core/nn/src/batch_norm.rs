@@ -1,6 +1,6 @@
 //! The batch norm layer.
 
-use super::ops::Map;
+use super::ops::{Fused, Map, Normalisation};
 use super::{Init, Mode, Scope, Synchroniser, ops};
 use anyhow::{Result, bail};
 use candle_core::{DType, Tensor, Var};
@@ -62,49 +62,43 @@ impl BatchNorm {
 
     /// Normalises `[B, H, W, C]` or `[B, C]`.
     pub fn forward(&self, x: &Map, mode: Mode) -> Result<Map> {
-        self.fused(x, None, false, mode)
+        self.fused(x, Fused::default(), mode)
     }
 
     /// Normalises and rectifies.
     pub fn relu(&self, x: &Map, mode: Mode) -> Result<Map> {
-        self.fused(x, None, true, mode)
+        self.fused(x, Fused { residual: None, relu: true }, mode)
     }
 
     /// Normalises, adds the residual and rectifies: the end of a residual block.
     pub fn add_relu(&self, x: &Map, residual: &Map, mode: Mode) -> Result<Map> {
-        self.fused(x, Some(residual), true, mode)
+        self.fused(x, Fused { residual: Some(residual), relu: true }, mode)
     }
 
-    fn fused(&self, x: &Map, residual: Option<&Map>, relu: bool, mode: Mode) -> Result<Map> {
+    fn fused(&self, x: &Map, fused: Fused<'_>, mode: Mode) -> Result<Map> {
         match mode {
-            Mode::Train { groups } => self.train(x, residual, relu, groups),
+            Mode::Train { groups } => self.train(x, fused, groups),
             Mode::Eval => {
                 let deviation = (self.running_var.as_detached_tensor() + EPSILON)?.sqrt()?;
                 let scale = (&self.weight / deviation)?;
                 let shift = (&self.bias - (self.running_mean.as_detached_tensor() * &scale)?)?;
-                Ok(ops::scale_shift(x, &scale, &shift, residual, relu)?)
+                Ok(ops::scale_shift(x, [&scale, &shift], fused)?)
             }
         }
     }
 
-    fn train(&self, x: &Map, residual: Option<&Map>, relu: bool, groups: usize) -> Result<Map> {
+    fn train(&self, x: &Map, fused: Fused<'_>, groups: usize) -> Result<Map> {
         let parameters = [&self.weight, &self.bias];
+        let settings = Normalisation { groups, epsilon: EPSILON };
         let (y, statistics) = match &self.synchroniser {
             None => {
                 let own = x.dims().iter().product::<usize>() / self.weight.elem_count() / groups.max(1);
                 enough(own, x, groups, "")?;
-                ops::batch_norm(x, parameters[0], parameters[1], residual, relu, groups, EPSILON)?
+                ops::batch_norm(x, parameters, fused, settings)?
             }
             Some(synchroniser) => {
-                let (y, statistics) = ops::synchronised_batch_norm(
-                    x,
-                    parameters,
-                    residual,
-                    relu,
-                    groups,
-                    EPSILON,
-                    synchroniser,
-                )?;
+                let (y, statistics) =
+                    ops::synchronised_batch_norm(x, parameters, fused, settings, synchroniser)?;
                 // Only now is it known how many there are, and all participants refuse together.
                 enough(statistics.count, x, groups, " in the whole batch, the parts of all participants")?;
                 (y, statistics)

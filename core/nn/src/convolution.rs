@@ -1,9 +1,27 @@
 //! Layers of the detectors' necks and heads.
 
-use crate::ops::{self, Map};
+use crate::ops::{self, Fused, Map};
 use crate::{BatchNorm, Init, Mode, Scope};
 use anyhow::{Result, bail};
 use candle_core::Tensor;
+
+/// The shape of a square convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConvolutionShape {
+    /// Input channels.
+    pub inputs: usize,
+    /// Output channels.
+    pub outputs: usize,
+    /// Height and width of the kernel, odd.
+    pub kernel: usize,
+}
+
+impl ConvolutionShape {
+    /// The weight, `[O, kh, kw, I]`, as the parameter `weight` of `scope`.
+    fn weight(self, init: Init, scope: &Scope) -> Result<Tensor> {
+        scope.weight("weight", (self.outputs, self.kernel, self.kernel, self.inputs), init)
+    }
+}
 
 /// A convolution that keeps the size at stride 1, with a bias.
 pub struct Convolution {
@@ -13,21 +31,15 @@ pub struct Convolution {
 }
 
 impl Convolution {
-    /// From `inputs` to `outputs` channels; the bias starts at 0.
-    pub fn new(inputs: usize, outputs: usize, kernel: usize, init: Init, scope: &Scope) -> Result<Self> {
-        Self::with_bias(inputs, outputs, kernel, (init, 0.0), scope)
+    /// The weight starts as `init` says, the bias at 0.
+    pub fn new(shape: ConvolutionShape, init: Init, scope: &Scope) -> Result<Self> {
+        Self::with_bias(shape, init, 0.0, scope)
     }
 
-    /// Its bias starts at a value.
-    pub fn with_bias(
-        inputs: usize,
-        outputs: usize,
-        kernel: usize,
-        (init, bias): (Init, f32),
-        scope: &Scope,
-    ) -> Result<Self> {
-        let weight = scope.weight("weight", (outputs, kernel, kernel, inputs), init)?;
-        Ok(Self { weight, bias: scope.bias("bias", outputs, Init::Constant(bias))?, stride: 1 })
+    /// The weight starts as `init` says, each value of the bias at `bias`.
+    pub fn with_bias(shape: ConvolutionShape, init: Init, bias: f32, scope: &Scope) -> Result<Self> {
+        let weight = shape.weight(init, scope)?;
+        Ok(Self { weight, bias: scope.bias("bias", shape.outputs, Init::Constant(bias))?, stride: 1 })
     }
 
     /// It takes every `stride`-th position.
@@ -62,20 +74,13 @@ pub enum Block {
 }
 
 impl Block {
-    /// From `inputs` to `outputs` channels, with batch norm if `norm`.
-    pub fn new(
-        inputs: usize,
-        outputs: usize,
-        kernel: usize,
-        init: Init,
-        norm: bool,
-        scope: &Scope,
-    ) -> Result<Self> {
+    /// The weight starts as `init` says; `norm` puts batch norm in the place of the bias.
+    pub fn new(shape: ConvolutionShape, init: Init, norm: bool, scope: &Scope) -> Result<Self> {
         if !norm {
-            return Ok(Self::Biased(Convolution::new(inputs, outputs, kernel, init, &scope.enter(0))?));
+            return Ok(Self::Biased(Convolution::new(shape, init, &scope.enter(0))?));
         }
-        let weight = scope.enter(0).weight("weight", (outputs, kernel, kernel, inputs), init)?;
-        Ok(Self::Normed(weight, BatchNorm::new(outputs, &scope.enter(1))?))
+        let weight = shape.weight(init, &scope.enter(0))?;
+        Ok(Self::Normed(weight, BatchNorm::new(shape.outputs, &scope.enter(1))?))
     }
 
     /// Without an activation.
@@ -97,7 +102,7 @@ impl Block {
 
 /// A bias a channel, and ReLU, in one pass. Unlike candle's ReLU this one has no gradient at 0, as in PyTorch.
 fn shift(x: &Map, bias: &Tensor, relu: bool) -> Result<Map> {
-    Ok(ops::scale_shift(x, &bias.ones_like()?.detach(), bias, None, relu)?)
+    Ok(ops::scale_shift(x, [&bias.ones_like()?.detach(), bias], Fused { residual: None, relu })?)
 }
 
 fn convolve(x: &Map, weight: &Tensor) -> Result<Map> {
@@ -133,8 +138,8 @@ impl Doubling {
         Ok(Map::of(&blocks.tensor()?.reshape((batch, height * width, 4, outputs))?)?)
     }
 
-    /// Where `relu` puts row `row` and column `column` of a map that was `width` positions wide: the place among the
-    /// `4 * H * W` of an image.
+    /// The place of row `row` and column `column` in the output of `relu`, for an input `width` positions wide: its index
+    /// among the `4 * H * W` of an image.
     pub fn place(row: usize, column: usize, width: usize) -> usize {
         (row / 2 * width + column / 2) * 4 + row % 2 * 2 + column % 2
     }

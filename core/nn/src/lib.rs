@@ -29,7 +29,7 @@ pub use resnet::{Backbone, BackboneKind, BackboneShape};
 pub use store::{Init, Parameters, Role, Scope};
 pub use synchronise::{Synchronise, Synchroniser};
 
-/// Which statistics batch norm uses.
+/// The statistics that batch norm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// The batch's own statistics; running statistics are updated. The input holds `groups` views one

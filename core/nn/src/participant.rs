@@ -89,11 +89,12 @@ impl Exchange {
 
 #[derive(Default)]
 struct State {
-    /// How many rounds are complete.
+    /// The number of complete rounds.
     round: u64,
-    /// What has been given in the round that is under way, by rank.
+    /// The contributions to the round that is under way, by rank.
     parts: Vec<Option<Part>>,
-    /// What was given in the last complete round. All have seen it before the next is complete, since each takes part in it.
+    /// The contributions to the last complete round. All ranks have read them before the next is complete, since each takes
+    /// part in it.
     gathered: Vec<Vec<f64>>,
     failure: Option<String>,
 }

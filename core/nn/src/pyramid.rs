@@ -1,6 +1,6 @@
 //! The feature pyramid network (Lin et al. 2017).
 
-use crate::convolution::{Block, Convolution, uniform, upsample};
+use crate::convolution::{Block, Convolution, ConvolutionShape, uniform, upsample};
 use crate::ops::{self, Map};
 use crate::{Mode, Scope};
 use anyhow::{Result, ensure};
@@ -15,7 +15,7 @@ pub struct Pyramid {
     top: Top,
 }
 
-/// What comes above the coarsest map.
+/// The levels above the coarsest map.
 enum Top {
     /// Every second position of it.
     Subsampled,
@@ -30,7 +30,8 @@ impl Pyramid {
         let blocks = |name: &str, kernel: usize, inputs: &[usize]| -> Result<Vec<Block>> {
             let scope = scope.enter(name);
             let block = |(index, inputs): (usize, &usize)| {
-                Block::new(*inputs, channels, kernel, uniform(*inputs, kernel), norm, &scope.enter(index))
+                let shape = ConvolutionShape { inputs: *inputs, outputs: channels, kernel };
+                Block::new(shape, uniform(*inputs, kernel), norm, &scope.enter(index))
             };
             inputs.iter().enumerate().map(block).collect()
         };
@@ -46,7 +47,8 @@ impl Pyramid {
         let scope_of_top = scope.enter("extra_blocks");
         let convolution = |name: &str| -> Result<Convolution> {
             let init = uniform(channels, 3);
-            Ok(Convolution::new(channels, channels, 3, init, &scope_of_top.enter(name))?.strided(2))
+            let shape = ConvolutionShape { inputs: channels, outputs: channels, kernel: 3 };
+            Ok(Convolution::new(shape, init, &scope_of_top.enter(name))?.strided(2))
         };
         let top = Top::Strided(convolution("p6")?, convolution("p7")?);
         Ok(Self { top, ..Self::new(inputs, channels, norm, scope)? })

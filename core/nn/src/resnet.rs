@@ -25,7 +25,7 @@ pub struct BackboneShape {
     pub backbone: BackboneKind,
     /// Channels of the stem; 64 is the published network.
     pub width: usize,
-    /// Whether the last batch norm of each residual block starts at 0 (torchvision's `zero_init_residual`).
+    /// Starts the last batch norm of each residual block at 0 (torchvision's `zero_init_residual`).
     pub zero_init_residual: bool,
 }
 
@@ -147,7 +147,7 @@ impl Backbone {
         Ok(ops::max_pool(&self.rectified_stem(images, mode)?, 3, 2, 1)?)
     }
 
-    /// What stage `index`, 0 to 3, makes of the map before it, or of a part of it.
+    /// The output of stage `index`, 0 to 3, for the map before it, or for a part of that map.
     pub fn stage(&self, index: usize, map: &Map, mode: Mode) -> Result<Map> {
         let mut x = map.clone();
         for block in &self.stages[index] {
@@ -174,7 +174,7 @@ impl Backbone {
         self.feature_size
     }
 
-    /// Where the parameters live.
+    /// The device of the parameters.
     pub fn device(&self) -> &Device {
         &self.device
     }

@@ -20,23 +20,23 @@ pub struct Region {
     pub corners: Corners,
 }
 
-/// How regions become squares.
+/// The settings of RoIAlign.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Square {
     /// Cells along a side.
     pub side: usize,
     /// Positions of the map a pixel of the input.
     pub scale: f32,
-    /// Where the points of a cell are.
+    /// The sampling points of a cell.
     pub sampling: Sampling,
 }
 
-/// Which points of a cell are looked at.
+/// The sampling points of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampling {
     /// Points a cell along each axis; 0 is about one for each position that the cell covers.
     pub points: usize,
-    /// Whether a position's value is that of its middle, half a position beyond its corner. Without it, a region has at
+    /// Pixel centres lie half a position beyond their corners (`aligned`). Without it, a region has at
     /// least the size of a position.
     pub aligned: bool,
 }
@@ -98,7 +98,7 @@ pub fn sample(pixels: &[bool], size: [usize; 2], corners: Corners, square: Squar
     (0..square.side.pow(2)).map(cell).collect()
 }
 
-/// What the cells of a region's square are made of.
+/// The positions and weights that the cells of a region's square are sums of.
 struct Taps {
     side: usize,
     rows: Points,

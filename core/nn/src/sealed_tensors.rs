@@ -49,7 +49,7 @@ pub fn unseal(bytes: &[u8]) -> Result<Option<Value>> {
 /// The only key of the metadata: several would be written in no fixed order, and the same tensors in other bytes.
 const METADATA_KEY: &str = "univip";
 
-/// What stands in the place of the digits while they are computed.
+/// The placeholder for the digits while they are computed.
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 #[derive(Serialize, Deserialize)]
@@ -60,7 +60,7 @@ struct Seal {
     note: Value,
 }
 
-/// Where the digits are in the header.
+/// The range of the digits in the header.
 fn place(bytes: &[u8], digits: &str) -> Result<Range<usize>> {
     let (length, _) = safetensors::SafeTensors::read_metadata(bytes)?;
     let Some(start) = memchr::memmem::find(&bytes[..HEADER_START + length], digits.as_bytes()) else {

@@ -268,7 +268,7 @@ impl Scope {
         Some(Synchroniser::new(hook.clone(), self.prefix.clone()))
     }
 
-    /// Where the tensors live.
+    /// The device of the tensors.
     pub fn device(&self) -> &Device {
         &self.parameters.device
     }

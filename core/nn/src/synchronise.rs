@@ -1,4 +1,4 @@
-//! Where batch norm of a batch that is spread over several devices or processes shares its statistics (SyncBN).
+//! The hook by which batch norm shares its statistics over several devices or processes (SyncBN).
 
 use anyhow::{Context, Result, bail};
 use std::fmt::Display;

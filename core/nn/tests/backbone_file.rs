@@ -18,7 +18,7 @@ fn fixture_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/backbone").join(name)
 }
 
-/// What is read from a file without being told its shape.
+/// The contents of a file, read without being told its shape.
 fn backbone(path: &Path) -> Result<FrozenBackbone> {
     Ok(import(path, &Device::Cpu)?.backbone)
 }
@@ -172,7 +172,7 @@ fn a_damaged_file_of_torch_save_is_named_wherever_it_is_damaged() -> Result<()> 
         let mut bytes = whole.clone();
         bytes[place] ^= 0xff;
         std::fs::write(&path, bytes)?;
-        // What lies between the members, and the tensors that are left out, do not matter.
+        // Bytes between the members, and the tensors that are left out, do not matter.
         if let Err(error) = import(&path, &Device::Cpu) {
             assert!(format!("{error:#}").contains("damaged.pth"), "byte {place}: {error:#}");
             refusals += 1;

@@ -73,7 +73,7 @@ pub fn remove_if_there(path: &Path) -> Result<()> {
     }
 }
 
-/// What is in a directory, sorted, without hidden names: `.DS_Store`, and the `._a.jpg` that macOS puts beside `a.jpg`
+/// The entries of a directory, sorted, without hidden names: `.DS_Store`, and the `._a.jpg` that macOS puts beside `a.jpg`
 /// wherever a disk or an archive cannot keep what else it knows of a file.
 ///
 /// # Errors
@@ -91,7 +91,7 @@ pub fn visible(directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What failed when a file could not be written.
+/// The operation that failed when a file could not be written.
 pub fn writing(path: &Path) -> String {
     format!("writing {} (is the disk full or read-only?)", path.display())
 }

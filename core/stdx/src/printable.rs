@@ -14,7 +14,7 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// Whether a character does something other than stand in its place.
+/// True for a character that does something other than stand in its place.
 fn steers(letter: char) -> bool {
     // Line and paragraph separators, marks and overrides of direction, the byte order mark.
     let invisible = matches!(

@@ -1,8 +1,8 @@
-//! What was passed over, counted and named.
+//! Counts of skipped items, with the first few names.
 
 use std::collections::BTreeMap;
 
-/// How many there were of each kind of problem, and the first few by name.
+/// The number of problems of each kind, and the first few by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<&'static str, (usize, Vec<String>)>);
 
@@ -29,7 +29,7 @@ impl Tally {
         }
     }
 
-    /// How many there were of a kind.
+    /// The number of problems of a kind.
     pub fn count(&self, kind: &str) -> usize {
         self.0.get(kind).map_or(0, |(count, _)| *count)
     }

@@ -52,7 +52,7 @@ fn refuse_other(path: &Path, first: &[u8]) -> Result<()> {
     }
 }
 
-/// What a file is that begins with these bytes, if it is something that is often found in the place of another, and what
+/// The format of a file that begins with these bytes, if it is one that is often found in the place of another, and what
 /// to do: a download that went wrong, a file that is still packed.
 pub fn in_place_of_text(first: &[u8]) -> Option<&'static str> {
     let begins = |with: &[u8]| first.starts_with(with);

@@ -53,7 +53,7 @@ impl Corners {
         shared / (self.area() + other.area() - shared)
     }
 
-    /// What of it lies in an image of `[height, width]` pixels.
+    /// The part of it inside an image of `[height, width]` pixels.
     #[inline]
     #[must_use]
     pub fn clipped(self, [height, width]: [usize; 2]) -> Self {

@@ -70,7 +70,7 @@ impl BoundingBox {
         (left < right && top < bottom).then(|| Self::new(left, top, right - left, bottom - top))
     }
 
-    /// Whether every pixel of `inner` is also in this box.
+    /// True if every pixel of `inner` is also in this box.
     #[inline]
     pub fn contains(&self, inner: &Self) -> bool {
         self.x <= inner.x

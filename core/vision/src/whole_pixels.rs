@@ -10,7 +10,7 @@ pub const CLIPPED: &str = "boxes reach out of their image and are cut off";
 pub const DROPPED: &str = "boxes have no area inside of their image and are passed over";
 
 /// The whole pixels that a box `[x, y, width, height]` touches inside an image of `size`; none when there are none.
-/// What is not as it should be is counted, as what `named` says.
+/// Problems are counted under the name that `named` gives.
 pub fn clip(
     given: [f64; 4],
     size: Size,

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// How targets are read.
+/// The settings of a campaign.
 pub struct Campaign {
     /// Processor time for each target.
     pub time: Duration,
     pub seed: u64,
     /// This input alone.
     pub only: Option<PathBuf>,
-    /// Where the inputs of findings are kept.
+    /// The directory for the inputs of findings.
     pub findings: PathBuf,
 }
 

@@ -35,19 +35,19 @@ static ALLOCATOR: memory::Counting = memory::Counting;
 
 Exit codes: 0 nothing was found, 1 something was.")]
 struct Cli {
-    /// What to read; everything if none is named
+    /// Targets to read; all if none is named
     #[arg(value_name = "TARGET")]
     targets: Vec<String>,
     /// Seconds of processor time for each target [default: a minute, shared by all]
     #[arg(long)]
     seconds: Option<f64>,
-    /// Which inputs
+    /// The seed of the inputs
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Read this file alone
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
-    /// Where the inputs of findings are kept
+    /// The directory for the inputs of findings
     #[arg(long, value_name = "DIRECTORY", default_value = "target/fuzz")]
     findings: PathBuf,
     /// List the targets

@@ -32,7 +32,7 @@ impl Watch {
     }
 }
 
-/// Whether so much more may be held; it is then.
+/// Counts so many bytes more as held; false, and none counted, if that exceeds the ceiling.
 fn take(bytes: usize) -> bool {
     let live = LIVE.fetch_add(bytes, Relaxed) + bytes;
     if live > CEILING {

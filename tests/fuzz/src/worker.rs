@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use univip_core::seed::stream;
 
-/// What a worker is to read.
+/// The job of a worker.
 pub struct Work<'a> {
     pub target: &'a Target,
     /// Empty, for the target's own files.
@@ -26,7 +26,7 @@ pub struct Work<'a> {
     pub only: Option<&'a PathBuf>,
 }
 
-/// What became of it.
+/// The outcome of the job.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
     pub inputs: u64,
@@ -38,7 +38,7 @@ pub struct Summary {
     pub longest: f64,
     /// The processor time of all of it.
     pub seconds: f64,
-    /// What is wrong with the last input, the one in the target's place.
+    /// The problem with the last input, the one in the target's place.
     pub finding: Option<String>,
 }
 
@@ -71,7 +71,7 @@ fn read_all(work: &Work<'_>) -> Result<Summary> {
         summary.seconds = processor_time();
         return Ok(summary);
     }
-    // What is made once (a registry, a pool of threads) is no input's.
+    // Memory that is allocated once (a registry, a pool of threads) belongs to no input.
     Summary::default().read(work, &mut opened, &seeds[0])?;
     for seed in &seeds {
         summary.read(work, &mut opened, seed)?;
@@ -105,7 +105,7 @@ fn end_endless() {
     }
 }
 
-/// What the last panic said, and where.
+/// The message of the last panic, and its location.
 static PANICKED: Mutex<String> = Mutex::new(String::new());
 
 impl Summary {

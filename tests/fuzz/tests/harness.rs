@@ -7,7 +7,7 @@ fn fuzz(arguments: &[&str], directory: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_univip-fuzz")).args(arguments).current_dir(directory).output().unwrap()
 }
 
-/// What is printed of the planted target for an input of these words.
+/// The output of the planted target for an input of these words.
 fn planted(words: &str) -> (bool, String) {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("input"), words).unwrap();

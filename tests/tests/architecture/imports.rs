@@ -1,4 +1,4 @@
-//! Which file of a crate uses which other one, read off its `use` lines and the paths in its code.
+//! The dependencies between the files of a crate, read off their `use` lines and the paths in their code.
 
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ impl Crate {
         &self.files[module].file
     }
 
-    /// Whether modules inside of this one are files.
+    /// Modules inside of this one are files.
     pub fn has_inner(&self, module: &Module) -> bool {
         self.files.keys().any(|other| other.len() > module.len() && other.starts_with(module))
     }
@@ -169,7 +169,7 @@ fn uses(code: &str) -> Vec<Use> {
     found
 }
 
-/// Whether a line begins a `use` that others see, and what stands behind the word.
+/// The visibility of the `use` that a line begins, and the text behind the word.
 fn use_line(line: &str) -> Option<(bool, &str)> {
     let line = line.trim_start();
     let (public, rest) = match line.strip_prefix("pub") {

@@ -2,6 +2,7 @@
 
 mod circles;
 mod imports;
+mod size;
 
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;

@@ -26,10 +26,10 @@ use tally::Tally;
 pub struct Options {
     /// How long; a round that has begun is finished
     #[arg(long, default_value_t = 1.0)]
-    minutes: f64,
+    pub minutes: f64,
     /// The seed of the disturbances; without it another one each time
     #[arg(long)]
-    seed: Option<u64>,
+    pub seed: Option<u64>,
 }
 
 /// Disturbances in a round at most, before the run is left in peace.

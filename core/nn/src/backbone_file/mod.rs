@@ -28,7 +28,7 @@ pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
 pub struct Import {
     /// The network with the file's values, of the shape that the file shows.
     pub backbone: FrozenBackbone,
-    /// What stands before the names of its tensors in the file.
+    /// The prefix of its tensors' names in the file.
     pub prefix: String,
     /// The file's other tensors: heads, projectors, a network's average.
     pub left_out: Vec<String>,

@@ -1,4 +1,4 @@
-//! What libraries and checkpoints call the tensors of a ResNet.
+//! The names of a ResNet's tensors in libraries and checkpoints.
 
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ pub fn detectron2(name: &str) -> String {
     renamed
 }
 
-/// Whose names a file has.
+/// The library whose names a file uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Naming {
     Torchvision,
@@ -43,7 +43,7 @@ impl Naming {
         }
     }
 
-    /// Whether a name is of the backbone, and not of what stands on it.
+    /// True for a name of the backbone, and not of a head on it.
     fn is_of_backbone(self, name: &str) -> bool {
         let (first, _) = name.split_once('.').unwrap_or((name, ""));
         match self {
@@ -57,12 +57,12 @@ impl Naming {
 #[derive(Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) naming: Naming,
-    /// What stands before the names.
+    /// The prefix of the names.
     pub(super) prefix: String,
 }
 
-/// Where checkpoints of self-supervised methods have the network that learns by gradient, the first that is there: the
-/// query's or online one, and not its average (`encoder_k`, `momentum_backbone`, `target_net`).
+/// Prefixes that checkpoints of self-supervised methods give the network that learns by gradient; the first one present
+/// counts: the query's or online one, and not its average (`encoder_k`, `momentum_backbone`, `target_net`).
 const PREFERRED: [&str; 3] = ["encoder_q.", "backbone.", "encoder."];
 
 impl Found {

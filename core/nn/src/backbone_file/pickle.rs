@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// The place of a value in its [`Pickle`].
 pub(super) type Place = usize;
 
-/// What was pickled.
+/// A pickled value.
 #[derive(Debug)]
 pub(super) enum Value {
     Integer(i64),
@@ -18,14 +18,14 @@ pub(super) enum Value {
     Global(String),
     Tuple(Vec<Place>),
     Dictionary(Vec<(Place, Place)>),
-    /// What lies outside of the pickle, by a name of the program that wrote it.
+    /// An object outside of the pickle (a persistent id), by a name of the program that wrote it.
     Outside(Place),
     /// An object as the call that makes it.
     Call {
         function: Place,
         arguments: Place,
     },
-    /// What no tensor needs: numbers with a fraction, truth values, lists, sets, bytes.
+    /// Values that no tensor needs: numbers with a fraction, truth values, lists, sets, bytes.
     Other,
 }
 
@@ -54,7 +54,7 @@ impl Pickle {
         }
     }
 
-    /// What the pickle is of.
+    /// The outermost value.
     pub(super) fn root(&self) -> &Value {
         &self.values[self.root]
     }
@@ -126,6 +126,43 @@ impl<'a> Machine<'a> {
                 let top = self.top()?;
                 self.stack.push(top);
             }
+            // BINPUT, LONG_BINPUT, MEMOIZE, BINGET, LONG_BINGET
+            b'q' => self.remember(1)?,
+            b'r' => self.remember(4)?,
+            0x94 => self.remember_as(self.memo.len() as u32)?,
+            b'h' => self.recall(1)?,
+            b'j' => self.recall(4)?,
+            // BINPERSID
+            b'Q' => {
+                let name = self.pop()?;
+                self.push(Value::Outside(name));
+            }
+            // REDUCE, NEWOBJ, NEWOBJ_EX, BUILD
+            b'R' | 0x81 => self.call()?,
+            0x92 => {
+                let (_, arguments, function) = (self.pop()?, self.pop()?, self.pop()?);
+                self.push(Value::Call { function, arguments });
+            }
+            // The state of an object: of a dictionary its attributes, not its members.
+            b'b' => drop(self.pop()?),
+            // GLOBAL, STACK_GLOBAL
+            b'c' => {
+                let (module, name) = (self.line()?, self.line()?);
+                self.global(&module, &name)?;
+            }
+            0x93 => self.global_of_stack()?,
+            b')' | 0x85..=0x87 | b't' | b']' | 0x8f | b'l' | 0x91 | b'a' | b'e' | 0x90 => {
+                self.sequence(code)?
+            }
+            b'}' | b'd' | b's' | b'u' => self.dictionary(code)?,
+            code => self.literal(code)?,
+        }
+        Ok(())
+    }
+
+    /// The operations that push a value which the program spells out.
+    fn literal(&mut self, code: u8) -> Result<()> {
+        match code {
             // NONE, NEWTRUE, NEWFALSE, BINFLOAT
             b'N' | 0x88 | 0x89 => self.push(Value::Other),
             b'G' => self.skipped(8)?,
@@ -136,14 +173,8 @@ impl<'a> Machine<'a> {
                 let number = i32::from_le_bytes(self.array()?);
                 self.push(Value::Integer(number.into()));
             }
-            0x8a => {
-                let length = self.length(1)?;
-                self.long(length)?;
-            }
-            0x8b => {
-                let length = self.length(4)?;
-                self.long(length)?;
-            }
+            0x8a => self.long(1)?,
+            0x8b => self.long(4)?,
             // BINUNICODE, SHORT_BINUNICODE, BINUNICODE8; BINSTRING and SHORT_BINSTRING of Python 2
             b'X' | b'T' => self.text(4)?,
             0x8c | b'U' => self.text(1)?,
@@ -152,32 +183,21 @@ impl<'a> Machine<'a> {
             b'C' => self.bytes(1)?,
             b'B' => self.bytes(4)?,
             0x8e | 0x96 => self.bytes(8)?,
-            // GLOBAL, STACK_GLOBAL
-            b'c' => {
-                let (module, name) = (self.line()?, self.line()?);
-                self.global(&module, &name)?;
-            }
-            0x93 => {
-                let (name, module) = (self.pop()?, self.pop()?);
-                let named = |place: Place| match &self.values[place] {
-                    // As much of it as shows that it is too long: a text may be named again and again.
-                    Value::Text(text) => Ok(text.chars().take(LONGEST_NAME + 1).collect::<String>()),
-                    _ => bail!("a class whose name is no text"),
-                };
-                let (module, name) = (named(module)?, named(name)?);
-                self.global(&module, &name)?;
-            }
-            // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3, TUPLE
+            code => bail!("the operation {code:#04x} is not known"),
+        }
+        Ok(())
+    }
+
+    /// The operations on tuples, lists and sets. Of the last two nothing is kept.
+    fn sequence(&mut self, code: u8) -> Result<()> {
+        match code {
+            // EMPTY_TUPLE, TUPLE1, TUPLE2, TUPLE3
             b')' => self.push(Value::Tuple(Vec::new())),
             0x85..=0x87 => {
                 let mut members = vec![0; usize::from(code - 0x84)];
                 for member in members.iter_mut().rev() {
                     *member = self.pop()?;
                 }
-                self.push(Value::Tuple(members));
-            }
-            b't' => {
-                let members = self.marked()?;
                 self.push(Value::Tuple(members));
             }
             // EMPTY_LIST, EMPTY_SET; LIST, FROZENSET; APPEND; APPENDS, ADDITEMS
@@ -188,7 +208,19 @@ impl<'a> Machine<'a> {
             }
             b'a' => drop(self.pop()?),
             b'e' | 0x90 => drop(self.marked()?),
-            // EMPTY_DICT, DICT, SETITEM, SETITEMS
+            // TUPLE
+            _ => {
+                let members = self.marked()?;
+                self.push(Value::Tuple(members));
+            }
+        }
+        Ok(())
+    }
+
+    /// The operations on dictionaries.
+    fn dictionary(&mut self, code: u8) -> Result<()> {
+        match code {
+            // EMPTY_DICT, DICT, SETITEM
             b'}' => self.push(Value::Dictionary(Vec::new())),
             b'd' => {
                 let members = self.marked()?;
@@ -199,48 +231,35 @@ impl<'a> Machine<'a> {
                 let (value, key) = (self.pop()?, self.pop()?);
                 self.set(&[key, value])?;
             }
-            b'u' => {
+            // SETITEMS
+            _ => {
                 let members = self.marked()?;
                 self.set(&members)?;
             }
-            // BINPUT, LONG_BINPUT, MEMOIZE, BINGET, LONG_BINGET
-            b'q' => {
-                let key = self.length(1)? as u32;
-                self.remember(key)?;
-            }
-            b'r' => {
-                let key = self.length(4)? as u32;
-                self.remember(key)?;
-            }
-            0x94 => self.remember(self.memo.len() as u32)?,
-            b'h' | b'j' => {
-                let key = self.length(if code == b'h' { 1 } else { 4 })? as u32;
-                let place = *self.memo.get(&key).with_context(|| format!("nothing was kept as {key}"))?;
-                self.stack.push(place);
-            }
-            // BINPERSID
-            b'Q' => {
-                let name = self.pop()?;
-                self.push(Value::Outside(name));
-            }
-            // REDUCE, NEWOBJ, NEWOBJ_EX, BUILD
-            b'R' | 0x81 => {
-                let (arguments, function) = (self.pop()?, self.pop()?);
-                let dictionary = matches!(&self.values[function], Value::Global(name) if DICTIONARIES.contains(&name.as_str()));
-                self.push(match dictionary {
-                    true => Value::Dictionary(Vec::new()),
-                    false => Value::Call { function, arguments },
-                });
-            }
-            0x92 => {
-                let (_, arguments, function) = (self.pop()?, self.pop()?, self.pop()?);
-                self.push(Value::Call { function, arguments });
-            }
-            // The state of an object: of a dictionary its attributes, not its members.
-            b'b' => drop(self.pop()?),
-            code => bail!("the operation {code:#04x} is not known"),
         }
         Ok(())
+    }
+
+    fn call(&mut self) -> Result<()> {
+        let (arguments, function) = (self.pop()?, self.pop()?);
+        let dictionary =
+            matches!(&self.values[function], Value::Global(name) if DICTIONARIES.contains(&name.as_str()));
+        self.push(match dictionary {
+            true => Value::Dictionary(Vec::new()),
+            false => Value::Call { function, arguments },
+        });
+        Ok(())
+    }
+
+    fn global_of_stack(&mut self) -> Result<()> {
+        let (name, module) = (self.pop()?, self.pop()?);
+        let named = |place: Place| match &self.values[place] {
+            // As much of it as shows that it is too long: a text may be named again and again.
+            Value::Text(text) => Ok(text.chars().take(LONGEST_NAME + 1).collect::<String>()),
+            _ => bail!("a class whose name is no text"),
+        };
+        let (module, name) = (named(module)?, named(name)?);
+        self.global(&module, &name)
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
@@ -267,7 +286,7 @@ impl<'a> Machine<'a> {
         self.stack[above..].last().copied().context("an operation lacks its values")
     }
 
-    /// What lies above the last mark, taken off with it.
+    /// Pops all values above the last mark, and the mark.
     fn marked(&mut self) -> Result<Vec<Place>> {
         let mark = self.marks.pop().context("an operation lacks its mark")?;
         Ok(self.stack.split_off(mark))
@@ -284,9 +303,23 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn remember(&mut self, key: u32) -> Result<()> {
+    /// Keeps the topmost value under the key that the next bytes are, so many of them.
+    fn remember(&mut self, bytes: usize) -> Result<()> {
+        let key = self.length(bytes)? as u32;
+        self.remember_as(key)
+    }
+
+    fn remember_as(&mut self, key: u32) -> Result<()> {
         let top = self.top()?;
         self.memo.insert(key, top);
+        Ok(())
+    }
+
+    /// Pushes the value that was kept under the key that the next bytes are.
+    fn recall(&mut self, bytes: usize) -> Result<()> {
+        let key = self.length(bytes)? as u32;
+        let place = *self.memo.get(&key).with_context(|| format!("nothing was kept as {key}"))?;
+        self.stack.push(place);
         Ok(())
     }
 
@@ -318,7 +351,8 @@ impl<'a> Machine<'a> {
     }
 
     /// A number with a sign, of any length; one that is too large is none that a tensor needs.
-    fn long(&mut self, length: usize) -> Result<()> {
+    fn long(&mut self, length_bytes: usize) -> Result<()> {
+        let length = self.length(length_bytes)?;
         let digits = self.take(length)?;
         self.push(match digits.len() {
             0 => Value::Integer(0),

@@ -20,7 +20,7 @@ pub(super) struct TorchFile {
     last: Option<(String, Vec<u8>)>,
 }
 
-/// Where the values of a tensor are.
+/// The location of a tensor's values.
 struct Stored {
     key: String,
     /// PyTorch's class for their type.
@@ -181,7 +181,7 @@ fn state_dict(pickle: &Pickle) -> Result<BTreeMap<String, Stored>> {
     Ok(tensors)
 }
 
-/// What dictionaries around a state dict call it.
+/// The keys under which dictionaries hold a state dict.
 const NESTED: [&str; 2] = ["state_dict", "model"];
 
 /// The dictionary of that name in a dictionary.

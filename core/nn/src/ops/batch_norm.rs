@@ -11,34 +11,51 @@ use crate::Synchroniser;
 use candle_core::{Device, Result, Tensor, bail};
 use std::sync::Arc;
 
+/// The operations fused behind a normalisation.
+#[derive(Clone, Copy, Default)]
+pub struct Fused<'a> {
+    /// Added to the normalised values, whose shape it has.
+    pub residual: Option<&'a Map>,
+    /// Rectifies the result.
+    pub relu: bool,
+}
+
+/// The settings of batch norm in training.
+#[derive(Debug, Clone, Copy)]
+pub struct Normalisation {
+    /// Equal parts of the batch axis, each normalised by its own statistics.
+    pub groups: usize,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
 /// Batch norm in training (Ioffe and Szegedy 2015), then `+ residual`, then ReLU.
 ///
-/// `x` is `[B, H, W, C]` or `[B, C]`, `weight` and `bias` are `[C]`, and `residual` has the shape of `x`.
-/// The batch axis holds `groups` equal parts, each normalised by its own statistics.
+/// `x` is `[B, H, W, C]` or `[B, C]`, weight and bias are `[C]`.
 ///
-/// Without a residual the result is `x` and what is to be done to it, which whoever reads it does as it reads: it takes
-/// no memory and no pass of its own.
+/// Without a residual, normalisation is deferred and fused into the next operation's read of `x`: it takes no memory and no
+/// pass of its own.
 ///
 /// # Errors
-/// When the shapes disagree, or `groups` does not divide the batch.
+/// When the shapes disagree, or the groups do not divide the batch.
 pub fn batch_norm(
     x: &Map,
-    weight: &Tensor,
-    bias: &Tensor,
-    residual: Option<&Map>,
-    relu: bool,
-    groups: usize,
-    epsilon: f64,
+    [weight, bias]: [&Tensor; 2],
+    fused: Fused<'_>,
+    settings: Normalisation,
 ) -> Result<(Map, BatchStatistics)> {
-    check(x, weight, bias, residual, groups)?;
+    check(x, [weight, bias], fused.residual, settings.groups)?;
+    let Normalisation { groups, epsilon } = settings;
     match x.pixels() {
-        Some(pixels) => train(x, pixels.whole(), [weight, bias], residual, relu, (groups, epsilon), None),
-        None => composed::batch_norm(x, weight, bias, residual, relu, groups, epsilon),
+        Some(pixels) => {
+            Input { x, values: pixels.whole(), parameters: [weight, bias], fused }.train(settings, None)
+        }
+        None => composed::batch_norm(x, weight, bias, fused.residual, fused.relu, groups, epsilon),
     }
 }
 
 /// [`batch_norm`] of a batch that several participants have parts of, here the own one: normalised by the statistics of
-/// the whole batch (Peng et al. 2018). Parts may differ in size; `groups` may not.
+/// the whole batch (Peng et al. 2018). Parts may differ in size; the number of groups may not.
 ///
 /// A gradient comes back to `x` through the statistics of all participants; those of weight and bias are those of the own part,
 /// and sum up to those of the whole batch. The backward pass gathers where `x` has a graph, on the thread that runs it.
@@ -47,46 +64,21 @@ pub fn batch_norm(
 /// When the shapes disagree, or the participants do, or one has left.
 pub fn synchronised_batch_norm(
     x: &Map,
-    [weight, bias]: [&Tensor; 2],
-    residual: Option<&Map>,
-    relu: bool,
-    groups: usize,
-    epsilon: f64,
+    parameters: [&Tensor; 2],
+    fused: Fused<'_>,
+    settings: Normalisation,
     synchroniser: &Synchroniser,
 ) -> Result<(Map, BatchStatistics)> {
-    check(x, weight, bias, residual, groups)?;
-    let (parameters, settings) = ([weight, bias], (groups, epsilon));
+    check(x, parameters, fused.residual, settings.groups)?;
+    let (Fused { residual, relu }, Normalisation { groups, epsilon }) = (fused, settings);
     match x.pixels() {
-        Some(pixels) => train(x, pixels.whole(), parameters, residual, relu, settings, Some(synchroniser)),
+        Some(pixels) => {
+            Input { x, values: pixels.whole(), parameters, fused }.train(settings, Some(synchroniser))
+        }
         None => {
             composed::synchronised_batch_norm(x, parameters, residual, relu, groups, epsilon, synchroniser)
         }
     }
-}
-
-fn train(
-    x: &Map,
-    values: Arc<Buffer>,
-    parameters: [&Tensor; 2],
-    residual: Option<&Map>,
-    relu: bool,
-    (groups, epsilon): (usize, f64),
-    synchroniser: Option<&Synchroniser>,
-) -> Result<(Map, BatchStatistics)> {
-    let rows = Rows::of(x.dims(), groups);
-    let mut deviations = Deviations::of(rows, &values);
-    if let Some(synchroniser) = synchroniser {
-        deviations = synchronised::deviations(deviations, groups, synchroniser)?;
-    }
-    let moments = deviations.moments(epsilon);
-    let tensor = |values: &[f32]| Tensor::from_slice(values, (groups, rows.channels), &Device::Cpu);
-    let statistics = BatchStatistics {
-        mean: tensor(&moments.mean)?,
-        variance: tensor(&moments.variance)?,
-        count: moments.count,
-    };
-    let batch = Batch { moments, synchroniser: synchroniser.cloned() };
-    Ok((normalise(x, values, rows, Some(batch), parameters, residual, relu)?, statistics))
 }
 
 /// `x * scale + shift`, then `+ residual`, then ReLU: batch norm with fixed statistics. Shapes are those of
@@ -94,21 +86,16 @@ fn train(
 ///
 /// # Errors
 /// When the shapes disagree.
-pub fn scale_shift(
-    x: &Map,
-    scale: &Tensor,
-    shift: &Tensor,
-    residual: Option<&Map>,
-    relu: bool,
-) -> Result<Map> {
-    check(x, scale, shift, residual, 1)?;
+pub fn scale_shift(x: &Map, [scale, shift]: [&Tensor; 2], fused: Fused<'_>) -> Result<Map> {
+    check(x, [scale, shift], fused.residual, 1)?;
     let Some(pixels) = x.pixels() else {
-        return composed::scale_shift(x, scale, shift, residual, relu);
+        return composed::scale_shift(x, scale, shift, fused.residual, fused.relu);
     };
-    normalise(x, pixels.whole(), Rows::of(x.dims(), 1), None, [scale, shift], residual, relu)
+    let input = Input { x, values: pixels.whole(), parameters: [scale, shift], fused };
+    input.normalise(Rows::of(x.dims(), 1), None)
 }
 
-fn check(x: &Map, weight: &Tensor, bias: &Tensor, residual: Option<&Map>, groups: usize) -> Result<()> {
+fn check(x: &Map, [weight, bias]: [&Tensor; 2], residual: Option<&Map>, groups: usize) -> Result<()> {
     let (&[batch, .., channels], 2 | 4) = (x.dims(), x.dims().len()) else {
         bail!("batch norm needs [B, H, W, C] or [B, C], got {:?}", x.dims());
     };
@@ -126,45 +113,74 @@ fn check(x: &Map, weight: &Tensor, bias: &Tensor, residual: Option<&Map>, groups
     }
 }
 
-/// What the values are normalised by in training.
+/// The statistics that normalise the values in training.
 struct Batch {
     moments: Moments,
-    /// Whom the batch is shared with.
+    /// The other participants that have parts of the batch.
     synchroniser: Option<Synchroniser>,
 }
 
-/// With the moments of the batch; without, mean 0 and deviation 1, so that what is left is a scale and a shift.
-fn normalise(
-    x: &Map,
+/// The arguments of a normalisation.
+struct Input<'a> {
+    x: &'a Map,
+    /// Those of `x`.
     values: Arc<Buffer>,
-    rows: Rows,
-    batch: Option<Batch>,
-    [weight, bias]: [&Tensor; 2],
-    residual: Option<&Map>,
-    relu: bool,
-) -> Result<Map> {
-    // An operation has one parameter, so weight and bias travel as one.
-    let parameters = Tensor::stack(&[weight, bias], 0)?;
-    let affine = with_values(&parameters, |parameters| {
-        let (weight, bias) = parameters.split_at(rows.channels);
-        let moments = batch.as_ref().map(|batch| &batch.moments);
-        Ok(Arc::new(affine(rows, moments, weight, bias, relu)))
-    })?;
-    let pixels = match residual.map(Map::pixels) {
-        None => Pixels { buffer: values.clone(), affine: Some(affine.clone()) },
-        Some(None) => bail!("a map and its residual are on different devices"),
-        Some(Some(residual)) => Pixels { buffer: Arc::new(sum(&values, &affine, residual)), affine: None },
-    };
-    let backward = Backward {
-        output: residual.map(|_| pixels.buffer.clone()),
-        x: values,
-        affine,
-        batch,
-        nodes: [x.node().cloned(), residual.and_then(Map::node).cloned()],
-    };
-    let nodes = [x.node(), residual.and_then(Map::node)];
-    let node = Node::link(nodes, Some(&parameters), move |gradient| backward.run(gradient))?;
-    Ok(Map::of_pixels(x.shape().clone(), pixels, node))
+    /// Weight and bias.
+    parameters: [&'a Tensor; 2],
+    fused: Fused<'a>,
+}
+
+impl Input<'_> {
+    fn train(
+        self,
+        settings: Normalisation,
+        synchroniser: Option<&Synchroniser>,
+    ) -> Result<(Map, BatchStatistics)> {
+        let Normalisation { groups, epsilon } = settings;
+        let rows = Rows::of(self.x.dims(), groups);
+        let mut deviations = Deviations::of(rows, &self.values);
+        if let Some(synchroniser) = synchroniser {
+            deviations = synchronised::deviations(deviations, groups, synchroniser)?;
+        }
+        let moments = deviations.moments(epsilon);
+        let tensor = |values: &[f32]| Tensor::from_slice(values, (groups, rows.channels), &Device::Cpu);
+        let statistics = BatchStatistics {
+            mean: tensor(&moments.mean)?,
+            variance: tensor(&moments.variance)?,
+            count: moments.count,
+        };
+        let batch = Batch { moments, synchroniser: synchroniser.cloned() };
+        Ok((self.normalise(rows, Some(batch))?, statistics))
+    }
+
+    /// With the moments of the batch; without, mean 0 and deviation 1, so that what is left is a scale and a shift.
+    fn normalise(self, rows: Rows, batch: Option<Batch>) -> Result<Map> {
+        let Self { x, values, parameters: [weight, bias], fused: Fused { residual, relu } } = self;
+        // An operation has one parameter, so weight and bias travel as one.
+        let parameters = Tensor::stack(&[weight, bias], 0)?;
+        let affine = with_values(&parameters, |parameters| {
+            let (weight, bias) = parameters.split_at(rows.channels);
+            let moments = batch.as_ref().map(|batch| &batch.moments);
+            Ok(Arc::new(affine(rows, moments, weight, bias, relu)))
+        })?;
+        let pixels = match residual.map(Map::pixels) {
+            None => Pixels { buffer: values.clone(), affine: Some(affine.clone()) },
+            Some(None) => bail!("a map and its residual are on different devices"),
+            Some(Some(residual)) => {
+                Pixels { buffer: Arc::new(sum(&values, &affine, residual)), affine: None }
+            }
+        };
+        let backward = Backward {
+            output: residual.map(|_| pixels.buffer.clone()),
+            x: values,
+            affine,
+            batch,
+            nodes: [x.node().cloned(), residual.and_then(Map::node).cloned()],
+        };
+        let nodes = [x.node(), residual.and_then(Map::node)];
+        let node = Node::link(nodes, Some(&parameters), move |gradient| backward.run(gradient))?;
+        Ok(Map::of_pixels(x.shape().clone(), pixels, node))
+    }
 }
 
 fn affine(rows: Rows, moments: Option<&Moments>, weight: &[f32], bias: &[f32], relu: bool) -> Affine {
@@ -190,7 +206,7 @@ fn sum(values: &[f32], affine: &Affine, residual: &Pixels) -> Buffer {
     y
 }
 
-/// What the backward pass needs.
+/// The values that the backward pass needs.
 struct Backward {
     x: Arc<Buffer>,
     /// The result, where there is a residual.
@@ -260,7 +276,7 @@ fn parameter_gradient(rows: Rows, batch: Option<&Batch>, [plain, moment]: &[Vec<
 }
 
 impl Batch {
-    /// How the moments hand the gradient of all participants on to `x`: a slope and an offset, `[groups, channels]` each.
+    /// The gradient of all participants that reaches `x` through the moments: a slope and an offset, `[groups, channels]` each.
     fn through_moments(&self, affine: &Affine, own: [Vec<f64>; 2]) -> Result<[Vec<f32>; 2]> {
         let Self { moments, synchroniser } = self;
         let [plain, moment] = match synchroniser {

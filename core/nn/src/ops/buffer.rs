@@ -60,9 +60,9 @@ impl Drop for Buffer {
 /// The values below which the allocator does as well.
 const SMALLEST: usize = 1 << 14;
 
-/// What is free, by length.
+/// Free buffers, by length.
 ///
-/// What is in use and what is free together never exceed the most that was ever in use at once: a program with
+/// Buffers in use and free ones together never exceed the most that was ever in use at once: a program with
 /// networks of many sizes holds no more than its largest needs.
 struct Store {
     free: BTreeMap<usize, Vec<Vec<f32>>>,

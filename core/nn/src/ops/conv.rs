@@ -87,7 +87,7 @@ fn convolution(g: Geometry, images: &Map, pixels: &Pixels, weight: &Tensor, shap
     Ok(Map::new(shape, output, node))
 }
 
-/// Whether there are few positions and a weight that exceeds the second-level cache: then the weight is spread over tasks,
+/// True for few positions and a weight that exceeds the second-level cache: then the weight is spread over tasks,
 /// and elsewhere the positions are.
 fn is_deep(g: &Geometry) -> bool {
     g.rows() <= 1024 && g.patch() * g.filters > 1 << 18

@@ -145,7 +145,7 @@ impl Map {
     }
 }
 
-/// Where the gradient of a map is collected, and the map's place in candle's graph.
+/// The sum of a map's gradients, and the map's place in candle's graph.
 #[derive(Clone)]
 pub(super) struct Node {
     token: Tensor,

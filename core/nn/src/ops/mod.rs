@@ -24,7 +24,7 @@ mod synchronised;
 mod update;
 mod winograd;
 
-pub use batch_norm::{batch_norm, scale_shift, synchronised_batch_norm};
+pub use batch_norm::{Fused, Normalisation, batch_norm, scale_shift, synchronised_batch_norm};
 pub use conv::{conv2d, linear};
 pub use map::Map;
 pub use pool::{max_pool, mean_pool};
@@ -63,7 +63,7 @@ fn with_scratch<R>(length: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     })
 }
 
-/// What vectors this processor has, found out at run time.
+/// The widest vectors of this processor, detected at run time.
 #[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 enum Vectors {

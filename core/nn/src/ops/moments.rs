@@ -73,14 +73,14 @@ pub(super) fn update<T: Copy + Into<f64>>(
     }
 }
 
-/// Where ReLU cut values off, so that no gradient comes back.
+/// The values that ReLU cut off, to which no gradient comes back.
 #[derive(Clone, Copy)]
 pub(super) enum Cut<'a> {
     /// Nowhere: there is no ReLU.
     Nowhere,
-    /// Where this output is zero.
+    /// Those whose output, given here, is zero.
     Output(&'a [f32]),
-    /// Where this makes what was below zero.
+    /// Those that are below zero after this.
     Affine(&'a Affine),
 }
 

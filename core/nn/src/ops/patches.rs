@@ -77,12 +77,12 @@ impl Geometry {
         }
     }
 
-    /// Whether the gradient of the images is a convolution of the output's: see [`Geometry::turned`].
+    /// True if the gradient of the images is a convolution of the output's gradient: see [`Geometry::turned`].
     pub(super) fn can_turn(&self) -> bool {
         self.stride == 1 && self.padding[0] < self.kernel[0] && self.padding[1] < self.kernel[1]
     }
 
-    /// Whether the images are their own patches: a matrix product over all positions.
+    /// True if the images are their own patches: a matrix product over all positions.
     pub(super) fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == 1 && self.padding == [0, 0]
     }
@@ -134,7 +134,7 @@ impl Geometry {
         }
     }
 
-    /// Where line `ky` of a window lies in its image, and how many values of the line come before it.
+    /// The range of line `ky` of a window in its image, and the number of the line's values before it.
     fn line(&self, place: &Place, ky: usize) -> Option<(usize, Range<usize>)> {
         let y = place.top + ky as isize;
         if y < 0 || y >= self.input[0] as isize {

@@ -21,12 +21,13 @@ pub fn max_pool(x: &Map, kernel: usize, stride: usize, padding: usize) -> Result
         return composed::max_pool(x, kernel, stride, padding);
     };
     let input = <[usize; 4]>::try_from(x.dims()).unwrap_or_default();
-    let (y, winners) = windows.maxima(input, output, pixels);
+    let shapes = Shapes { input, output };
+    let (y, winners) = windows.maxima(shapes, pixels);
     let node = x.node().cloned();
     let backward = move |gradient: Buffer| {
         if let Some(node) = node {
             node.accumulate(input.iter().product(), |target, store| {
-                windows.spread(input, output, &gradient, &winners, target, store);
+                windows.spread(shapes, &gradient, &winners, target, store);
                 Ok(())
             })?;
         }
@@ -132,9 +133,17 @@ impl Windows {
     }
 }
 
+/// `[B, H, W, C]` each.
+#[derive(Clone, Copy)]
+struct Shapes {
+    input: [usize; 4],
+    output: [usize; 4],
+}
+
 impl Windows {
     /// The maxima, and which place of its window won for each.
-    fn maxima(&self, input: [usize; 4], output: [usize; 4], pixels: &Pixels) -> (Buffer, Vec<u8>) {
+    fn maxima(&self, shapes: Shapes, pixels: &Pixels) -> (Buffer, Vec<u8>) {
+        let Shapes { input, output } = shapes;
         let size: usize = output[1..].iter().product();
         let image: usize = input[1..].iter().product();
         let mut y = Buffer::stale(output[0] * size);
@@ -143,7 +152,7 @@ impl Windows {
         images.for_each(|(index, (y, winners))| {
             y.fill(f32::NEG_INFINITY);
             pixels.with(index * image..(index + 1) * image, |x| {
-                self.each_place(input, output, |target, source, place| {
+                self.each_place(shapes, |target, source, place| {
                     challenge(&mut y[target.clone()], &mut winners[target], &x[source], place);
                 });
             });
@@ -152,15 +161,8 @@ impl Windows {
     }
 
     /// Gives each gradient to the place that won.
-    fn spread(
-        &self,
-        input: [usize; 4],
-        output: [usize; 4],
-        gradient: &[f32],
-        winners: &[u8],
-        target: &mut [f32],
-        store: Store,
-    ) {
+    fn spread(&self, shapes: Shapes, gradient: &[f32], winners: &[u8], target: &mut [f32], store: Store) {
+        let Shapes { input, output } = shapes;
         let size: usize = output[1..].iter().product();
         let image: usize = input[1..].iter().product();
         let images =
@@ -169,7 +171,7 @@ impl Windows {
             if store == Store::Replace {
                 result.fill(0.0);
             }
-            self.each_place(input, output, |source, target, place| {
+            self.each_place(shapes, |source, target, place| {
                 reward(&mut result[target], &gradient[source.clone()], &winners[source], place);
             });
         });
@@ -178,12 +180,8 @@ impl Windows {
     /// Calls `body(channels of an output position, channels of an input position, place in the window)` for
     /// all windows of an image.
     #[inline(always)]
-    fn each_place(
-        &self,
-        [_, height, width, channels]: [usize; 4],
-        output: [usize; 4],
-        mut body: impl FnMut(Range<usize>, Range<usize>, u8),
-    ) {
+    fn each_place(&self, shapes: Shapes, mut body: impl FnMut(Range<usize>, Range<usize>, u8)) {
+        let Shapes { input: [_, height, width, channels], output } = shapes;
         let Windows { kernel, stride, padding } = *self;
         for oy in 0..output[1] {
             for ox in 0..output[2] {

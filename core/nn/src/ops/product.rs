@@ -30,7 +30,7 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Whether a product replaces its destination or is added to it.
+/// The way a product is stored: in place of its destination, or added to it.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Store {
     Replace,

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// How rows of channels are cut: into groups, and each group into chunks that fit the first-level cache.
+/// The partition of rows of channels: groups, and in each group chunks that fit the first-level cache.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rows {
     pub(super) channels: usize,

@@ -37,14 +37,14 @@ impl Affine {
     /// Writes what becomes of `x`, plus the residual, to `y`: values of one group.
     pub(super) fn add(&self, group: usize, x: &[f32], residual: &[f32], y: &mut [f32]) {
         let (scale, shift) = (self.rows.of_group(&self.scale, group), self.rows.of_group(&self.shift, group));
-        add_rows(y, x, scale, shift, residual, self.floor());
+        add_rows(y, x, [scale, shift], residual, self.floor());
     }
 
     fn floor(&self) -> f32 {
         if self.relu { 0.0 } else { f32::NEG_INFINITY }
     }
 
-    /// What becomes of the whole batch.
+    /// Applied to the whole batch.
     pub(super) fn applied(&self, source: &[f32]) -> Buffer {
         let mut result = Buffer::stale(source.len());
         let chunk = self.rows.chunk_values();
@@ -67,7 +67,8 @@ vectorised! {
     }
 
     /// `y = x * scale + shift + residual`, but at least `floor`.
-    fn add_rows(y: &mut [f32], x: &[f32], scale: &[f32], shift: &[f32], residual: &[f32], floor: f32) {
+    fn add_rows(y: &mut [f32], x: &[f32], parameters: [&[f32]; 2], residual: &[f32], floor: f32) {
+        let [scale, shift] = parameters;
         let channels = scale.len();
         let rows =
             y.chunks_exact_mut(channels).zip(x.chunks_exact(channels)).zip(residual.chunks_exact(channels));

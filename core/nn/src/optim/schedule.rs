@@ -1,4 +1,4 @@
-//! How the learning rate and the target's momentum move over a run.
+//! The learning rate and the target's momentum over a run.
 
 use super::{ScheduleSemantics, ScheduleSettings};
 use std::f64::consts::PI;
@@ -40,7 +40,7 @@ impl Schedule {
     }
 }
 
-/// Where mmcv's warm-up starts, as a part of the learning rate; ORL's configuration sets it.
+/// The start of mmcv's warm-up, relative to the learning rate; ORL's configuration sets it.
 const MMCV_WARMUP_RATIO: f64 = 1e-4;
 
 /// The peak learning rate of steps over `images`, from the one for 256 (the linear scaling rule).

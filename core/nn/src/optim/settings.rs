@@ -17,7 +17,7 @@ pub struct OptimizerSettings {
     pub momentum: f64,
     /// The weight decay.
     pub weight_decay: f64,
-    /// Whether biases and batch-norm parameters also decay (and, with LARS, are also scaled).
+    /// Biases and batch-norm parameters also decay (and, with LARS, are also scaled).
     pub decay_bias_and_norm: bool,
     /// LARS only: the trust coefficient.
     pub trust: f64,
@@ -117,7 +117,7 @@ impl OptimizerSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleSettings {
-    /// What warm-up and cosine mean exactly.
+    /// The exact meaning of warm-up and cosine.
     pub semantics: ScheduleSemantics,
     /// The warm-up, in epochs (fractions allowed).
     pub warmup_epochs: f64,

@@ -1,4 +1,4 @@
-//! What candle does wrong, and this project therefore does itself.
+//! Operations that candle gets wrong, and this project therefore has kernels for.
 //!
 //! Each test asserts today's wrong value. When one fails after an upgrade, candle was mended: see its FIXME.
 

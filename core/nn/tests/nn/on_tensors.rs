@@ -2,7 +2,7 @@
 
 use candle_core::{Result, Tensor};
 use univip_nn::Synchroniser;
-use univip_nn::ops::{self, BatchStatistics, Map, composed};
+use univip_nn::ops::{self, BatchStatistics, Fused, Map, Normalisation, composed};
 
 pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
     ops::conv2d(&Map::of(x)?, weight, stride, padding)?.tensor()
@@ -30,8 +30,9 @@ pub fn batch_norm(
     epsilon: f64,
 ) -> Result<(Tensor, BatchStatistics)> {
     let residual = residual.map(Map::of).transpose()?;
-    let (y, statistics) =
-        ops::batch_norm(&Map::of(x)?, weight, bias, residual.as_ref(), relu, groups, epsilon)?;
+    let fused = Fused { residual: residual.as_ref(), relu };
+    let settings = Normalisation { groups, epsilon };
+    let (y, statistics) = ops::batch_norm(&Map::of(x)?, [weight, bias], fused, settings)?;
     Ok((y.tensor()?, statistics))
 }
 
@@ -80,7 +81,7 @@ pub fn scale_shift(
     relu: bool,
 ) -> Result<Tensor> {
     let residual = residual.map(Map::of).transpose()?;
-    ops::scale_shift(&Map::of(x)?, scale, shift, residual.as_ref(), relu)?.tensor()
+    ops::scale_shift(&Map::of(x)?, [scale, shift], Fused { residual: residual.as_ref(), relu })?.tensor()
 }
 
 pub fn composed_scale_shift(

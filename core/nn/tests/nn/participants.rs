@@ -30,7 +30,7 @@ fn a_round_that_is_complete_reaches_all_even_if_one_leaves_right_after() {
     }
 }
 
-/// How a participant can end.
+/// The ways in which a participant can end.
 type End = fn(Participant) -> Result<()>;
 
 #[test]

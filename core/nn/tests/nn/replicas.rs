@@ -28,7 +28,7 @@ pub struct Shares<'a> {
 }
 
 impl Shares<'_> {
-    /// What a participant has of the batch.
+    /// A participant's part of the batch.
     pub fn part(&self, rank: usize, batch: &Tensor) -> Tensor {
         let Range { start, end } = self.range(rank);
         let views = batch.dims()[0] / self.groups;

@@ -14,7 +14,7 @@ use univip_nn::{BackboneKind, BackboneShape};
 
 type Hook = Arc<dyn Synchronise>;
 
-/// What one participant computes of a case from its part.
+/// The results of one participant for its part of a case.
 struct Replica {
     y: Tensor,
     weight: Tensor,

@@ -38,7 +38,7 @@ pub trait Config: Serialize + DeserializeOwned {
 pub struct Invalid {
     /// The key inside the table, dotted.
     pub key: &'static str,
-    /// What is wrong and what was expected.
+    /// The problem, and the expected value.
     pub problem: String,
 }
 
@@ -50,6 +50,6 @@ pub struct RecipeError {
     pub origin: String,
     /// The dotted key.
     pub key: String,
-    /// What is wrong, what was expected and what to do.
+    /// The problem, the expected value, and what to do.
     pub problem: String,
 }

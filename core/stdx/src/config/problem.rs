@@ -1,4 +1,4 @@
-//! What figment says, said so that a person finds the line and mends it.
+//! figment's errors, reworded so that a person finds the line and mends it.
 
 use crate::refusal::suggest;
 use figment::error::{Actual, Kind};

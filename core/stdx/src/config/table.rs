@@ -80,7 +80,7 @@ impl Table {
         dotted(&self.path, key)
     }
 
-    /// Who set a key inside the table, for an error.
+    /// The file, variable or flag that set a key inside the table, for an error.
     pub fn origin(&self, key: &str) -> String {
         match self.figment.find_metadata(&self.key(key)) {
             Some(metadata) => problem::origin(metadata, None),
@@ -136,7 +136,7 @@ impl Table {
     }
 }
 
-/// What is done with each value of a table: its key inside the table, what was given and what serde made of it.
+/// A visitor of a table's values: the key inside the table, the given value, and the one that serde made of it.
 type Each<'a> = dyn FnMut(&str, &Value, &serde_json::Value) -> Result<()> + 'a;
 
 /// Calls `each` with the value at `key`, then with what is inside of it.

@@ -1,4 +1,4 @@
-//! What cannot be measured is refused, with how much of it there is.
+//! Refuses input that cannot be measured, with the number of offending entries.
 
 use super::{Detection, GroundTruth};
 use anyhow::{Result, ensure};

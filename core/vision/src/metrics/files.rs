@@ -126,7 +126,7 @@ impl<M> AnnotationFile<M> {
     }
 }
 
-/// How the entries of an annotation file are read.
+/// Reads the entries of an annotation file.
 fn lists<M: DeserializeOwned>() -> [List; 3] {
     let object = |value: &Value| match readable::<Object<M>>(value) {
         Err((_, error)) if Object::<IgnoredAny>::deserialize(value).is_ok() => {

@@ -27,7 +27,7 @@ pub struct Instances {
     pub classes: Vec<String>,
     /// The objects.
     pub truth: Vec<GroundTruth>,
-    /// What of the file could not be used as it is.
+    /// Problems with the file that were worked around.
     pub passed_over: Tally,
     /// Each category's class.
     categories: BTreeMap<u64, usize>,
@@ -42,9 +42,9 @@ pub struct Instances {
 pub struct Results {
     /// The detections in images that are measured on.
     pub detections: Vec<Detection>,
-    /// Whether pycocotools takes their sizes from boxes or from masks: from boxes, if the first has one.
+    /// The shape that pycocotools takes their sizes from: boxes, if the first detection has one, and otherwise masks.
     pub size_of: IouType,
-    /// What of the file could not be used as it is.
+    /// Problems with the file that were worked around.
     pub passed_over: Tally,
 }
 
@@ -238,7 +238,7 @@ struct Found {
     oddities: Vec<Oddity>,
 }
 
-/// How the entries of a results file are read.
+/// Reads the entries of a results file.
 const LISTED: List = List {
     key: "",
     entry: "detection",

@@ -1,4 +1,4 @@
-//! What detections are worth: COCO's average precision and recall, and PASCAL VOC's.
+//! Average precision and recall of detections: COCO's and PASCAL VOC's.
 //!
 //! ```
 //! use univip_vision::metrics::coco::{Parameters, evaluate};
@@ -58,7 +58,7 @@ impl GroundTruth {
     }
 }
 
-/// What a detector found.
+/// A detection.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
     /// The id of the image.
@@ -73,7 +73,7 @@ pub struct Detection {
     pub mask: Option<Rle>,
 }
 
-/// What intersection over union is taken of.
+/// The shapes that intersection over union is taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IouType {
     /// Boxes: AP^bb.

@@ -15,7 +15,7 @@ pub(super) const FARTHEST: f64 = 1e6;
 /// The most changes of one polygon, of 4 bytes each: an outline that somebody drew has thousands.
 const MOST: usize = 1 << 22;
 
-/// Where, in the order of a mask's runs, the mask of a polygon `[x, y, x, y, ...]` changes: each place once, sorted.
+/// The places, in the order of a mask's runs, at which the mask of a polygon `[x, y, x, y, ...]` changes: each once, sorted.
 ///
 /// # Errors
 /// When the polygon has fewer than three points, half a point, a coordinate that is no number of pixels, or passes the
@@ -47,7 +47,7 @@ pub(super) fn crossings(polygon: &[f64], size: Size) -> Result<Vec<u32>> {
 struct Changes {
     pixels: usize,
     places: Vec<u32>,
-    /// How many the list may have before those that cancel each other are looked for.
+    /// The length of the list at which entries that cancel each other are looked for.
     room: usize,
     /// Empty while the list is in use.
     bits: Vec<u32>,

@@ -80,7 +80,7 @@ impl Rle {
         let mut union = Self::empty(size)?;
         for polygon in polygons {
             let starts = crossings(polygon, size)?;
-            // Where two crossings coincide the empty run between them joins its neighbours.
+            // The empty run between two crossings that coincide joins its neighbours.
             let ends = starts.iter().copied().chain([pixels]);
             let runs = ends.scan(0, |last, end| Some(end - std::mem::replace(last, end)));
             let drawn = Self { size, counts: joined(runs) };

@@ -37,11 +37,11 @@ pub enum Counts {
 pub struct Drawn {
     /// None where there was nothing to draw: no polygon, only empty ones, or only those that were passed over.
     pub mask: Option<Rle>,
-    /// What was not as it should be.
+    /// The problems found.
     pub oddities: Vec<Oddity>,
 }
 
-/// What is wrong with a polygon that does not keep its object from being measured.
+/// A problem with a polygon whose object can still be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Oddity {
     /// It was passed over, for this reason.

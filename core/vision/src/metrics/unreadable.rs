@@ -12,9 +12,9 @@ use univip_stdx::json_file;
 pub(super) struct List {
     /// Its key; of a file that is a list itself there is none.
     pub key: &'static str,
-    /// What an entry is: `annotation`.
+    /// The noun for an entry: `annotation`.
     pub entry: &'static str,
-    /// What is wrong with an entry, and in which part of it (`the segmentation of`), if anything is.
+    /// The problem with an entry, and the part of it (`the segmentation of`), if any.
     pub check: fn(&Value) -> Result<(), (&'static str, serde_json::Error)>,
 }
 
@@ -49,7 +49,7 @@ fn short(text: &str) -> String {
     }
 }
 
-/// How far reading came.
+/// The position that reading has reached.
 enum Place {
     /// The entry that is wrong, and what is.
     At(String),
@@ -148,7 +148,7 @@ fn named(entry: &str, number: usize, value: &Value) -> String {
     }
 }
 
-/// Whether an entry can be read as a `T`.
+/// True if an entry can be read as a `T`.
 pub(super) fn readable<T: DeserializeOwned>(value: &Value) -> Result<(), (&'static str, serde_json::Error)> {
     T::deserialize(value).map(drop).map_err(|error| ("", error))
 }

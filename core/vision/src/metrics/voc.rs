@@ -8,7 +8,7 @@ use super::{Detection, GroundTruth, box_iou};
 use anyhow::Result;
 use rayon::prelude::*;
 
-/// How precisions become one number.
+/// The reduction of precisions to one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Interpolation {
     /// The mean of the precisions at the recalls 0, 0.1, ... 1: VOC until 2009, and what VOC2007 is reported with.

@@ -16,7 +16,7 @@ struct Expected {
     summary: Vec<f64>,
 }
 
-/// What `make_coco_mini.py` finds: each object once, beside where it is.
+/// The detections of `make_coco_mini.py`: each object once, slightly displaced.
 fn found(file: &AnnotationFile<Segmentation>, kind: IouType) -> Vec<Detection> {
     let mut categories: Vec<u64> = file.categories.iter().map(|category| category.id).collect();
     categories.sort_unstable();

@@ -18,7 +18,7 @@ pub struct Batches<'a> {
     size: usize,
     seed: u64,
     epoch: u64,
-    /// What is left of the epoch, the next one last.
+    /// The rest of the epoch, the next image last.
     left: Vec<usize>,
     /// Images that wait for others of their orientation: upright ones (or square), and wide ones.
     waiting: [Vec<Input>; 2],

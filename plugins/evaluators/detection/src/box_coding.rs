@@ -1,4 +1,4 @@
-//! What a network predicts of a box: how to move and stretch a reference (Girshick et al. 2014, Appendix C).
+//! Boxes as a network predicts them: offsets and scales of a reference box (Girshick et al. 2014, Appendix C).
 
 use crate::boxes::Corners;
 
@@ -18,7 +18,7 @@ impl BoxCoder {
     /// Of the box head.
     pub const REGIONS: Self = Self { weights: [10.0, 10.0, 5.0, 5.0] };
 
-    /// What takes `reference` to `wanted`.
+    /// The offsets and scales that take `reference` to `wanted`.
     pub fn encode(&self, wanted: Corners, reference: Corners) -> [f32; 4] {
         let [wx, wy, ww, wh] = self.weights;
         let (width, height) = (reference.width(), reference.height());
@@ -31,7 +31,7 @@ impl BoxCoder {
         ]
     }
 
-    /// Where `moves` takes `reference`; stretched at most 62.5 times.
+    /// The box to which `moves` takes `reference`; scaled at most 62.5 times.
     pub fn decode(&self, moves: [f32; 4], reference: Corners) -> Corners {
         let [wx, wy, ww, wh] = self.weights;
         let (width, height) = (reference.width(), reference.height());

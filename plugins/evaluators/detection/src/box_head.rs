@@ -1,7 +1,7 @@
 //! The box head: what a region shows, and where exactly that is (Girshick 2015).
 
 use crate::box_coding::BoxCoder;
-use crate::layers::{Block, he, uniform};
+use crate::layers::{Block, ConvolutionShape, he, uniform};
 use crate::losses::{nothing, rows_of, smooth_l1};
 use crate::objects::Object;
 use crate::regions::TrainingRegions;
@@ -14,7 +14,7 @@ use univip_core::nn::{Init, Linear, Mode, Scope};
 /// Cells along a side of a region's features.
 pub const SIDE: usize = 7;
 
-/// What is between a region's features and its predictions.
+/// The layers between a region's features and its predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BoxHeadKind {
     /// Two linear layers with ReLU (Lin et al. 2017).
@@ -38,25 +38,33 @@ pub struct BoxPredictor {
     moves: Linear,
 }
 
-/// What the head says of R regions, of C classes and the background.
+/// The predictions for R regions, of C classes and the background.
 pub struct RegionPredictions {
     /// `[R, C + 1]`, before the softmax; the background comes first.
     pub logits: Tensor,
-    /// How to fit the region to an object of each class: `[R, C + 1, 4]`.
+    /// The offsets and scales that fit the region to an object of each class: `[R, C + 1, 4]`.
     pub moves: Tensor,
 }
 
+/// The layers of a [`BoxHead`].
+#[derive(Debug, Clone, Copy)]
+pub struct BoxHeadShape {
+    /// The kinds of its layers.
+    pub kind: BoxHeadKind,
+    /// Channels of the features.
+    pub channels: usize,
+    /// Units of the linear layers.
+    pub hidden: usize,
+    /// C, without the background.
+    pub classes: usize,
+    /// Puts batch norm behind the convolutions, in the place of their bias.
+    pub norm: bool,
+}
+
 impl BoxHead {
-    /// For features of `channels`, with linear layers of `hidden` units; `norm` puts batch norm behind convolutions.
     /// Parameters are named as torchvision names them, but linear layers read a region row by row, channels last.
-    pub fn new(
-        kind: BoxHeadKind,
-        channels: usize,
-        hidden: usize,
-        classes: usize,
-        norm: bool,
-        scope: &Scope,
-    ) -> Result<Self> {
+    pub fn new(shape: BoxHeadShape, scope: &Scope) -> Result<Self> {
+        let BoxHeadShape { kind, channels, hidden, classes, norm } = shape;
         let head = scope.enter("box_head");
         let inputs = SIDE * SIDE * channels;
         let (convolutions, linear) = match kind {
@@ -67,8 +75,8 @@ impl BoxHead {
                 (Vec::new(), linear.into_iter().collect::<Result<_>>()?)
             }
             BoxHeadKind::FourConvolutions => {
-                let block =
-                    |index| Block::new(channels, channels, 3, he(channels, 3), norm, &head.enter(index));
+                let shape = ConvolutionShape { inputs: channels, outputs: channels, kernel: 3 };
+                let block = |index| Block::new(shape, he(channels, 3), norm, &head.enter(index));
                 let convolutions = (0..4).map(block).collect::<Result<_>>()?;
                 (convolutions, vec![Linear::with_init(inputs, hidden, uniform(inputs, 1), &head.enter(5))?])
             }

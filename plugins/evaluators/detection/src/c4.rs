@@ -102,7 +102,7 @@ impl C4 {
         Ok(Seen { maps, anchors })
     }
 
-    /// What the fourth stage makes of regions: `[R, 7, 7, F]`.
+    /// The output of the fourth stage for regions: `[R, 7, 7, F]`.
     fn features(&self, map: &Tensor, regions: &[Region], mode: Mode) -> Result<Tensor> {
         let square = Square { side: SIDE, scale: SCALE, sampling: self.design.convention.sampling() };
         let squares = Map::of(&roi_align(map, regions, square)?)?;

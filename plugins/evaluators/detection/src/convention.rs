@@ -2,7 +2,7 @@
 
 use crate::roi_align::Sampling;
 
-/// Whose details a detector has.
+/// The library whose details a detector follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Convention {
     /// torchvision's `fasterrcnn_resnet50_fpn` and its relatives; fewer points a cell, so it is the faster one.
@@ -12,7 +12,7 @@ pub enum Convention {
 }
 
 impl Convention {
-    /// Where the loss of boxes turns from quadratic to linear; 0 is linear everywhere.
+    /// The distance at which the loss of boxes turns from quadratic to linear (beta of smooth L1); 0 is linear everywhere.
     pub fn box_loss_beta(self) -> f64 {
         match self {
             Self::Torchvision => 1.0 / 9.0,
@@ -20,7 +20,7 @@ impl Convention {
         }
     }
 
-    /// How RoIAlign takes points of a region: `POOLER_TYPE` "ROIAlignV2" with a `POOLER_SAMPLING_RATIO` of 0 there.
+    /// The settings of RoIAlign: `POOLER_TYPE` "ROIAlignV2" with a `POOLER_SAMPLING_RATIO` of 0 there.
     pub fn sampling(self) -> Sampling {
         match self {
             Self::Torchvision => Sampling { points: 2, aligned: false },
@@ -28,7 +28,7 @@ impl Convention {
         }
     }
 
-    /// Whether the corners of anchors are whole pixels.
+    /// True if the corners of anchors are whole pixels.
     pub fn whole_anchors(self) -> bool {
         self == Self::Torchvision
     }

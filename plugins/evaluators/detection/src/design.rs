@@ -1,4 +1,4 @@
-//! What all R-CNNs have in common.
+//! The settings that all R-CNNs share.
 
 use crate::boxes::Corners;
 use crate::convention::Convention;
@@ -17,9 +17,9 @@ pub struct Design {
     pub classes: usize,
     /// Channels of the mask head; none without one.
     pub masks: Option<usize>,
-    /// Whether batch norm stands behind layers of the neck and of the heads.
+    /// Puts batch norm behind the layers of the neck and of the heads.
     pub norm: bool,
-    /// Whether batch norm takes the batch's statistics in the backbone. Otherwise it keeps its running ones.
+    /// Batch norm of the backbone takes the batch's statistics. Otherwise it keeps its running ones.
     pub body_norm: bool,
     /// Proposals in training and in measurement.
     pub proposals: [ProposalLimits; 2],
@@ -29,7 +29,7 @@ pub struct Design {
     pub sampled_regions: usize,
     /// The largest share of objects among them; a quarter as published.
     pub objects: f32,
-    /// Whose details it has.
+    /// The library whose details it follows.
     pub convention: Convention,
 }
 

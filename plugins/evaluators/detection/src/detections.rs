@@ -25,7 +25,7 @@ pub struct Detection {
     pub corners: Corners,
     /// Its class, from 0.
     pub class: usize,
-    /// How certain it is, 0 to 1.
+    /// The score, 0 to 1.
     pub score: f32,
     /// The probability that each cell of the box is the object's, row by row, as many rows as columns, where masks are
     /// predicted.

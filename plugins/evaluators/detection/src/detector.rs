@@ -1,4 +1,4 @@
-//! What every detector does.
+//! The interface of all detectors.
 
 use crate::detections::Detection;
 use crate::objects::Object;
@@ -17,7 +17,7 @@ pub trait Detector: Sync {
     /// When the batch is too small for batch norm.
     fn losses(&self, images: &Images, objects: &[Vec<Object>], draws: &Draws) -> Result<Losses>;
 
-    /// What it finds in each image, best first, with running statistics.
+    /// The detections in each image, best first, with running statistics.
     fn detect(&self, images: &Images) -> Result<Vec<Vec<Detection>>>;
 }
 

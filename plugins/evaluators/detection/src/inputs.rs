@@ -24,21 +24,21 @@ pub struct Input {
     pub size: [usize; 2],
     /// `[height, width, 3]`, normalised.
     pub pixels: Vec<f32>,
-    /// What is in it; empty for measurement.
+    /// The objects in it; empty for measurement.
     pub objects: Vec<Object>,
 }
 
 /// Draws images of one dataset.
 pub struct Inputs<'a> {
-    /// Where they come from.
+    /// The dataset of the images.
     pub dataset: &'a dyn Dataset,
     /// Resizes and normalises.
     pub renderer: &'a Renderer,
     /// The longest side, in pixels.
     pub longest: u32,
-    /// Whether masks are learnt; an object without one is learnt by its box.
+    /// Masks are learnt too; an object without one is learnt by its box.
     pub masks: bool,
-    /// What becomes of an image that cannot be read.
+    /// The handling of images that cannot be read.
     pub unread: &'a Unread,
 }
 
@@ -63,7 +63,7 @@ impl Inputs<'_> {
         Ok(Some(input))
     }
 
-    /// Whether some image can be learnt from: has an object and, where masks are learnt, one with a mask.
+    /// True if some image can be learnt from: it has an object and, where masks are learnt, one with a mask.
     pub fn teach(&self) -> Result<bool> {
         for index in 0..self.dataset.len() {
             let Some((_, known)) = self.known(index)? else { continue };

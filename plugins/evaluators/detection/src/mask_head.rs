@@ -2,7 +2,7 @@
 
 use crate::convention::Convention;
 use crate::detections::Detection;
-use crate::layers::{Block, Convolution, Doubling, he};
+use crate::layers::{Block, Convolution, ConvolutionShape, Doubling, he};
 use crate::losses::{binary_cross_entropy, nothing};
 use crate::objects::Object;
 use crate::regions::TrainingRegions;
@@ -39,14 +39,15 @@ impl MaskHead {
     ) -> Result<Self> {
         let (head, predictor) = (scope.enter("mask_head"), scope.enter("mask_predictor"));
         let before = |index| if index == 0 { inputs } else { channels };
-        let block = |index| Block::new(before(index), channels, 3, he(channels, 3), norm, &head.enter(index));
+        let block = |index| {
+            let shape = ConvolutionShape { inputs: before(index), outputs: channels, kernel: 3 };
+            Block::new(shape, he(channels, 3), norm, &head.enter(index))
+        };
         Ok(Self {
             convolutions: (0..convolutions).map(block).collect::<Result<_>>()?,
             doubling: Doubling::new(before(convolutions), channels, &predictor.enter("conv5_mask"))?,
             logits: Convolution::new(
-                channels,
-                classes + 1,
-                1,
+                ConvolutionShape { inputs: channels, outputs: classes + 1, kernel: 1 },
                 he(classes + 1, 1),
                 &predictor.enter("mask_fcn_logits"),
             )?,
@@ -114,11 +115,11 @@ impl MaskHead {
     }
 }
 
-/// What the mask head is taught.
+/// The targets of the mask head.
 pub struct Taught<'a> {
     /// The regions it looks at.
     pub regions: Vec<TaughtRegion<'a>>,
-    /// Whether their objects have masks: all or none has.
+    /// True if their objects have masks: all or none has.
     masked: bool,
     sizes: &'a [[usize; 2]],
     convention: Convention,
@@ -129,7 +130,7 @@ pub struct Taught<'a> {
 pub struct TaughtRegion<'a> {
     /// Its place among the regions that were drawn.
     pub place: usize,
-    /// Where it is.
+    /// The box of the region.
     pub region: Region,
     object: &'a Object,
 }

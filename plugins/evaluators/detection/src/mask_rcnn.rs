@@ -1,7 +1,7 @@
 //! Mask R-CNN on a feature pyramid (He et al. 2017, Lin et al. 2017); without its mask head, Faster R-CNN.
 
 use crate::anchors::{Anchors, RATIOS};
-use crate::box_head::{self, BoxHead, BoxHeadKind};
+use crate::box_head::{self, BoxHead, BoxHeadKind, BoxHeadShape};
 use crate::boxes::Corners;
 use crate::design::{Design, named};
 use crate::detections::{Detection, detections};
@@ -26,7 +26,7 @@ const SMALLEST_ANCHOR: f32 = 32.0;
 pub struct Neck {
     /// Channels of the pyramid's maps.
     pub channels: usize,
-    /// What is between a region's features and its predictions.
+    /// The layers between a region's features and its predictions.
     pub head: BoxHeadKind,
     /// Units of the box head's linear layers.
     pub hidden: usize,
@@ -61,7 +61,7 @@ impl MaskRcnn {
                 convention.box_loss_beta(),
                 &scope.enter("rpn").enter("head"),
             )?,
-            boxes: BoxHead::new(head, channels, hidden, classes, norm, &heads)?,
+            boxes: BoxHead::new(BoxHeadShape { kind: head, channels, hidden, classes, norm }, &heads)?,
             masks: design.masks.map(mask_head).transpose()?,
             body,
             design,
@@ -104,7 +104,7 @@ impl MaskRcnn {
         Ok(named(of_anchors, of_regions, self.masks.as_ref().map(mask_loss).transpose()?))
     }
 
-    /// Where it looks for objects in each image, best first, with running statistics.
+    /// The regions that it proposes in each image, best first, with running statistics.
     pub fn proposals(&self, images: &Images) -> Result<Vec<Vec<Corners>>> {
         self.propose(&self.maps(images, Mode::Eval)?, images)
     }

@@ -1,8 +1,8 @@
-//! Which object a candidate box stands for (Ren et al. 2015, Section 3.1.2).
+//! Assigns candidate boxes to objects (Ren et al. 2015, Section 3.1.2).
 
 use crate::boxes::Corners;
 
-/// What a candidate is to the losses.
+/// The role of a candidate in the losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
     /// It stands for the object of this index.
@@ -20,7 +20,7 @@ pub struct Matcher {
     pub object_from: f32,
     /// Below this one it is background.
     pub background_below: f32,
-    /// Whether the candidates that overlap an object most stand for their best object however little that is.
+    /// The candidates that overlap an object most are assigned to it, however little that is (`allow_low_quality_matches`).
     pub keep_best: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What a detector finds in a dataset, and what that is worth.
+//! Runs a detector over a dataset and measures its average precision.
 
 use crate::convention::Convention;
 use crate::detections::Detection;
@@ -24,7 +24,7 @@ const BATCH: usize = 8;
 /// A number of a detector by its name, `bbox_ap` or `mask_ap50`, in percent.
 pub type Number = (String, f64);
 
-/// Whether there is something to find in a dataset: asked before a detector is trained.
+/// Checks that a dataset has objects to find, before a detector is trained.
 ///
 /// # Errors
 /// [`NotApplicable`] when no image has an object that is asked for, or an annotation cannot be read.
@@ -42,7 +42,7 @@ pub fn applicable(inputs: &Inputs<'_>) -> Result<()> {
     Err(NotApplicable(problem).into())
 }
 
-/// What was measured.
+/// The dataset that was measured on.
 pub struct Measured {
     /// By name.
     pub numbers: Vec<Number>,

@@ -1,4 +1,4 @@
-//! What is in a training image.
+//! The objects in a training image.
 
 use crate::boxes::Corners;
 use crate::convention::Convention;

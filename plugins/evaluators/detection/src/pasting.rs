@@ -37,7 +37,7 @@ pub fn paste(mask: &[f32], corners: Corners, [height, width]: [usize; 2], conven
     Bitmap { size: [height, width], pixels }
 }
 
-/// Where the cells of a mask lie along one axis of the image. Beyond its outermost cells the mask fades out.
+/// The positions of a mask's cells along one axis of the image. Beyond its outermost cells the mask fades out.
 struct Axis {
     convention: Convention,
     cells: f32,

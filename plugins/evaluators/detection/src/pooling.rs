@@ -1,4 +1,4 @@
-//! Which map of the pyramid a region is taken from (Lin et al. 2017, Eq. 1), and its features.
+//! The pyramid level of a region (Lin et al. 2017, Eq. 1), and its features.
 
 use crate::boxes::Corners;
 use crate::roi_align::{Region, Sampling, Square, roi_align};

@@ -3,7 +3,7 @@
 use crate::anchors::Anchors;
 use crate::box_coding::BoxCoder;
 use crate::boxes::Corners;
-use crate::layers::{Block, Convolution};
+use crate::layers::{Block, Convolution, ConvolutionShape};
 use crate::losses::{binary_cross_entropy, nothing, rows_of, smooth_l1};
 use crate::matching::{Match, Matcher};
 use crate::nms::non_maximum_suppression;
@@ -21,7 +21,7 @@ const LEAST_SIDE: f32 = 1e-3;
 /// An anchor of an overlap of 0.7 with an object stands for it, one of less than 0.3 for nothing.
 const MATCHER: Matcher = Matcher { object_from: 0.7, background_below: 0.3, keep_best: true };
 
-/// How many proposals an image gets.
+/// The numbers of proposals per image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProposalLimits {
     /// The best so many of each map go to suppression.
@@ -37,25 +37,25 @@ pub struct ProposalNetwork {
     moves: Convolution,
     anchors: Anchors,
     sampler: Sampler,
-    /// Where the loss of boxes turns from quadratic to linear.
+    /// The distance at which the loss of boxes turns from quadratic to linear.
     beta: f64,
 }
 
-/// What the network says of each anchor.
+/// The predictions for each anchor.
 pub struct AnchorPredictions {
     /// That it holds an object: `[B, N]`, before the sigmoid.
     pub logits: Tensor,
-    /// How to fit it: `[B, N, 4]`.
+    /// The offsets and scales that fit it to an object: `[B, N, 4]`.
     pub moves: Tensor,
     /// The N anchors, map by map.
     pub anchors: Vec<Vec<Corners>>,
 }
 
-/// What a detector makes of a batch before it looks at regions.
+/// The computations on a batch that come before any region.
 pub struct Seen {
     /// The maps that regions are taken from, finest first; a pyramid's coarsest is for proposals alone.
     pub maps: Vec<Tensor>,
-    /// What the proposal network says of each anchor.
+    /// The predictions of the proposal network for each anchor.
     pub anchors: AnchorPredictions,
 }
 
@@ -65,10 +65,11 @@ impl ProposalNetwork {
     pub fn new(channels: usize, anchors: Anchors, sampled: usize, beta: f64, scope: &Scope) -> Result<Self> {
         let init = Init::Normal { std: 0.01 };
         let each = anchors.per_position();
+        let shape = |outputs, kernel| ConvolutionShape { inputs: channels, outputs, kernel };
         Ok(Self {
-            convolution: Block::new(channels, channels, 3, init, false, &scope.enter("conv").enter(0))?,
-            logits: Convolution::new(channels, each, 1, init, &scope.enter("cls_logits"))?,
-            moves: Convolution::new(channels, 4 * each, 1, init, &scope.enter("bbox_pred"))?,
+            convolution: Block::new(shape(channels, 3), init, false, &scope.enter("conv").enter(0))?,
+            logits: Convolution::new(shape(each, 1), init, &scope.enter("cls_logits"))?,
+            moves: Convolution::new(shape(4 * each, 1), init, &scope.enter("bbox_pred"))?,
             anchors,
             sampler: Sampler { count: sampled, objects: 0.5 },
             beta,

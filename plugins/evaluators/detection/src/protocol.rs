@@ -7,7 +7,7 @@ use crate::mask_rcnn::Neck;
 use crate::proposals::ProposalLimits;
 use serde::{Deserialize, Serialize};
 
-/// Which protocol; numbers of different ones cannot be compared.
+/// The protocols; numbers of different ones cannot be compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProtocolName {
     /// A narrow detector trained for less than half a minute, on composed scenes.
@@ -36,7 +36,7 @@ impl ProtocolName {
         }
     }
 
-    /// What it says.
+    /// The settings of the protocol.
     pub fn protocol(self) -> Protocol {
         match self {
             ProtocolName::Small => small(),
@@ -47,7 +47,7 @@ impl ProtocolName {
     }
 }
 
-/// Whose average precision is measured.
+/// The definition of average precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
     /// COCO's, of boxes and, where they are predicted, of masks.
@@ -56,7 +56,7 @@ pub enum Measure {
     Voc,
 }
 
-/// How a detector is trained and measured.
+/// The settings by which a detector is trained and measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Protocol {
     /// Optimiser steps.
@@ -87,21 +87,21 @@ pub struct Protocol {
     pub sampled: [usize; 2],
     /// The largest share of objects among the regions.
     pub objects: f32,
-    /// Whose average precision is measured.
+    /// The definition of average precision.
     pub measure: Measure,
-    /// Whose details the detector has; `retinanet` always has torchvision's.
+    /// The library whose details the detector follows; `retinanet` always follows torchvision.
     pub convention: Convention,
-    /// Whether the weights and biases of batch norm decay.
+    /// The weights and biases of batch norm decay too.
     pub decay_norm: bool,
     /// Batches from which the statistics of batch norm are computed anew after training; 0 leaves the running ones.
     pub precise_norm: u64,
     /// Train images that are learnt from, the same ones for every run; 0 is all of them.
     pub train_limit: usize,
-    /// Whether the backbone stays as it is, running statistics included, and only what is behind it learns.
+    /// The backbone stays as it is, running statistics included, and only the layers behind it learn.
     pub frozen: bool,
     /// The backbone's learning rate, as a factor of that of the rest.
     pub backbone_lr_factor: f64,
-    /// How often a detector is trained and measured; the numbers are the mean of all.
+    /// The number of detectors that are trained and measured; the numbers are the mean of all.
     pub trials: u64,
 }
 
@@ -109,7 +109,7 @@ pub struct Protocol {
 pub const MOMENTUM: f64 = 0.9;
 /// Of every parameter, but for batch norm's where [`Protocol::decay_norm`] is not set.
 pub const WEIGHT_DECAY: f64 = 1e-4;
-/// Where the warm-up starts, as a part of the learning rate.
+/// The start of the warm-up, relative to the learning rate.
 const WARMUP_FROM: f64 = 1e-3;
 
 /// detectron2's `mask_rcnn_R_50_FPN_1x`, and `R_50_C4_1x`, as MoCo and ORL use them: all layers trained, batch norm

@@ -12,7 +12,7 @@ const MATCHER: Matcher = Matcher { object_from: 0.5, background_below: 0.5, keep
 /// Regions of a batch, and what each of them is.
 #[derive(Debug, Clone, Default)]
 pub struct TrainingRegions {
-    /// Where they are.
+    /// The boxes of the regions.
     pub regions: Vec<Region>,
     /// The object that each stands for, by its place in its image.
     pub objects: Vec<Option<usize>>,

@@ -6,7 +6,7 @@ use crate::boxes::Corners;
 use crate::design::Design;
 use crate::detections::{Detection, LEAST_SCORE, best};
 use crate::detector::{Detector, Images, Losses};
-use crate::layers::Convolution;
+use crate::layers::{Convolution, ConvolutionShape};
 use crate::losses::{absolute, focal, nothing, rows_of};
 use crate::matching::{Match, Matcher};
 use crate::objects::Object;
@@ -24,7 +24,7 @@ const MATCHER: Matcher = Matcher { object_from: 0.5, background_below: 0.4, keep
 const MOST_IOU: f32 = 0.5;
 /// The best so many pairs of anchor and class of each map go to suppression.
 const CANDIDATES: usize = 1000;
-/// What every class's probability is at first: most anchors hold nothing.
+/// The initial probability of every class: most anchors hold nothing.
 const PRIOR: f32 = 0.01;
 
 /// The detector.
@@ -43,7 +43,7 @@ struct Subnet {
     last: Convolution,
 }
 
-/// What the network says of each anchor.
+/// The predictions for each anchor.
 struct Predictions {
     /// `[B, N, C]`, before the sigmoid.
     logits: Tensor,
@@ -98,11 +98,12 @@ impl Subnet {
     fn new(channels: usize, (outputs, bias): (usize, f32), (last, scope): (&str, &Scope)) -> Result<Self> {
         // 0.01 at the published 256 channels; fewer of them would let almost nothing through with it.
         let init = Init::Normal { std: 0.16 / (channels as f32).sqrt() };
+        let shape = |outputs| ConvolutionShape { inputs: channels, outputs, kernel: 3 };
         let convolution =
-            |index| Convolution::new(channels, channels, 3, init, &scope.enter("conv").enter(index).enter(0));
+            |index| Convolution::new(shape(channels), init, &scope.enter("conv").enter(index).enter(0));
         Ok(Self {
             convolutions: (0..4).map(convolution).collect::<Result<_>>()?,
-            last: Convolution::with_bias(channels, outputs, 3, (init, bias), &scope.enter(last))?,
+            last: Convolution::with_bias(shape(outputs), init, bias, &scope.enter(last))?,
         })
     }
 

@@ -1,10 +1,10 @@
-//! Which of many candidates the losses see (Ren et al. 2015, Section 3.1.3).
+//! Samples the candidates that the losses see (Ren et al. 2015, Section 3.1.3).
 
 use crate::matching::Match;
 use rand::seq::index;
 use univip_core::seed::{Stream, stream};
 
-/// Where the random numbers of a training step come from.
+/// The source of a training step's random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draws {
     /// The run's seed.

@@ -9,7 +9,7 @@ use univip_core::recipe::Invalid;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How the detector is trained and measured.
+    /// The protocol by which the detector is trained and measured.
     pub protocol: ProtocolName,
     /// The detector.
     pub architecture: Architecture,
@@ -37,7 +37,7 @@ pub struct Config {
     /// Train images that are learnt from, the same ones for every run, fewer of them among more; 0 is all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub train_limit: Option<usize>,
-    /// Whether the backbone stays as it is, running statistics included, and only what is behind it learns.
+    /// The backbone stays as it is, running statistics included, and only the layers behind it learn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<bool>,
     /// The backbone's learning rate, as a factor of that of the rest; 1 is the same.
@@ -80,12 +80,12 @@ impl Architecture {
         }
     }
 
-    /// Whether it predicts masks.
+    /// True if it predicts masks.
     pub fn masks(self) -> bool {
         matches!(self, Self::MaskRcnn | Self::MaskRcnnC4)
     }
 
-    /// Whether it works without a feature pyramid.
+    /// True if it works without a feature pyramid.
     pub fn c4(self) -> bool {
         matches!(self, Self::MaskRcnnC4 | Self::FasterRcnnC4)
     }
@@ -119,7 +119,7 @@ impl Config {
         }
     }
 
-    /// What numbers measured so are called: `mask-rcnn small`, or `mask-rcnn small, lr = 0.01`.
+    /// The name of numbers measured so: `mask-rcnn small`, or `mask-rcnn small, lr = 0.01`.
     pub fn name(&self) -> String {
         let mut name = format!("{} {}", self.architecture.name(), self.protocol.name());
         let different =

@@ -1,4 +1,4 @@
-//! What a detector learns from and what it is measured on, with one numbering of the classes.
+//! The splits that a detector learns from and is measured on, with one numbering of the classes.
 
 use anyhow::{Result, bail};
 use image::RgbImage;
@@ -13,13 +13,13 @@ use univip_core::metrics::GroundTruth;
 use univip_core::metrics::rle::Rle;
 use univip_core::tally::Tally;
 
-/// What a detector learns from and what it is measured on.
+/// The splits that a detector learns from and is measured on.
 pub struct Splits {
     /// The split that is learned from.
     pub train: Arc<dyn Dataset>,
     /// The split that is measured, with train's classes.
     pub val: Arc<dyn Dataset>,
-    /// What a person should know of its classes.
+    /// Notes on its classes for the log.
     pub note: Option<String>,
 }
 

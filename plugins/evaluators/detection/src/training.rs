@@ -3,7 +3,7 @@
 use crate::batches::Batches;
 use crate::detector::{Detector, Losses};
 use crate::inputs::Inputs;
-use crate::precise_norm::precise_norm;
+use crate::precise_norm::PreciseNorm;
 use crate::protocol::{MOMENTUM, Protocol, WEIGHT_DECAY};
 use crate::sampling::Draws;
 use anyhow::{Result, bail, ensure};
@@ -22,7 +22,7 @@ pub struct Training<'a> {
     pub backbone: &'a Parameters,
     /// All others.
     pub heads: &'a Parameters,
-    /// How it is trained.
+    /// The settings by which it is trained.
     pub protocol: &'a Protocol,
     /// Draws images, regions and anchors.
     pub seed: u64,
@@ -59,12 +59,16 @@ impl Training<'_> {
         if after > 0 {
             let learning: Vec<&Parameters> = parts.iter().map(|part| part.parameters).collect();
             let mut progress = |done| progress(steps + done, steps + after);
-            precise_norm(detector, &learning, &mut batches, (seed, steps), after, device, &mut progress)?;
+            PreciseNorm { detector, parameters: &learning, seed, first: steps, count: after }.measure(
+                &mut batches,
+                device,
+                &mut progress,
+            )?;
         }
         Ok(())
     }
 
-    /// What learns.
+    /// The parts that learn.
     fn parts(&self) -> Result<Vec<Part<'_>>> {
         let Self { protocol, .. } = *self;
         let settings = OptimizerSettings {
@@ -92,7 +96,7 @@ struct Part<'a> {
     lr_factor: f64,
 }
 
-/// Whether there is something to learn: asked before a detector is made.
+/// Checks that there is something to learn, before a detector is made.
 ///
 /// # Errors
 /// [`NotApplicable`] when no image has an object to learn from, or an annotation cannot be read.

@@ -19,14 +19,38 @@ use univip_core::views::CropLimits;
 
 /// Trains as `recipe` says and measures. Of several classifiers `top1` and `top5` are those of the best, as ORL reports
 /// it, and `top1-stem`, `top1-res2`, ... those of each: the best is chosen on val, a single one (res5) is not.
-pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe) -> Result<Vec<Metric>> {
-    let (train, val) = (context.train, context.val);
-    let (train_labels, val_labels) = (labels(train, "train")?, labels(val, "val")?);
-    let classes = train.classes().len().max(val.classes().len());
+///
+/// # Errors
+/// When an image has no class, or too few can be read.
+pub fn evaluate(mut context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe) -> Result<Vec<Metric>> {
+    let labels = Labels::of(&context)?;
+    let heads = train(&mut context, recipe, &labels)?;
+    let accuracies = measure(&context, recipe, &labels, &heads)?;
+    Ok(metrics(&accuracies, protocol, &context.split()))
+}
+
+/// The class of each image.
+struct Labels {
+    train: Vec<u32>,
+    val: Vec<u32>,
+    classes: usize,
+}
+
+impl Labels {
+    fn of(context: &EvaluationContext<'_>) -> Result<Self> {
+        let EvaluationContext { train, val, .. } = context;
+        let classes = train.classes().len().max(val.classes().len());
+        Ok(Self { train: labels(*train, "train")?, val: labels(*val, "val")?, classes })
+    }
+}
+
+/// A classifier for each of the [`inputs`], trained on random crops.
+fn train(context: &mut EvaluationContext<'_>, recipe: &Recipe, labels: &Labels) -> Result<Vec<Head>> {
+    let (train, backbone, seed) = (context.train, context.backbone, context.seed);
     let batch = recipe.batch.min(train.len());
     let steps_per_epoch = train.len().div_ceil(batch) as u64;
-    let (renderer, seed, backbone) = (context.renderer, context.seed, context.backbone);
-    let (side, steps) = (context.image_size, recipe.epochs * steps_per_epoch);
+    let crops = Crops { renderer: context.renderer, side: context.image_size, colours: recipe.colours };
+    let steps = recipe.epochs * steps_per_epoch;
     let mut heads: Vec<Head> = Vec::new();
     let mut step = 0;
     let mut readable = Vec::new();
@@ -36,7 +60,7 @@ pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe)
         for chosen in order.chunks(batch) {
             let draw = |image: &RgbImage, index: usize, out: &mut [f32]| {
                 let mut stream = stream(seed, "linear-probe augment", &[epoch, index as u64]);
-                augmented(renderer, image, side, recipe.colours, &mut stream, out)
+                crops.draw(image, &mut stream, out)
             };
             let images = context.images(train, chosen, &draw)?;
             let lr = recipe.lr(step, steps_per_epoch, batch);
@@ -47,14 +71,10 @@ pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe)
             }
             let inputs = inputs(backbone, &images.values, recipe.stages)?;
             if heads.is_empty() {
-                let made = inputs.iter().enumerate();
-                let made = made.map(|(place, input)| {
-                    let mut stream = stream(seed, "linear-probe classifier", &[place as u64]);
-                    Head::new(input, classes, recipe, &mut stream)
-                });
-                heads = made.collect::<Result<_>>()?;
+                heads = Head::for_each(&inputs, labels.classes, recipe, seed)?;
             }
-            let targets = one_hot(&images.labels(&train_labels), classes, DType::F32, backbone.device())?;
+            let truth = images.labels(&labels.train);
+            let targets = one_hot(&truth, labels.classes, DType::F32, backbone.device())?;
             for (head, input) in heads.iter_mut().zip(&inputs) {
                 head.step(input, &targets, lr)?;
             }
@@ -66,59 +86,74 @@ pub fn evaluate(context: EvaluationContext<'_>, protocol: &str, recipe: &Recipe)
             enough(train, &order, &readable)?;
         }
     }
-    readable.clear();
-    let mut accuracies = vec![Accuracy::new(classes); heads.len()];
+    Ok(heads)
+}
+
+/// The accuracy of each classifier on the centres of val's images.
+fn measure(
+    context: &EvaluationContext<'_>,
+    recipe: &Recipe,
+    labels: &Labels,
+    heads: &[Head],
+) -> Result<Vec<Accuracy>> {
+    let (val, renderer, side) = (context.val, context.renderer, context.image_size);
+    let mut accuracies = vec![Accuracy::new(labels.classes); heads.len()];
     let indices: Vec<usize> = (0..val.len()).collect();
+    let mut readable = Vec::new();
     for chosen in indices.chunks(recipe.batch) {
         let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
         let images = context.images(val, chosen, &draw)?;
         if images.indices.is_empty() {
             continue;
         }
-        let inputs = inputs(backbone, &images.values, recipe.stages)?;
+        let inputs = inputs(context.backbone, &images.values, recipe.stages)?;
         for ((head, input), accuracy) in heads.iter().zip(&inputs).zip(&mut accuracies) {
             let scores: Vec<Vec<f32>> = head.scores(input)?.to_vec2()?;
-            let labels = images.labels(&val_labels);
-            scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, label));
+            let truth = images.labels(&labels.val);
+            scores.iter().zip(truth).for_each(|(scores, label)| accuracy.count(scores, label));
         }
         readable.extend(images.indices);
     }
     enough(val, &indices, &readable)?;
-    Ok(metrics(&accuracies, protocol, &context.split()))
+    Ok(accuracies)
 }
 
-/// A random resized crop, flipped half of the time, with ORL's colours where `colours` says so.
-fn augmented(
-    renderer: &Renderer,
-    image: &RgbImage,
+/// Random resized crops, flipped half of the time.
+struct Crops<'a> {
+    renderer: &'a Renderer,
+    /// In pixels.
     side: u32,
+    /// With ORL's colours.
     colours: bool,
-    stream: &mut Stream,
-    out: &mut [f32],
-) -> Result<()> {
-    if !colours {
-        return renderer.random_crop_flip(image, side, stream, out);
-    }
-    const COLOURS: Augmentation = Augmentation {
-        flip: 0.5,
-        jitter: 1.0,
-        brightness: 0.4,
-        contrast: 0.4,
-        saturation: 0.4,
-        hue: 0.0,
-        grey: 0.0,
-        blur: 0.0,
-        blur_sigma: [0.1, 2.0],
-        solarize: 0.0,
-    };
-    let (width, height) = image.dimensions();
-    let crop = CropLimits::default().sample(Size { width, height }, stream);
-    renderer.render(image, &crop, side, &ViewParameters::draw(&COLOURS, stream), out)?;
-    light(out, &renderer.settings().std, stream);
-    Ok(())
 }
 
-/// What each classifier sees: the last features `[B, F]`, or the pooled maps `[B, P, P, C]` of the stem and each stage.
+impl Crops<'_> {
+    fn draw(&self, image: &RgbImage, stream: &mut Stream, out: &mut [f32]) -> Result<()> {
+        let Self { renderer, side, colours } = *self;
+        if !colours {
+            return renderer.random_crop_flip(image, side, stream, out);
+        }
+        const COLOURS: Augmentation = Augmentation {
+            flip: 0.5,
+            jitter: 1.0,
+            brightness: 0.4,
+            contrast: 0.4,
+            saturation: 0.4,
+            hue: 0.0,
+            grey: 0.0,
+            blur: 0.0,
+            blur_sigma: [0.1, 2.0],
+            solarize: 0.0,
+        };
+        let (width, height) = image.dimensions();
+        let crop = CropLimits::default().sample(Size { width, height }, stream);
+        renderer.render(image, &crop, side, &ViewParameters::draw(&COLOURS, stream), out)?;
+        light(out, &renderer.settings().std, stream);
+        Ok(())
+    }
+}
+
+/// The inputs of the classifiers: the last features `[B, F]`, or the pooled maps `[B, P, P, C]` of the stem and each stage.
 fn inputs(backbone: &FrozenBackbone, images: &Tensor, stages: bool) -> Result<Vec<Tensor>> {
     if !stages {
         return Ok(vec![backbone.features(images)?]);
@@ -133,6 +168,15 @@ struct Head {
 }
 
 impl Head {
+    /// A classifier for each input.
+    fn for_each(inputs: &[Tensor], classes: usize, recipe: &Recipe, seed: u64) -> Result<Vec<Self>> {
+        let one = |(place, input): (usize, &Tensor)| {
+            let mut stream = stream(seed, "linear-probe classifier", &[place as u64]);
+            Self::new(input, classes, recipe, &mut stream)
+        };
+        inputs.iter().enumerate().map(one).collect()
+    }
+
     fn new(input: &Tensor, classes: usize, recipe: &Recipe, stream: &mut Stream) -> Result<Self> {
         let features = input.dims()[1..].iter().product();
         let classifier = Classifier::drawn(features, classes, recipe.initial, stream, input.device())?;
@@ -240,7 +284,8 @@ mod tests {
         let image = RgbImage::from_pixel(40, 30, image::Rgb([200, 100, 50]));
         let draw = |colours, seed| -> Result<Vec<f32>> {
             let mut out = vec![0f32; 8 * 8 * 3];
-            augmented(&renderer, &image, 8, colours, &mut stream(seed, "draw", &[]), &mut out)?;
+            let crops = Crops { renderer: &renderer, side: 8, colours };
+            crops.draw(&image, &mut stream(seed, "draw", &[]), &mut out)?;
             Ok(out)
         };
         assert_eq!(draw(false, 1)?, draw(false, 2)?, "crops and flips of one colour are alike");

@@ -48,7 +48,7 @@ impl Classifier {
         Ok(features.matmul(&self.weight)?.broadcast_add(&self.bias)?)
     }
 
-    /// How many of the images it classifies right. Features `[N, F]`, a label for each.
+    /// The accuracy on features `[N, F]`, a label for each.
     pub fn accuracy(&self, features: &Tensor, labels: &[u32]) -> Result<Accuracy> {
         let scores: Vec<Vec<f32>> = self.scores(features)?.to_dtype(DType::F32)?.to_vec2()?;
         let mut accuracy = Accuracy::new(self.bias.dim(0)?);

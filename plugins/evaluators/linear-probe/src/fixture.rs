@@ -1,4 +1,4 @@
-//! What tests classify: numbers of PyTorch, which `tests/fixtures/make.py` makes, and drawn clusters.
+//! The data that tests classify: numbers of PyTorch, which `tests/fixtures/make.py` makes, and drawn clusters.
 
 use anyhow::Result;
 use candle_core::{DType, Device, Tensor};

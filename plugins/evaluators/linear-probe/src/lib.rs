@@ -30,7 +30,7 @@ pub struct LinearProbe {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How the classifier is trained; numbers of different protocols cannot be compared.
+    /// The protocol by which the classifier is trained; numbers of different protocols cannot be compared.
     pub protocol: Protocol,
 }
 

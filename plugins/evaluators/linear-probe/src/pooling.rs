@@ -34,7 +34,7 @@ fn weights(side: usize, stage: usize, device: &Device) -> Result<Tensor> {
 struct Window {
     start: usize,
     end: usize,
-    /// What its sum is divided by: the zeros beyond the border count, as in PyTorch's `AvgPool2d`.
+    /// The divisor of its sum: the zeros beyond the border count, as in PyTorch's `AvgPool2d`.
     size: usize,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::classifier::Sgd;
 
-/// How a classifier is trained on augmented images.
+/// The settings by which a classifier is trained on augmented images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
     pub epochs: u64,
@@ -11,15 +11,15 @@ pub struct Recipe {
     pub batch: usize,
     pub lr: LearningRate,
     pub sgd: Sgd,
-    /// Whether the stem and each stage get a classifier, on normalised pooled maps, or the last features one.
+    /// The stem and each stage get a classifier, on normalised pooled maps; otherwise the last features get one.
     pub stages: bool,
     /// The standard deviation of a classifier's first weights.
     pub initial: f32,
-    /// Whether colours are jittered and lit, or images only cropped and flipped.
+    /// Colours are jittered and lit; otherwise images are only cropped and flipped.
     pub colours: bool,
 }
 
-/// How the learning rate falls.
+/// The decay of the learning rate.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LearningRate {
     /// Times 0.1 at the start of each of these epochs.

@@ -31,29 +31,32 @@ pub fn evaluate(context: &mut EvaluationContext<'_>, protocol: Protocol) -> Resu
         .flat_map(|lr| HEAD_MULTIPLIERS.map(|head_multiplier| Cell { lr, head_multiplier }))
         .collect();
     let task = format!("semi-supervised: {}", protocol.name());
+    let held_out =
+        Labelled { dataset: context.train, chosen: &subset.held_out, labels: &train_labels, classes };
     let mut best: Option<(Cell, Network, Accuracy)> = None;
     for (number, cell) in cells.iter().enumerate() {
         let learner = Learner { fine_tuning, cell: *cell, classes, task: &task, number, cells: cells.len() };
         // A learning rate that makes the loss infinite is one that is not chosen.
         let Some(network) = learner.learn(context, &subset.labelled, &train_labels)? else { continue };
-        let accuracy = accuracy(context, &network, context.train, &subset.held_out, &train_labels, classes)?;
+        let accuracy = held_out.accuracy(context, &network)?;
         if best.as_ref().is_none_or(|(_, _, least)| accuracy.top1() > least.top1()) {
             best = Some((*cell, network, accuracy));
         }
     }
-    let (cell, network, held_out) = best.context("the loss became infinite at every learning rate")?;
+    let (cell, network, chosen_by) = best.context("the loss became infinite at every learning rate")?;
     let every: Vec<usize> = (0..context.val.len()).collect();
-    let measured = accuracy(context, &network, context.val, &every, &val_labels, classes)?;
+    let val = Labelled { dataset: context.val, chosen: &every, labels: &val_labels, classes };
+    let measured = val.accuracy(context, &network)?;
     let split = format!("{}-{}", subset.digest(context.train), context.val.identity());
     let mut metrics = measured.metrics(protocol.name(), &split);
     let chosen =
-        [("lr", cell.lr), ("head-multiplier", cell.head_multiplier), ("held-out-top1", held_out.top1())];
+        [("lr", cell.lr), ("head-multiplier", cell.head_multiplier), ("held-out-top1", chosen_by.top1())];
     metrics.extend(chosen.into_iter().map(|(name, value)| Metric {
         name: name.into(),
         value,
         protocol: protocol.name().into(),
         split: split.clone(),
-        images: held_out.images(),
+        images: chosen_by.images(),
         passed_over: 0,
     }));
     Ok(metrics)
@@ -64,7 +67,7 @@ struct Learner<'a> {
     cell: Cell,
     classes: usize,
     task: &'a str,
-    /// Which of the cells this is, and of how many.
+    /// The index of this cell.
     number: usize,
     cells: usize,
 }
@@ -117,33 +120,39 @@ impl Learner<'_> {
     }
 }
 
-/// How many of the images at `chosen` are classified right, from their centres.
-fn accuracy(
-    context: &EvaluationContext<'_>,
-    network: &Network,
-    dataset: &dyn Dataset,
-    chosen: &[usize],
-    labels: &[u32],
+/// Images that a network is measured on.
+struct Labelled<'a> {
+    dataset: &'a dyn Dataset,
+    /// Indices into the dataset.
+    chosen: &'a [usize],
+    /// Of the whole dataset.
+    labels: &'a [u32],
     classes: usize,
-) -> Result<Accuracy> {
-    /// Images a forward pass.
-    const BATCH: usize = 64;
-    let (renderer, side) = (context.renderer, context.image_size);
-    let mut accuracy = Accuracy::new(classes);
-    let mut readable = Vec::new();
-    for batch in chosen.chunks(BATCH) {
-        let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
-        let images = context.images(dataset, batch, &draw)?;
-        if images.indices.is_empty() {
-            continue;
+}
+
+impl Labelled<'_> {
+    /// The accuracy of `network` on the centres of the images.
+    fn accuracy(&self, context: &EvaluationContext<'_>, network: &Network) -> Result<Accuracy> {
+        /// Images per forward pass.
+        const BATCH: usize = 64;
+        let Self { dataset, chosen, labels, classes } = *self;
+        let (renderer, side) = (context.renderer, context.image_size);
+        let mut accuracy = Accuracy::new(classes);
+        let mut readable = Vec::new();
+        for batch in chosen.chunks(BATCH) {
+            let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
+            let images = context.images(dataset, batch, &draw)?;
+            if images.indices.is_empty() {
+                continue;
+            }
+            let scores: Vec<Vec<f32>> = network.scores(&images.values)?.to_vec2()?;
+            let labels = images.labels(labels);
+            scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, label));
+            readable.extend(images.indices);
         }
-        let scores: Vec<Vec<f32>> = network.scores(&images.values)?.to_vec2()?;
-        let labels = images.labels(labels);
-        scores.iter().zip(labels).for_each(|(scores, label)| accuracy.count(scores, label));
-        readable.extend(images.indices);
+        enough(dataset, chosen, &readable)?;
+        Ok(accuracy)
     }
-    enough(dataset, chosen, &readable)?;
-    Ok(accuracy)
 }
 
 #[cfg(test)]

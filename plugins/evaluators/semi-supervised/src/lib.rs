@@ -28,7 +28,7 @@ pub struct SemiSupervised {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How it is fine-tuned, and on how many labels: one measurement for each.
+    /// The protocols of fine-tuning, each with its share of labels: one measurement per protocol.
     pub protocols: Vec<Protocol>,
 }
 

@@ -1,4 +1,4 @@
-//! How a network is fine-tuned: ORL's settings, `configs/benchmarks/semi_classification/imagenet_{1,10}percent`, and the
+//! The settings of fine-tuning: ORL's, `configs/benchmarks/semi_classification/imagenet_{1,10}percent`, and the
 //! same for few small images.
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ impl Protocol {
         }
     }
 
-    /// What it says.
+    /// The settings of the protocol.
     pub fn fine_tuning(self) -> FineTuning {
         let published = FineTuning {
             share: 0.01,
@@ -55,10 +55,10 @@ impl Protocol {
 
 /// The learning rates of the backbone, of which one is chosen.
 pub const LEARNING_RATES: [f64; 3] = [0.1, 0.01, 0.001];
-/// How many times as fast the classifier learns, of which one is chosen.
+/// The candidate ratios of the classifier's learning rate to the backbone's.
 pub const HEAD_MULTIPLIERS: [f64; 3] = [1.0, 10.0, 100.0];
 
-/// How a network is fine-tuned by SGD of momentum 0.9, on random resized crops that are flipped half of the time.
+/// The settings of fine-tuning by SGD of momentum 0.9, on random resized crops that are flipped half of the time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FineTuning {
     /// The share of train whose labels are learnt from.
@@ -70,7 +70,7 @@ pub struct FineTuning {
     pub batch: usize,
     /// Of every parameter.
     pub weight_decay: f64,
-    /// How often each labelled image is seen.
+    /// The number of times that each labelled image is seen.
     pub epochs: u64,
     /// The learning rates fall at the start of each of these epochs,
     pub drops: &'static [u64],

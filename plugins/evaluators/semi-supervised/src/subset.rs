@@ -1,4 +1,4 @@
-//! Which images' labels are learnt from, and which ones the settings are chosen by.
+//! The images whose labels are learnt from, and those that the settings are chosen by.
 
 use anyhow::{Result, ensure};
 use rand::seq::SliceRandom;
@@ -10,9 +10,9 @@ use univip_core::seed::stream;
 /// Two parts of a train split that have no image in common, by index, each as balanced as the split allows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subset {
-    /// What is learnt from.
+    /// The images to learn from.
     pub labelled: Vec<usize>,
-    /// What chooses.
+    /// The images that choose the settings.
     pub held_out: Vec<usize>,
 }
 

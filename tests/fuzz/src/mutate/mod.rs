@@ -9,7 +9,7 @@ mod text;
 use rand::Rng;
 use univip_core::seed::Stream;
 
-/// How the inputs of a target are built. Mutations of a structure keep what a reader checks first (a length, a checksum),
+/// The format of a target's inputs. Mutations of a structure keep what a reader checks first (a length, a checksum),
 /// so that they reach what comes after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {

@@ -22,7 +22,7 @@ pub fn mutate(input: &mut Vec<u8>, random: &mut Stream) {
     input.splice(start..start + 12 + length, chunk);
 }
 
-/// Where each chunk begins, and the length of its content.
+/// The start of each chunk, and the length of its content.
 fn chunks(input: &[u8]) -> Vec<(usize, usize)> {
     let mut chunks = Vec::new();
     let mut at = if input.starts_with(SIGNATURE) { SIGNATURE.len() } else { return chunks };

@@ -5,7 +5,7 @@ use rand::Rng;
 use std::ops::Range;
 use univip_core::seed::Stream;
 
-/// What stands in the place of another token.
+/// Replacements for a token.
 const TOKENS: [&str; 40] = [
     "0",
     "-1",

@@ -22,7 +22,7 @@ pub const ANNOTATIONS: Target = Target {
     planted: false,
 };
 
-/// What was found in the images of an annotation file.
+/// The detections in the images of an annotation file.
 pub const RESULTS: Target = Target {
     name: "coco-results",
     summary: "COCO's results files: boxes and masks that were found",

@@ -43,7 +43,7 @@ pub const RUN_LENGTHS: Target = Target {
 
 const SIZE: Size = Size { width: 40, height: 24 };
 
-/// What a mask is used for, and that it is the same after it was written.
+/// Calls everything that masks are used for, and checks that a written mask is read back as it was.
 fn use_all_of(mask: &Rle) -> Result<()> {
     let pixels = mask.decode();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What is read: one entry for each reader of what comes from outside.
+//! The targets: one entry for each reader of outside input.
 
 mod boxes;
 mod coco;
@@ -18,12 +18,12 @@ use std::path::Path;
 /// A reader and what it is given.
 pub struct Target {
     pub name: &'static str,
-    /// What it reads, for a list.
+    /// The description of its input, for a list.
     pub summary: &'static str,
-    /// How its inputs are mutated.
+    /// The mutations of its inputs.
     pub dialect: Dialect,
     pub bound: Bound,
-    /// Where an input is written before it is read, below the target's directory.
+    /// The path of an input below the target's directory, where it is written before it is read.
     pub place: &'static str,
     /// Right inputs beside those of `corpus/NAME/`: fixtures of tests, from the workspace's root.
     pub fixtures: &'static [&'static str],
@@ -33,7 +33,7 @@ pub struct Target {
     pub planted: bool,
 }
 
-/// What may be held while an input is read: so much, and so much more for each of its bytes.
+/// The memory that may be held while an input is read: so much, and so much more for each of its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
     pub bytes: usize,

@@ -27,7 +27,7 @@ fn prepare(directory: &Path) -> Result<Opened> {
     Ok(Opened::new(move |path, _| {
         let sources = Sources { path: path.into(), scales: scales.clone(), ..Sources::default() };
         let recipe = Recipe::load(&sources)?;
-        // What follows from a recipe that is accepted.
+        // The consequences of a recipe that is accepted.
         let _ = (recipe.fingerprint(), recipe.show());
         Ok(())
     }))

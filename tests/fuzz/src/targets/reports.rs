@@ -1,4 +1,4 @@
-//! What a report is made of: one file of a run mutated, the others right.
+//! The input of a report: one file of a run mutated, the others right.
 
 use super::{Bound, Opened, Target, workspace};
 use crate::mutate::Dialect;

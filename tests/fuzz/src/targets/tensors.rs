@@ -12,7 +12,7 @@ use univip_core::checkpoint::{self, Checkpoint, Checkpoints, Progress};
 use univip_core::nn::{Backbone, Parameters};
 use univip_core::recipe::NetworkSettings;
 
-/// Where a run goes on from.
+/// The checkpoint that a run resumes from.
 pub const CHECKPOINT: Target = Target {
     name: "checkpoint",
     summary: "checkpoints of a run",
@@ -24,7 +24,7 @@ pub const CHECKPOINT: Target = Target {
     planted: false,
 };
 
-/// What `torch.save` writes.
+/// Files of `torch.save`.
 pub const TORCH_FILE: Target = Target {
     name: "torch-file",
     summary: "PyTorch's files: an archive, a pickle, values",

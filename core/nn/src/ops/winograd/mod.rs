@@ -20,13 +20,13 @@ use kernels::back_to_kernels;
 use places::{PLACES, parts, stride};
 use rayon::prelude::*;
 use std::ops::Range;
-use tiles::{Tiles, gradient_window, input_window, transform_gradient, transform_images};
+use tiles::{Tiles, gradient_window, input_window};
 
 /// Above this many weights the transformed ones leave the second-level cache, and each place is multiplied for all tiles
 /// at once.
 const LARGE: usize = 160 * 160;
 
-/// Whether a convolution can be done this way and gains by it: what the products save has to be worth the transforms of
+/// True if a convolution can be done this way and gains by it: the saving in products has to outweigh the transforms of
 /// the weight, which come from memory where the weight is large.
 pub(super) fn fits(g: &Geometry) -> bool {
     let weights = g.channels * g.filters;
@@ -53,12 +53,12 @@ pub(super) fn convolve(g: &Geometry, images: &Pixels, weight: &[f32], output: &m
                 for (line, mut places) in
                     lines.clone().zip(parts(input, count * channels, tiles.across * channels))
                 {
-                    transform_images(g, tiles, images, line, window, &mut places);
+                    tiles.line(g, line).transform_images(images, window, &mut places);
                 }
                 let places =
                     result.chunks_mut(stride(count * filters)).zip(input.chunks(stride(count * channels)));
                 places.enumerate().for_each(|(place, (target, input))| product(target, place, input, count));
-                tiles.write(g, result, 0..lines.len(), lines, output, store);
+                tiles.write(g, result, 0, (lines, output), store);
             });
         });
         return;
@@ -74,8 +74,7 @@ pub(super) fn convolve(g: &Geometry, images: &Pixels, weight: &[f32], output: &m
         let first = lines.start;
         let parts = tiles.split(g, lines, output, 16);
         parts.into_par_iter().for_each(|(lines, output)| {
-            let inside = lines.start - first..lines.end - first;
-            tiles.write(g, &result, inside, lines, output, store);
+            tiles.write(g, &result, lines.start - first, (lines, output), store);
         });
     }
 }
@@ -83,31 +82,39 @@ pub(super) fn convolve(g: &Geometry, images: &Pixels, weight: &[f32], output: &m
 /// The gradient of the weight, `[filters, 3, 3, channels]`: the sum over all tiles of `G' ((A y A') * (B' d B)) G`, with the
 /// gradient `y` of the tile's output.
 pub(super) fn weight_gradient(g: &Geometry, images: &Pixels, gradient: &[f32]) -> Vec<f32> {
+    let sums = if g.channels * g.filters > LARGE {
+        sums_place_by_place(g, images, gradient)
+    } else {
+        sums_part_by_part(g, images, gradient)
+    };
+    back_to_kernels(g, &sums)
+}
+
+/// `[16, filters, channels]`: each place is multiplied for many tiles at once.
+fn sums_place_by_place(g: &Geometry, images: &Pixels, gradient: &[f32]) -> Buffer {
+    let tiles = Tiles::of(g);
+    let (channels, filters) = (g.channels, g.filters);
+    let mut sum = Buffer::stale(PLACES * stride(filters * channels));
+    for (index, lines) in tiles.ranges(0..tiles.lines, 1024).enumerate() {
+        let count = lines.len() * tiles.across;
+        let input = transformed_images(g, tiles, images, lines.clone());
+        let gradient = transformed_gradient(g, tiles, gradient, lines);
+        let store = if index == 0 { Store::Replace } else { Store::Add };
+        let factors =
+            gradient.par_chunks(stride(count * filters)).zip(input.par_chunks(stride(count * channels)));
+        sum.par_chunks_mut(stride(filters * channels)).zip(factors).for_each(|(target, factors)| {
+            add_products(g, target, factors, count, store);
+        });
+    }
+    sum
+}
+
+/// `[parts, 16, filters, channels]`: the tiles in at most 8 parts, whatever the number of threads; of each part few enough
+/// tiles at once that they stay in the second-level cache.
+fn sums_part_by_part(g: &Geometry, images: &Pixels, gradient: &[f32]) -> Buffer {
     let tiles = Tiles::of(g);
     let (channels, filters) = (g.channels, g.filters);
     let size = PLACES * stride(filters * channels);
-    let product = |target: &mut [f32], gradient: &[f32], input: &[f32], count: usize, store| {
-        let sizes = [filters, count, channels];
-        let gradient = Matrix::rows(gradient, filters).transposed();
-        multiply(target, sizes, gradient, Matrix::rows(input, channels), store);
-    };
-    if channels * filters > LARGE {
-        let mut sum = Buffer::stale(size);
-        for (index, lines) in tiles.ranges(0..tiles.lines, 1024).enumerate() {
-            let count = lines.len() * tiles.across;
-            let input = transformed_images(g, tiles, images, lines.clone());
-            let gradient = transformed_gradient(g, tiles, gradient, lines);
-            let store = if index == 0 { Store::Replace } else { Store::Add };
-            let factors =
-                gradient.par_chunks(stride(count * filters)).zip(input.par_chunks(stride(count * channels)));
-            sum.par_chunks_mut(stride(filters * channels)).zip(factors).for_each(
-                |(target, (gradient, input))| {
-                    product(target, gradient, input, count, store);
-                },
-            );
-        }
-        return back_to_kernels(g, &sum);
-    }
     let count = (tiles.lines * tiles.across / 256).clamp(1, 8).min(tiles.lines);
     let part = tiles.lines.div_ceil(count);
     let mut sums = Buffer::stale(tiles.lines.div_ceil(part) * size);
@@ -122,26 +129,31 @@ pub(super) fn weight_gradient(g: &Geometry, images: &Pixels, gradient: &[f32]) -
                 let inputs = parts(input, count * channels, tiles.across * channels);
                 let results = parts(result, count * filters, tiles.across * filters);
                 for ((line, mut input), mut result) in lines.zip(inputs).zip(results) {
-                    transform_images(
-                        g,
-                        tiles,
-                        images,
-                        line,
-                        &mut window[..input_window(g, tiles)],
-                        &mut input,
-                    );
-                    let window = &mut window[..gradient_window(g, tiles)];
-                    transform_gradient(g, tiles, gradient, line, window, &mut result);
+                    let line = tiles.line(g, line);
+                    line.transform_images(images, &mut window[..input_window(g, tiles)], &mut input);
+                    line.transform_gradient(gradient, &mut window[..gradient_window(g, tiles)], &mut result);
                 }
                 let factors =
                     result.chunks(stride(count * filters)).zip(input.chunks(stride(count * channels)));
-                for (target, (gradient, input)) in sums.chunks_mut(stride(filters * channels)).zip(factors) {
-                    product(target, gradient, input, count, store);
+                for (target, factors) in sums.chunks_mut(stride(filters * channels)).zip(factors) {
+                    add_products(g, target, factors, count, store);
                 }
             });
         }
     });
-    back_to_kernels(g, &sums)
+    sums
+}
+
+/// The product over `count` tiles of one place: `[filters, channels]` from `[count, filters]` and `[count, channels]`.
+fn add_products(
+    g: &Geometry,
+    target: &mut [f32],
+    (gradient, input): (&[f32], &[f32]),
+    count: usize,
+    store: Store,
+) {
+    let gradient = Matrix::rows(gradient, g.filters).transposed();
+    multiply(target, [g.filters, count, g.channels], gradient, Matrix::rows(input, g.channels), store);
 }
 
 /// Tiles whose places stay in the second-level cache.
@@ -155,7 +167,7 @@ fn transformed_images(g: &Geometry, tiles: Tiles, images: &Pixels, lines: Range<
     let mut result = Buffer::stale(PLACES * stride(lines.len() * line));
     parts(&mut result, lines.len() * line, line).into_par_iter().zip(lines).for_each(|(mut places, line)| {
         with_scratch(input_window(g, tiles), |window| {
-            transform_images(g, tiles, images, line, window, &mut places);
+            tiles.line(g, line).transform_images(images, window, &mut places);
         });
     });
     result
@@ -167,7 +179,7 @@ fn transformed_gradient(g: &Geometry, tiles: Tiles, gradient: &[f32], lines: Ran
     let mut result = Buffer::stale(PLACES * stride(lines.len() * line));
     parts(&mut result, lines.len() * line, line).into_par_iter().zip(lines).for_each(|(mut places, line)| {
         with_scratch(gradient_window(g, tiles), |window| {
-            transform_gradient(g, tiles, gradient, line, window, &mut places);
+            tiles.line(g, line).transform_gradient(gradient, window, &mut places);
         });
     });
     result

@@ -8,7 +8,7 @@ use crate::ops::product::Store;
 use crate::ops::{LANES, for_lanes, vectorised};
 use std::ops::Range;
 
-/// How the output is covered by tiles of 2x2: `lines` of `across` tiles, `down` of them in an image.
+/// The tiles of 2x2 that cover the output: `lines` of `across` tiles, `down` of them in an image.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
     down: usize,
@@ -59,57 +59,90 @@ impl Tiles {
         line / self.down * g.output[0] + line % self.down * 2
     }
 
-    /// Transforms the products of the tiles of `lines` back and writes or adds them to their part of the output. They are
-    /// the lines `inside` of those that `products` `[16, tiles, filters]` has.
+    /// A line of tiles.
+    pub(super) fn line(self, g: &Geometry, index: usize) -> Line<'_> {
+        Line { g, tiles: self, index }
+    }
+
+    /// Transforms the products of the tiles of a block back and writes or adds them to its part of the output. They are
+    /// the lines from `first` on of those that `products` `[16, tiles, filters]` has.
     pub(super) fn write(
         self,
         g: &Geometry,
         products: &[f32],
-        inside: Range<usize>,
-        lines: Range<usize>,
-        output: &mut [f32],
+        first: usize,
+        (lines, output): Block<'_>,
         store: Store,
     ) {
         let filters = g.filters;
         let width = g.output[1] * filters;
         let start = self.row(g, lines.start);
         let mut beyond = vec![0.0; width + 2 * filters];
-        for (inside, line) in inside.zip(lines) {
+        for (inside, line) in (first..).zip(lines) {
             let (_, output) = output.split_at_mut((self.row(g, line) - start) * width);
             let (beyond_row, beyond_column) = beyond.split_at_mut(width);
             let (upper, rest) = output.split_at_mut(width);
             let has_lower = line % self.down * 2 + 1 < g.output[0];
             let lower = if has_lower { &mut rest[..width] } else { &mut beyond_row[..width] };
-            let first = inside * self.across * filters;
-            finish_line(products, first, filters, upper, lower, beyond_column, store == Store::Add);
+            let products = Products { values: products, first: inside * self.across * filters, filters };
+            finish_line(products, upper, lower, beyond_column, store == Store::Add);
         }
     }
 }
 
-/// Values of the window that [`transform_images`] works in.
+/// The products of a line of tiles.
+#[derive(Clone, Copy)]
+struct Products<'a> {
+    /// `[16, tiles, filters]`, of more tiles than the line's.
+    values: &'a [f32],
+    /// The place of the line's first value.
+    first: usize,
+    filters: usize,
+}
+
+/// A line of tiles of a map.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    g: &'a Geometry,
+    tiles: Tiles,
+    index: usize,
+}
+
+impl Line<'_> {
+    /// `B' d B`: `[tiles, channels]` for each place. The window, of [`input_window`] values, takes the pixels under the line.
+    pub(super) fn transform_images(self, images: &Pixels, window: &mut [f32], places: &mut Places) {
+        let Self { g, tiles, index } = self;
+        let (image, top) = (index / tiles.down, index % tiles.down * 2);
+        for (row, pixels) in window.chunks_exact_mut((2 * tiles.across + 2) * g.channels).enumerate() {
+            read_row(g, images, image, top + row, pixels);
+        }
+        transform_input(window, g.channels, places);
+    }
+
+    /// `A y A'`: `[tiles, filters]` for each place. The window, of [`gradient_window`] values, takes the two rows of the
+    /// gradient, with zeros beyond the border.
+    pub(super) fn transform_gradient(self, gradient: &[f32], window: &mut [f32], places: &mut Places) {
+        let Self { g, tiles, index } = self;
+        let width = g.output[1] * g.filters;
+        let top = tiles.row(g, index);
+        let inside = (g.output[0] - index % tiles.down * 2).min(2);
+        for (row, pixels) in window.chunks_exact_mut(2 * tiles.across * g.filters).enumerate() {
+            let count = if row < inside { width } else { 0 };
+            pixels[..count].copy_from_slice(&gradient[(top + row.min(inside - 1)) * width..][..count]);
+            pixels[count..].fill(0.0);
+        }
+        transform_output_gradient(window, g.filters, places);
+    }
+}
+
+/// Values of the window that [`Line::transform_images`] works in.
 pub(super) fn input_window(g: &Geometry, tiles: Tiles) -> usize {
     4 * (2 * tiles.across + 2) * g.channels
 }
 
-/// Values of the window that [`transform_gradient`] works in.
+/// Values of the window that [`Line::transform_gradient`] works in.
 pub(super) fn gradient_window(g: &Geometry, tiles: Tiles) -> usize {
     4 * tiles.across * g.filters
-}
-
-/// `B' d B` for a line of tiles: `[tiles, channels]` for each place. The window takes the pixels under the line.
-pub(super) fn transform_images(
-    g: &Geometry,
-    tiles: Tiles,
-    images: &Pixels,
-    line: usize,
-    window: &mut [f32],
-    places: &mut Places,
-) {
-    let (image, top) = (line / tiles.down, line % tiles.down * 2);
-    for (row, pixels) in window.chunks_exact_mut((2 * tiles.across + 2) * g.channels).enumerate() {
-        read_row(g, images, image, top + row, pixels);
-    }
-    transform_input(window, g.channels, places);
 }
 
 /// Row `y` of an image with its padding, zeros beyond the border, as wide as the tiles need.
@@ -124,27 +157,6 @@ fn read_row(g: &Geometry, images: &Pixels, image: usize, y: usize, target: &mut 
     target[..left].fill(0.0);
     images.read(start, &mut target[left..left + count]);
     target[left + count..].fill(0.0);
-}
-
-/// `A y A'` for a line of tiles: `[tiles, filters]` for each place. The window takes the two rows of the gradient, with
-/// zeros beyond the border.
-pub(super) fn transform_gradient(
-    g: &Geometry,
-    tiles: Tiles,
-    gradient: &[f32],
-    line: usize,
-    window: &mut [f32],
-    places: &mut Places,
-) {
-    let width = g.output[1] * g.filters;
-    let top = tiles.row(g, line);
-    let inside = (g.output[0] - line % tiles.down * 2).min(2);
-    for (row, pixels) in window.chunks_exact_mut(2 * tiles.across * g.filters).enumerate() {
-        let count = if row < inside { width } else { 0 };
-        pixels[..count].copy_from_slice(&gradient[(top + row.min(inside - 1)) * width..][..count]);
-        pixels[count..].fill(0.0);
-    }
-    transform_output_gradient(window, g.filters, places);
 }
 
 vectorised! {
@@ -209,17 +221,9 @@ vectorised! {
         }
     }
 
-    /// `A' m A` for each filter of the tiles of a line, whose products begin at `first` in each place: two rows of pixels.
-    /// `beyond` takes what lies right of the border.
-    fn finish_line(
-        products: &[f32],
-        first: usize,
-        filters: usize,
-        upper: &mut [f32],
-        lower: &mut [f32],
-        beyond: &mut [f32],
-        add: bool,
-    ) {
+    /// `A' m A` for each filter of the tiles of a line: two rows of pixels. `beyond` takes what lies right of the border.
+    fn finish_line(line: Products, upper: &mut [f32], lower: &mut [f32], beyond: &mut [f32], add: bool) {
+        let (products, first, filters) = (line.values, line.first, line.filters);
         let size = products.len() / PLACES;
         let pairs = upper.chunks_mut(2 * filters).zip(lower.chunks_mut(2 * filters));
         for (tile, (upper, lower)) in pairs.enumerate() {

@@ -1,4 +1,4 @@
-//! Which detections are right: the surest first, each takes the object that it overlaps most.
+//! Matches detections to objects: the surest first, each takes the object that it overlaps most.
 
 use super::super::rle::Measured;
 use super::super::{Detection, GroundTruth, IouType, box_iou, surer};
@@ -17,13 +17,13 @@ pub(super) struct Matched {
 /// A detection and what it found.
 pub(super) struct Found {
     score: f64,
-    /// How many of its image are surer.
+    /// Its rank by score among the detections of its image.
     pub rank: usize,
     /// By size range.
     pub outcomes: [Outcome; SIZES.len()],
 }
 
-/// What a detection found in a size range: a bit for each threshold of IoU.
+/// The match of a detection in a size range: a bit for each threshold of IoU.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Outcome {
     /// It found an object.
@@ -60,7 +60,7 @@ pub(super) fn matched(
     Matched { found, objects, detections }
 }
 
-/// Whether an object is not asked for in a size range.
+/// True if an object is ignored in a size range.
 fn ignored(object: &GroundTruth, range: [f64; 2]) -> bool {
     object.crowd || object.ignore || outside(object.area, range)
 }

@@ -17,7 +17,7 @@ use anyhow::Result;
 use curves::Curves;
 use rayon::prelude::*;
 
-/// What [`evaluate`] measured.
+/// The result of [`evaluate`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
     /// Over all classes that have an object.

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 /// The names of the size ranges.
 pub const SIZES: [&str; 4] = ["all", "small", "medium", "large"];
 
-/// What COCO calls `Params`; the default is COCO's.
+/// The settings that COCO calls `Params`; the default is COCO's.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
     /// The least intersection over union of a right detection; 0.5, 0.55, ... 0.95. At most 32.
@@ -15,9 +15,9 @@ pub struct Parameters {
     pub recalls: Vec<f64>,
     /// The areas of each of [`SIZES`] in pixels, both ends included: a bound at 32² and one at 96².
     pub areas: [[f64; 2]; 4],
-    /// How many detections of an image and class count, the surest ones, ascending; 1, 10 and 100.
+    /// Detections per image and class that count, the surest ones, ascending; 1, 10 and 100.
     pub limits: [usize; 3],
-    /// Whether a detection's size is that of its box or of its mask. The default, none, is what is compared.
+    /// Takes a detection's size from its box or from its mask. The default, none, is the one that is compared.
     ///
     /// pycocotools takes the box of masks that come with boxes, and the mask of boxes that it made from masks.
     pub size_of: Option<IouType>,

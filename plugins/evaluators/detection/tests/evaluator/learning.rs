@@ -1,4 +1,4 @@
-//! Which parameters move, and how far.
+//! The parameters that move, and the size of their steps.
 
 use crate::rectangles::Rectangles;
 use anyhow::Result;
@@ -79,7 +79,7 @@ fn the_backbones_first_step_is_in_proportion_to_its_factor_and_that_of_the_rest_
     for (name, moved) in &backbone {
         let factor = if name.contains("running_") { 1.0 } else { 0.25 };
         let differences = moved.iter().zip(&scaled[name]).map(|(one, other)| (one * factor - other).abs());
-        // What a value near 1 is rounded to.
+        // The rounding error of a value near 1.
         let apart = differences.fold(0.0, f32::max);
         assert!(apart < 3e-7, "{name}: {apart}");
     }

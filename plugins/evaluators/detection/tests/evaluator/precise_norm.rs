@@ -13,7 +13,7 @@ use univip_detection::batches::Batches;
 use univip_detection::detector::Images;
 use univip_detection::inputs::Inputs;
 use univip_detection::mask_rcnn::MaskRcnn;
-use univip_detection::precise_norm::precise_norm;
+use univip_detection::precise_norm::PreciseNorm;
 use univip_detection::protocol::ProtocolName;
 
 const SIDES: [u32; 2] = [64, 96];
@@ -42,7 +42,11 @@ fn statistics_are_the_means_over_batches() -> Result<()> {
     // Of the first `count` batches from the batch `first` on; weights never change, so that it does not matter what was
     // there before.
     let over = |batches: &mut Batches<'_>, first, count| -> Result<_> {
-        precise_norm(&detector, &[&parameters], batches, (7, first), count, &Device::Cpu, &mut |_| {})?;
+        PreciseNorm { detector: &detector, parameters: &[&parameters], seed: 7, first, count }.measure(
+            batches,
+            &Device::Cpu,
+            &mut |_| {},
+        )?;
         statistics(&parameters)
     };
     let start = || Batches::new(&inputs, &SIDES, 4, 7);

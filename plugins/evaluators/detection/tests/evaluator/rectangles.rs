@@ -16,11 +16,11 @@ pub struct Rectangles {
     pub split: Split,
     pub len: usize,
     pub annotated: bool,
-    /// Whether the objects of image `index` have masks.
+    /// The objects of image `index` have masks.
     pub masked: fn(usize) -> bool,
-    /// Whether the file of image `index` is damaged.
+    /// The file of image `index` is damaged.
     pub damaged: fn(usize) -> bool,
-    /// Whether the annotations are of larger images.
+    /// The annotations are of larger images.
     pub resized: bool,
     pub classes: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! What the tests of whole detectors share: the two images, their objects, and how numbers are compared.
+//! Shared by the tests of whole detectors: the two images, their objects, and the comparison of numbers.
 
 use crate::formula::noise;
 use crate::{assert_close, assert_tensor, corners, flat, values};
