@@ -8,6 +8,7 @@ use univip_fashion_scenes as _;
 use univip_ground_truth as _;
 use univip_image_folder as _;
 use univip_imported as _;
+use univip_inst_dis as _;
 use univip_instance as _;
 use univip_knn as _;
 use univip_linear_probe as _;
