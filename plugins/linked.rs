@@ -20,4 +20,5 @@ use univip_scene as _;
 use univip_scene_instance as _;
 use univip_selective_search as _;
 use univip_semi_supervised as _;
+use univip_supervised as _;
 use univip_voc as _;
