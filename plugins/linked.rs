@@ -21,5 +21,6 @@ use univip_scene_instance as _;
 use univip_selective_search as _;
 use univip_semi_supervised as _;
 use univip_supervised as _;
+use univip_swav as _;
 use univip_vicreg as _;
 use univip_voc as _;
