@@ -167,7 +167,7 @@ impl<'a> Assembly<'a> {
         let sampler = self.view_sampler()?;
         let groups = sampler.groups();
         let networks = self.networks(groups.clone(), seed, device)?;
-        let facts = Facts { groups: &groups, images, classes: dataset.classes().len() };
+        let facts = Facts { groups: &groups, images, classes: classes(&*dataset) };
         let losses = self.losses(&networks, &facts)?;
         let needs = losses.iter().flat_map(|each| &each.needs);
         let batches = BatchMaker {
@@ -211,6 +211,12 @@ pub struct Facts<'a> {
     pub images: usize,
     /// The number of classes; 0 without labels.
     pub classes: usize,
+}
+
+/// The number of classes that images are labelled with. Scenes name the classes of their objects, and have no label as a whole.
+fn classes(dataset: &dyn Dataset) -> usize {
+    let labelled = !dataset.is_empty() && dataset.label(0).is_some();
+    if labelled { dataset.classes().len() } else { 0 }
 }
 
 /// The optimiser steps of an epoch of so many images.

@@ -15,6 +15,9 @@ use std::collections::BTreeMap;
 pub trait Loss {
     /// The term for one forward pass: the mean over the batch's images.
     ///
+    /// A part whose weight may be 0 is multiplied by a tensor and not by a number: candle leaves what is multiplied by the number 0
+    /// out of the graph, and a head or parameter without a gradient is refused.
+    ///
     /// # Errors
     /// When the features have not the shapes that the loss was built for.
     fn compute(&self, features: &Features, step: &Step) -> Result<LossTerm>;
@@ -26,6 +29,9 @@ pub trait Loss {
     }
 
     /// Called once before each optimiser step, when no network has run yet: the place to normalise prototypes.
+    ///
+    /// A parameter shares its values with every copy of its tensor, so that the loss writes them in place:
+    /// `self.prototypes.slice_set(&unit(&self.prototypes.detach())?.contiguous()?, 0, 0)?`.
     ///
     /// # Errors
     /// When that fails; the step is not made.
@@ -86,7 +92,8 @@ impl From<Tensor> for LossTerm {
 
 /// What a loss is built with, besides its own table of the recipe.
 pub struct LossContext {
-    /// Where its parameters and buffers live; names come out as `loss.<name>.<parameter>`.
+    /// Where its parameters and buffers live; names come out as `loss.<name>.<parameter>`, which `[[optimizer.rules]]` of a recipe
+    /// may name: to freeze prototypes at first, say.
     pub parameters: Scope,
     /// The channels of each place whose output can be asked for.
     pub sizes: BTreeMap<Place, usize>,

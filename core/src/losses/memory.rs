@@ -13,7 +13,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue of `length` unit vectors of `size`, random at first (MoCo's `nn.functional.normalize(torch.randn(..))`).
+    /// A queue of `length` unit vectors of `size`, random at first (MoCo's `nn.functional.normalize(torch.randn(..))`). A loss that
+    /// must not see random ones counts what it has pushed, in a buffer of its own, and reads the queue once it is full. Two queues
+    /// of a loss have a scope each: `parameters.enter("dense")`.
     ///
     /// # Errors
     /// When there is no memory for it.
