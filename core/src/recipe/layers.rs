@@ -1,7 +1,8 @@
 //! The layers of a recipe, each over the one before: the file that inherits nothing (`base.toml`), the scale, the files
 //! that state their difference, overlays, the environment, `--set`.
 //!
-//! The scale is not over everything: a recipe of one's own that says `lr = 0.1` means it at every scale.
+//! The scale is not over everything: a recipe of one's own that says `lr = 0.1` means it at every scale. What a recipe wants
+//! otherwise at a scale, and at those that inherit it, it says in `[at.<scale>]`, which lies over the file's other values.
 
 use super::files::Embedded;
 use super::inherit::{File, files};
@@ -78,16 +79,22 @@ pub(super) fn merge(sources: &Sources, registry: &Registry) -> Result<Layers> {
         });
     }
     let description = recipe.last().map(|file| opening_comment(&file.text)).unwrap_or_default();
+    let mut scales = Vec::new();
     if let Some(scale) = &sources.scale {
         let scale = files(&scale_path(sources, scale)?, sources.embedded)?;
+        scales.extend(scale.iter().filter_map(|file| Some(file.path.file_stem()?.to_str()?.to_string())));
         refuse_shared(&recipe, &scale)?;
         let differences = recipe.split_off(1);
         recipe.extend(scale);
         recipe.extend(differences);
     }
     let mut figment = Figment::new();
-    for File { path, values, .. } in recipe {
-        figment = figment.merge(Layer { metadata: Metadata::from("recipe", path.as_path()), values });
+    for mut file in recipe {
+        let at_scales = at_scales(&mut file, &scales, sources)?;
+        for values in std::iter::once(file.values).chain(at_scales) {
+            let metadata = Metadata::from("recipe", file.path.as_path());
+            figment = figment.merge(Layer { metadata, values });
+        }
     }
     let mut overrides = sources.overlays.clone();
     overrides.extend(from_environment(&sources.environment)?);
@@ -99,6 +106,28 @@ pub(super) fn merge(sources: &Sources, registry: &Registry) -> Result<Layers> {
     let root = sources.scales.canonicalize().unwrap_or_else(|_| sources.scales.clone());
     let root = root.parent().map(Path::to_path_buf).unwrap_or_default();
     Ok(Layers { figment, row, description, root })
+}
+
+/// Takes `[at]` out of a file: its tables for the `scales` in use, each behind the one that it inherits.
+fn at_scales(file: &mut File, scales: &[String], sources: &Sources) -> Result<Vec<Dict>> {
+    let refused = |key: &str, problem: String| RecipeError {
+        origin: file.path.display().to_string(),
+        key: key.into(),
+        problem,
+    };
+    let expected = |key: &str| refused(key, "expected a table, such as [at.small.optimizer]".into());
+    let Some(at) = file.values.remove("at") else { return Ok(Vec::new()) };
+    let mut at = at.into_dict().ok_or_else(|| expected("at"))?;
+    let known = sources.embedded.toml_stems(&sources.scales);
+    if let Some(odd) = at.keys().find(|name| !known.contains(name) && !known.is_empty()) {
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return Err(refused(&format!("at.{odd}"), format!("no such scale; {}", suggest(odd, &known))).into());
+    }
+    let of_scale = |scale: &String| {
+        let values = at.remove(scale)?;
+        Some(values.into_dict().ok_or_else(|| expected(&format!("at.{scale}")).into()))
+    };
+    scales.iter().filter_map(of_scale).collect()
 }
 
 /// A file that a recipe and its scale both inherit would undo what lies between.

@@ -50,6 +50,31 @@ fn each_layer_wins_over_the_one_before() {
 }
 
 #[test]
+fn what_a_recipe_says_at_a_scale_holds_there_and_at_scales_that_inherit_it() {
+    let at = "[optimizer]\nlr = 0.1\n[at.tiny.optimizer]\nlr = 0.2\n[at.tiny.train]\nepochs = 7\n[at.long.optimizer]\nlr = 0.3";
+    let folder = Folder::new(&[
+        ("recipes/row.toml", &over_base(at)),
+        ("recipes/heir.toml", "inherit = [\"row.toml\"]\n[train]\nepochs = 9"),
+        ("scales/tiny.toml", "[optimizer]\nlr = 0.5\n[train]\nepochs = 5"),
+        ("scales/long.toml", "inherit = [\"tiny.toml\"]\n[train]\nepochs = 6"),
+    ]);
+    let of = |recipe: &str, scale: Option<&str>| {
+        let scale = scale.map(String::from);
+        folder.load_with(Sources { scale, ..folder.sources(recipe) })
+    };
+    let used = |recipe: &str, scale| {
+        let settings = of(recipe, scale).settings;
+        (settings.optimizer.lr, settings.train.epochs)
+    };
+    assert_eq!(used("recipes/row.toml", Some("tiny")), (0.2, 7));
+    assert_eq!(used("recipes/row.toml", Some("long")), (0.3, 7), "each over the scale that it inherits");
+    assert_eq!(used("recipes/row.toml", Some("small")).0, 0.1, "and at no other scale");
+    assert_eq!(used("recipes/row.toml", None).0, 0.1);
+    assert_eq!(used("recipes/heir.toml", Some("tiny")), (0.2, 9), "a file that inherits it wins");
+    assert_eq!(of("recipes/row.toml", Some("tiny")).origin("optimizer.lr"), "recipes/row.toml");
+}
+
+#[test]
 fn every_value_remembers_its_layer() {
     let folder = Folder::new(&[
         ("recipes/table/row.toml", "inherit = [\"../base.toml\"]\n[loss.pull]\nepsilon = 0.3"),

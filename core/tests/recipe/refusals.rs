@@ -34,6 +34,21 @@ fn refused<const N: usize>(mistakes: [(&str, String); N]) {
 }
 
 #[test]
+fn what_is_said_at_no_scale_is_refused() {
+    for (text, expected) in [
+        ("[at.smal.train]\nepochs = 1", "`at.smal`: no such scale; did you mean `small`? Known: small"),
+        ("[at]\nsmall = 3", "`at.small`: expected a table, such as [at.small.optimizer]"),
+        ("at = 3", "`at`: expected a table, such as [at.small.optimizer]"),
+        ("[at.small.trian]\nepochs = 1", "`trian`: unknown section; did you mean `train`? Known:"),
+    ] {
+        let folder = Folder::new(&[("recipes/bad.toml", &over_base(text))]);
+        let sources = Sources { scale: Some("small".into()), ..folder.sources("recipes/bad.toml") };
+        let found = folder.refusal(&sources);
+        assert!(found.starts_with(&format!("recipes/bad.toml: {expected}")), "{found}");
+    }
+}
+
+#[test]
 fn unknown_names_in_a_file() {
     let sections = |problem: &str| format!("{problem} {SECTIONS}");
     refused([
