@@ -2,6 +2,7 @@
 #![deny(unused_crate_dependencies)]
 
 use univip_coco as _;
+use univip_crops as _;
 use univip_dense_cl as _;
 use univip_detection as _;
 use univip_fashion_scenes as _;
