@@ -224,6 +224,102 @@ fn a_small_run_has_the_steps_that_its_scale_promises() {
     }
 }
 
+/// The other methods, which stand beside the paper's tables.
+fn methods() -> Vec<String> {
+    names().into_iter().filter(|name| name.starts_with("methods/")).collect()
+}
+
+#[test]
+fn a_method_says_which_it_is_and_is_a_run_of_its_own() {
+    let (mut labels, mut orders) = (BTreeSet::new(), BTreeSet::new());
+    let mut runs = BTreeSet::new();
+    for name in methods() {
+        let recipe = load(&name, None);
+        runs.insert(recipe.fingerprint());
+        let row = recipe.row.unwrap_or_else(|| panic!("{name} has no [row]"));
+        let (_, stem) = name.split_once('/').expect("methods/row");
+        assert_eq!(row.table, "methods", "{name}");
+        assert!(labels.insert(row.label) && orders.insert(row.order), "{name} repeats a label or a place");
+        let command = format!("cargo xtask ablate methods --row {stem}");
+        assert!(recipe.description.contains(&command), "{name}: no {command:?} in\n{}", recipe.description);
+    }
+    assert_eq!(runs.len(), methods().len(), "each is another method");
+    assert_eq!(load("methods/byol", None).fingerprint(), load("table7/a", None).fingerprint());
+}
+
+/// What depends on the scale's data and batch fits them.
+#[test]
+fn a_methods_sizes_fit_each_scale() {
+    for scale in SCALES {
+        for name in methods() {
+            let recipe = load(&name, Some(scale));
+            let Settings { train, data, network, .. } = &recipe.settings;
+            let part = network.batch_norm_images;
+            assert!(part == 0 || train.batch.is_multiple_of(part) && part < train.batch, "{name} at {scale}");
+            let Some(queue) = recipe.resolved()["loss"]["moco"]["queue"].as_u64() else { continue };
+            let queue = usize::try_from(queue).expect("a length");
+            assert!(queue.is_multiple_of(train.batch), "{name} at {scale}: {queue} keys");
+            assert!(data.limit == 0 || queue <= data.limit, "{name} at {scale}: {queue} keys");
+        }
+        let simsiam = load("methods/simsiam", Some(scale));
+        let hidden = simsiam.resolved()["head"]["predictor"]["hidden"].as_u64();
+        let network = &simsiam.settings.network;
+        let features = network.width as u64 * if scale == "paper" { 32 } else { 8 };
+        assert_eq!(hidden, Some(features / 4), "SimSiam's predictor at {scale}");
+    }
+}
+
+#[test]
+fn the_paper_scale_has_each_methods_published_values() {
+    let of = |name: &str| load(&format!("methods/{name}"), Some("paper"));
+    let number =
+        |recipe: &Recipe, pointer: &str| recipe.resolved().pointer(pointer).and_then(|value| value.as_f64());
+    for (name, values) in [
+        (
+            "simclr",
+            vec![
+                ("/optimizer/lr", 0.3),
+                ("/optimizer/weight_decay", 1e-6),
+                ("/schedule/warmup_epochs", 10.0),
+                ("/loss/nt-xent/temperature", 0.1),
+                ("/augment/view1/blur", 0.5),
+            ],
+        ),
+        (
+            "moco-v1",
+            vec![
+                ("/loss/moco/temperature", 0.07),
+                ("/loss/moco/queue", 65536.0),
+                ("/augment/view1/blur", 0.0),
+            ],
+        ),
+        (
+            "moco-v2",
+            vec![
+                ("/loss/moco/temperature", 0.2),
+                ("/loss/moco/queue", 65536.0),
+                ("/optimizer/lr", 0.3),
+                ("/schedule/warmup_epochs", 0.0),
+                ("/target/momentum", 0.999),
+                ("/network/batch_norm_images", 32.0),
+            ],
+        ),
+        (
+            "simsiam",
+            vec![
+                ("/optimizer/lr", 0.05),
+                ("/schedule/warmup_epochs", 0.0),
+                ("/head/predictor/hidden", 512.0),
+            ],
+        ),
+    ] {
+        let recipe = of(name);
+        for (pointer, expected) in values {
+            assert_eq!(number(&recipe, pointer), Some(expected), "{name} {pointer}");
+        }
+    }
+}
+
 #[test]
 fn the_untrained_backbone_is_not_trained_at_any_scale() {
     for scale in SCALES {

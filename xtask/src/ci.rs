@@ -91,8 +91,9 @@ const ALL: &str = "18 rows, 12 runs";
 /// The runs of [`ALL`], and the untrained backbone.
 const RUNS: usize = 13;
 
-/// Plans and runs every table into an empty directory, and counts what is finished.
+/// Plans and runs every table of the paper, and the other methods, into an empty directory, and counts what is finished.
 fn smoke(runs: &Path) -> Result<()> {
+    smoke_methods(&runs.join("methods"))?;
     let place = runs.display().to_string();
     let ablate = ["ablate", "all", "--scale", "smoke", "--runs", &place];
     let output = Command::new(spawn::beside("univip")?).args(ablate).arg("--dry-run").output();
@@ -107,6 +108,20 @@ fn smoke(runs: &Path) -> Result<()> {
     ensure!(code == 0, "univip-reports ended with {code}");
     let finished = finished(runs)?;
     ensure!(finished == RUNS, "{finished} runs are finished, expected {RUNS}");
+    Ok(())
+}
+
+/// Runs the other methods, each of which has a recipe.
+fn smoke_methods(runs: &Path) -> Result<()> {
+    let recipes = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../experiments/recipes/methods"));
+    let recipes = fs::read_dir(recipes).with_context(|| recipes.display().to_string())?.count();
+    let place = runs.display().to_string();
+    let ablate = ["ablate", "methods", "--scale", "smoke", "--runs", &place];
+    let code = spawn::run("univip", &ablate.map(String::from))?;
+    ensure!(code == 0, "univip {} ended with {code}", ablate.join(" "));
+    let finished = finished(runs)?;
+    // The untrained backbone stands beside them.
+    ensure!(finished > recipes, "{finished} runs are finished, expected more than {recipes}");
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use univip_core::registry::Registry;
 /// `univip ablate`
 #[derive(Args)]
 pub struct Ablate {
-    /// table7, table8a, table8b, table8c, table8, table9 or all
+    /// table7, table8a, table8b, table8c, table8, table9, methods, or all (of the paper)
     pub table: String,
     /// Only this row, by its file name: d, none, ground-truth, 4, ...
     #[arg(long)]
