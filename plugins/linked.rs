@@ -14,6 +14,7 @@ use univip_instance as _;
 use univip_knn as _;
 use univip_linear_probe as _;
 use univip_mlp as _;
+use univip_moco as _;
 use univip_naive_boxes as _;
 use univip_nt_xent as _;
 use univip_overlap_views as _;

@@ -1,5 +1,7 @@
 //! Shared by the cross-crate tests.
 
+pub mod steps;
+
 use std::path::{Path, PathBuf};
 use univip_plugins as _;
 

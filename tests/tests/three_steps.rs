@@ -1,9 +1,8 @@
 //! Three whole steps of UniVIP, Table 7(e), against PyTorch: both networks, three losses, Sinkhorn, backward,
 //! SGD, the moving average and the running statistics. `fixtures/three_steps.py` made the numbers.
 
-use anyhow::{Context, Result, ensure};
-use candle_core::{DType, Device, Tensor};
-use std::collections::BTreeMap;
+use anyhow::{Result, ensure};
+use candle_core::Device;
 use univip_core::assemble::{Assembly, Facts as DataFacts};
 use univip_core::loss::Step;
 use univip_core::nn::layout::{from_torchvision, to_torchvision};
@@ -13,25 +12,12 @@ use univip_core::registry::Registry;
 use univip_core::step::{Method, Rates, step};
 use univip_core::target;
 use univip_core::views::{Batch, Facts};
+use univip_tests::steps::{TOLERANCE, Tensors, check_all, fixture, images, part, relative_difference};
 use univip_tests::workspace;
 
 const INSTANCES: usize = 3;
 const BATCH: usize = 8;
 const LOSSES: [&str; 3] = ["scene", "scene-instance", "instance"];
-const TOLERANCE: f32 = 1e-4;
-
-type Tensors = BTreeMap<String, Tensor>;
-
-fn fixture() -> Result<Tensors> {
-    let path = workspace().join("tests/fixtures/three_steps.safetensors");
-    Ok(candle_core::safetensors::load(path, &Device::Cpu)?.into_iter().collect())
-}
-
-/// The tensors whose names begin with `part`, without it.
-fn part(all: &Tensors, part: &str) -> Tensors {
-    let inside = all.iter().filter_map(|(name, value)| Some((name.strip_prefix(part)?, value)));
-    inside.map(|(name, value)| (name.to_string(), value.clone())).collect()
-}
 
 /// Row (e) with small networks and the fixture's initial values.
 fn method(fixture: &Tensors, optimizer: &OptimizerSettings) -> Result<Method> {
@@ -68,33 +54,9 @@ fn batch(fixture: &Tensors, number: usize) -> Result<Batch> {
     })
 }
 
-/// The images of a step, `[views * B, S, S, 3]`.
-fn images(fixture: &Tensors, name: &str, number: usize) -> Result<Tensor> {
-    let images = fixture.get(name).context("the fixture lacks images")?.get(number)?.flatten(0, 1)?;
-    Ok(((images.to_dtype(DType::F32)? / 127.5)? - 1.0)?)
-}
-
-/// The largest difference of two tensors as a share of the expected one's largest value.
-fn relative_difference(found: &Tensor, expected: &Tensor) -> Result<f32> {
-    let largest = expected.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
-    let difference = (found - expected)?.abs()?.flatten_all()?.max(0)?.to_scalar::<f32>()?;
-    Ok(difference / largest.max(1e-6))
-}
-
-fn check_all(part: &str, found: &Tensors, expected: &Tensors) -> Result<()> {
-    ensure!(!expected.is_empty());
-    let names: Vec<_> = found.keys().collect();
-    ensure!(names == expected.keys().collect::<Vec<_>>(), "{part}: {names:?}");
-    for (name, expected) in expected {
-        let difference = relative_difference(&found[name], expected)?;
-        ensure!(difference < TOLERANCE, "{part}.{name} differs by {difference} of its largest value");
-    }
-    Ok(())
-}
-
 #[test]
 fn three_steps_end_where_pytorch_ends() -> Result<()> {
-    let fixture = fixture()?;
+    let fixture = fixture("three_steps")?;
     let settings = OptimizerSettings { momentum: 0.9, weight_decay: 1e-4, ..OptimizerSettings::default() };
     let mut method = method(&fixture, &settings)?;
     for number in 0..3 {
@@ -112,12 +74,13 @@ fn three_steps_end_where_pytorch_ends() -> Result<()> {
     }
     let Method { networks, .. } = method;
     check_all("online", &to_torchvision(&networks.online().tensors())?, &part(&fixture, "online."))?;
-    check_all("target", &to_torchvision(&networks.target().tensors())?, &part(&fixture, "target."))
+    check_all("target", &to_torchvision(&networks.target().tensors())?, &part(&fixture, "target."))?;
+    Ok(())
 }
 
 #[test]
 fn two_half_batches_move_the_target_once() -> Result<()> {
-    let fixture = fixture()?;
+    let fixture = fixture("three_steps")?;
     let mut method = method(&fixture, &OptimizerSettings::default())?;
     let name = "projector.3.weight";
     let before = method.networks.target().tensors()[name].copy()?;
