@@ -23,6 +23,7 @@ use univip_scene as _;
 use univip_scene_instance as _;
 use univip_selective_search as _;
 use univip_semi_supervised as _;
+use univip_simsiam as _;
 use univip_supervised as _;
 use univip_swav as _;
 use univip_vicreg as _;
