@@ -74,7 +74,8 @@ fn note_commit(experiments: &Path) {
     let embedded = ["experiments/recipes", "experiments/scales"];
     let status = git(&[&["status", "--porcelain", "--"], &SOURCES[..], &embedded].concat());
     if let (Some(commit), Some(status)) = (git(&["rev-parse", "HEAD"]), status) {
-        println!("cargo::rustc-env=UNIVIP_COMMIT={commit}");
-        println!("cargo::rustc-env=UNIVIP_DIRTY={}", !status.is_empty());
+        // Not UNIVIP_...: cargo hands these on to what it runs, where that prefix is a setting's.
+        println!("cargo::rustc-env=BUILD_COMMIT={commit}");
+        println!("cargo::rustc-env=BUILD_DIRTY={}", !status.is_empty());
     }
 }

@@ -82,7 +82,7 @@ fn what_nothing_gives_is_refused_with_what_is_known() {
     type Heads<'a> = &'a [(String, HeadPlacement)];
     let cases: [(Heads<'_>, Output, &str, &[&str]); 6] = [
         (&both, Output::online("scenes", "projector"), "views.use", &["`scenes`", "did you mean `scene`"]),
-        (&both, Output::online("instance", "projector"), "views.use", &["views.instances"]),
+        (&both, Output::online("instance", "projector"), "views.instances", &["K = 0"]),
         (&both, Output::online(SCENE, "projecter"), "heads.use", &["did you mean `projector`"]),
         (&both, Output::target(SCENE, "predictor"), "head.predictor.twin", &["twin = true"]),
         (

@@ -26,7 +26,7 @@ fn a_command_that_cannot_be_used_names_the_key_and_what_may_have_been_meant() ->
         (with("views.instance_size=16"), &["--set", "`views.instance_size`", "32"]),
         (with("losses.weights.scene=-1"), &["--set", "`losses.weights`", "`scene`"]),
         (with("loss.instance.epsilon=0"), &["--set", "`loss.instance.epsilon`"]),
-        (with("views.instances=0"), &["--set", "`views.instances`", "K = 0", "by `scene-instance`"]),
+        (with("views.instances=0"), &["--set", "`views.instances`", "K = 0", "the loss `scene-instance`"]),
         ([&with("views.instances=0")[..], &["--dry-run"]].concat(), &["`views.instances`", "K = 0"]),
         (vec!["recipe", "show", "table7/d.typo"], &["`table7/d.typo`", "base, random", "table9/30"]),
         (vec!["recipe", "diff", "table7/d", "tabel7/e"], &["`tabel7/e`", "did you mean `table7/e`?"]),

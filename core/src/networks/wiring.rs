@@ -3,7 +3,7 @@
 use super::heads::HeadPlacement;
 use super::outputs::{Needs, Output, Place, Side};
 use crate::error::suggest;
-use crate::views::Group;
+use crate::views::{Group, INSTANCE};
 use std::collections::BTreeSet;
 
 /// The groups of views and the heads of a recipe.
@@ -88,11 +88,11 @@ impl Wiring<'_> {
     fn check_output(&self, output: &Output) -> Result<(), Miswired> {
         if !self.groups.iter().any(|group| group.name == output.group) {
             let known: Vec<&str> = self.groups.iter().map(|group| group.name.as_str()).collect();
-            let mut problem =
-                format!("the view sampler has no such group; {}", suggest(&output.group, &known));
-            if output.group.starts_with(crate::views::INSTANCE) {
-                problem.push_str("; instances take views.instances of 1 or more");
+            if output.group.starts_with(INSTANCE) && !known.iter().any(|name| name.starts_with(INSTANCE)) {
+                let problem = "K = 0, and the view sampler has no instances; set it to 1 or more";
+                return Err(("views.instances".into(), problem.into()));
             }
+            let problem = format!("the view sampler has no such group; {}", suggest(&output.group, &known));
             return Err(("views.use".into(), problem));
         }
         let Place::Head(name) = &output.place else { return Ok(()) };

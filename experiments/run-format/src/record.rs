@@ -85,9 +85,11 @@ impl Status {
 /// A machine, as far as it decides how fast a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// The processor's name.
+    /// The processor's name; empty in a record that does not say.
+    #[serde(default)]
     pub cpu: String,
-    /// The threads that run at once.
+    /// The threads that run at once; 0 in a record that does not say.
+    #[serde(default)]
     pub threads: usize,
 }
 

@@ -270,7 +270,7 @@ fn only_the_table_asked_for() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("`tabel7`") && error.contains("did you mean `table7`? There are table7, table9"),
+        error.contains("`tabel7`") && error.contains("did you mean `table7`? Known: table7, table9"),
         "{error}"
     );
 }

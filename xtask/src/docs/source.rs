@@ -116,9 +116,16 @@ impl Source {
             let item = std::mem::take(&mut head);
             let declared = line.trim_start_matches("pub ");
             let Some((kind, rest)) = declared.split_once(' ') else { continue };
-            let Some(name) = rest.strip_suffix(" {").filter(|_| item.is_read_by_serde()) else { continue };
-            let (file, name) = (file.to_path_buf(), name.to_string());
-            let body = lines.by_ref().take_while(|line| *line != "}").collect::<Vec<_>>();
+            let (rest, empty) = match rest.strip_suffix(" {}") {
+                Some(rest) => (rest, true),
+                None => (rest.strip_suffix(" {").unwrap_or_default(), false),
+            };
+            if rest.is_empty() || !item.is_read_by_serde() {
+                continue;
+            }
+            let (file, name) = (file.to_path_buf(), rest.to_string());
+            let body =
+                if empty { Vec::new() } else { lines.by_ref().take_while(|line| *line != "}").collect() };
             match kind {
                 "struct" => self.structs.push(Struct { file, name, doc: item.doc(), fields: fields(&body) }),
                 "enum" => self.enums.push(Enum { file, name, words: words(&item, &body) }),

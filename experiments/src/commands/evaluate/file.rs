@@ -1,6 +1,7 @@
 //! Evaluators on a backbone from elsewhere.
 
-use super::{Evaluate, said};
+use super::arguments::Evaluate;
+use super::said;
 use crate::commands::layers::data_overlay;
 use crate::export::manifest;
 use crate::observers::Bars;

@@ -1,6 +1,7 @@
 //! Evaluators on a finished pre-training.
 
-use super::{Evaluate, said};
+use super::arguments::Evaluate;
+use super::said;
 use crate::commands::layers::data_overlay;
 use crate::observers::{Bars, Progress};
 use crate::output;
