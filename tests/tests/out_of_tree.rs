@@ -33,7 +33,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
-        if [".git", "target", "runs", "out"].iter().any(|skipped| name == *skipped) {
+        // The workspace's own runs and reports; a folder of sources may be called so, too.
+        let made = from.join("Cargo.lock").exists() && ["runs", "out"].iter().any(|made| name == *made);
+        if made || [".git", "target"].iter().any(|skipped| name == *skipped) {
             continue;
         }
         let (source, goal) = (entry.path(), to.join(&name));

@@ -182,13 +182,19 @@ fn decoder(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), String
     limits.max_alloc = Some(allowed);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let decoder = reader.into_decoder().map_err(|error| damaged(format, &error))?;
+    let mut decoder = reader.into_decoder().map_err(|error| damaged(format, &error))?;
     let (width, height) = decoder.dimensions();
     // A pixel of 32-bit floats takes more than the decoder may.
     if u64::from(width) * u64::from(height) > most || decoder.total_bytes() > allowed {
         return Err(format!(
             "has {width} x {height} pixels, more than the {most} of loader.max_pixels; make it smaller or raise that"
         ));
+    }
+    if format == ImageFormat::Tiff {
+        // A strip may claim more rows than the image has, and its buffer would be as large: no more than the image takes.
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(decoder.total_bytes().saturating_mul(3).saturating_add(8 << 20).min(allowed));
+        decoder.set_limits(limits).map_err(|error| damaged(format, &error))?;
     }
     Ok((format, decoder))
 }

@@ -3,7 +3,7 @@
 use super::CropLimits;
 use crate::nn::resnet::image_side;
 use serde::{Deserialize, Serialize};
-use univip_stdx::config::{Config, Invalid, ordered, require};
+use univip_stdx::config::{Config, Invalid, at_most, ordered, require};
 
 /// `[views]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ impl Config for ViewSettings {
     fn check(&self) -> Result<(), Invalid> {
         image_side("scene_size", self.scene_size)?;
         image_side("instance_size", self.instance_size)?;
+        // Each instance is a view of its own, with a place in every plan.
+        at_most("instances", self.instances as u64, 1024)?;
         ordered("crop.scale", self.crop.scale)?;
         require(self.crop.scale[1] <= 1.0, "crop.scale", || {
             format!("expected at most 1, the whole image, found {}", self.crop.scale[1])
