@@ -143,3 +143,20 @@ fn what_a_decoder_says_is_one_short_line() {
         assert!(!problem.contains(['\n', '\r']) && problem.len() < 300, "{length}: {problem:?}");
     }
 }
+
+/// A mutated TIFF of 174 bytes, whose tag 278 claimed 8,192,001 values, made a decoder take 262 MB.
+#[test]
+fn a_tiff_whose_directory_claims_more_than_the_file_holds_is_damaged() {
+    let mut bytes = std::fs::read(files().join("deflate.tif")).unwrap();
+    assert_eq!(&bytes[..4], b"II*\0", "the test changes a directory in little-endian order");
+    let directory = u32::from_le_bytes(bytes[4..8].try_into().unwrap()) as usize;
+    bytes[directory + 6..directory + 10].copy_from_slice(&8_192_001u32.to_le_bytes());
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("claiming.tif");
+    std::fs::write(&path, bytes).unwrap();
+    let error = read(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("is a damaged TIFF") && error.contains("the 8192001 values of tag 256"),
+        "{error}"
+    );
+}

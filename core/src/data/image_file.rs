@@ -5,6 +5,7 @@
 //! whatever the file's name. An orientation in EXIF is applied, so that boxes and pixels agree with what a viewer
 //! shows.
 
+use super::tiff::check_directory;
 use crate::error::ImageError;
 use crate::geometry::Size;
 use crate::text_file::in_place_of_text;
@@ -115,7 +116,7 @@ fn broken(path: &Path, problem: String) -> ImageError {
     ImageError { path: path.into(), problem }
 }
 
-/// Whether this thread is within a decoder, whose panics are caught: a panic hook need not say them.
+/// True on a thread within a decoder, whose panics are caught: a panic hook need not say them.
 pub fn is_decoding() -> bool {
     DECODING.get()
 }
@@ -176,25 +177,22 @@ fn decoder(bytes: &[u8]) -> Result<(ImageFormat, impl ImageDecoder + '_), String
             );
         }
     };
+    if format == ImageFormat::Tiff {
+        check_directory(bytes)?;
+    }
     let most = MOST_PIXELS.load(Ordering::Relaxed);
     let allowed = most.saturating_mul(BYTES_OF_A_PIXEL).saturating_add(1 << 20);
     let mut limits = Limits::no_limits();
     limits.max_alloc = Some(allowed);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|error| damaged(format, &error))?;
+    let decoder = reader.into_decoder().map_err(|error| damaged(format, &error))?;
     let (width, height) = decoder.dimensions();
     // A pixel of 32-bit floats takes more than the decoder may.
     if u64::from(width) * u64::from(height) > most || decoder.total_bytes() > allowed {
         return Err(format!(
             "has {width} x {height} pixels, more than the {most} of loader.max_pixels; make it smaller or raise that"
         ));
-    }
-    if format == ImageFormat::Tiff {
-        // A strip may claim more rows than the image has, and its buffer would be as large: no more than the image takes.
-        let mut limits = Limits::no_limits();
-        limits.max_alloc = Some(decoder.total_bytes().saturating_mul(3).saturating_add(8 << 20).min(allowed));
-        decoder.set_limits(limits).map_err(|error| damaged(format, &error))?;
     }
     Ok((format, decoder))
 }

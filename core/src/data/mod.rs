@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod identity;
 pub mod image_file;
 mod settings;
+mod tiff;
 pub mod unread;
 
 pub use settings::{BrokenImage, DataChoice};

@@ -12,7 +12,6 @@ pub const IMAGES: Target = Target {
     // Memory follows the pixels, and those the limit.
     bound: Bound { bytes: 24 * MOST_PIXELS as usize, per_byte: 100 },
     place: "image",
-    // Without TIFF: its decoder makes room for as many values as a directory claims, before any limit (open).
     fixtures: &[
         "core/tests/fixtures/augment/files/alpha.png",
         "core/tests/fixtures/augment/files/bit.png",
@@ -27,13 +26,18 @@ pub const IMAGES: Target = Target {
         "core/tests/fixtures/augment/files/alpha.webp",
         "core/tests/fixtures/augment/files/animated.webp",
         "core/tests/fixtures/augment/files/bit.pbm",
+        "core/tests/fixtures/augment/files/deflate.tif",
         "core/tests/fixtures/augment/files/frames.gif",
         "core/tests/fixtures/augment/files/lossless.webp",
         "core/tests/fixtures/augment/files/lossy.webp",
+        "core/tests/fixtures/augment/files/lzw.tiff",
+        "core/tests/fixtures/augment/files/orientation-6.tif",
+        "core/tests/fixtures/augment/files/pages.tif",
         "core/tests/fixtures/augment/files/palette.bmp",
         "core/tests/fixtures/augment/files/palette.gif",
         "core/tests/fixtures/augment/files/rgb.ppm",
         "core/tests/fixtures/augment/files/rgb.qoi",
+        "core/tests/fixtures/augment/files/sixteen.tif",
         "core/tests/fixtures/augment/files/transparent.gif",
     ],
     prepare: |_| {
