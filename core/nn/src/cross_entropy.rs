@@ -11,12 +11,35 @@ pub fn cross_entropy(scores: &Tensor, labels: &[u32]) -> Result<Tensor> {
     let (batch, classes) = scores.dims2()?;
     ensure!(batch == labels.len(), "{batch} rows of scores for {} labels", labels.len());
     let targets = one_hot(labels, classes, scores.dtype(), scores.device())?;
-    // Relative to each row's largest score, which changes neither value nor gradient, nothing overflows.
-    let largest = scores.max_keepdim(D::Minus1)?.detach();
-    let shifted = scores.broadcast_sub(&largest)?;
-    let log_sums = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    let log_likelihood = (shifted.broadcast_sub(&log_sums)? * targets)?.sum_all()?;
+    let log_likelihood = (log_softmax(scores)? * targets)?.sum_all()?;
     Ok((log_likelihood * (-1.0 / batch as f64))?)
+}
+
+/// [`cross_entropy`] where the label of each row is its first class, as a contrast has its positive first. Nothing of the size of
+/// the scores is made for the labels. Scores `[B, C]`.
+///
+/// # Errors
+/// When scores are no matrix.
+pub fn cross_entropy_of_first(scores: &Tensor) -> Result<Tensor> {
+    let (shifted, log_sums) = shifted(scores)?;
+    Ok((log_sums - shifted.narrow(1, 0, 1)?)?.mean_all()?)
+}
+
+/// The logarithm of the softmax over the last axis, with its gradient: `[B, C]` to `[B, C]`.
+///
+/// # Errors
+/// When scores have no axis.
+pub fn log_softmax(scores: &Tensor) -> Result<Tensor> {
+    let (shifted, log_sums) = shifted(scores)?;
+    Ok(shifted.broadcast_sub(&log_sums)?)
+}
+
+/// Scores relative to each row's largest one, which changes neither a softmax nor its gradient and overflows nowhere, and the
+/// logarithm of each row's sum of exponentials.
+fn shifted(scores: &Tensor) -> Result<(Tensor, Tensor)> {
+    let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?;
+    let log_sums = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
+    Ok((shifted, log_sums))
 }
 
 /// Labels as rows with a single 1. `[B, C]`.

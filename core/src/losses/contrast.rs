@@ -1,7 +1,7 @@
 //! Contrastive arithmetic: cross-entropy over similarities (InfoNCE).
 
 use super::similarity::unit;
-use crate::nn::cross_entropy::cross_entropy;
+use crate::nn::cross_entropy::{cross_entropy, cross_entropy_of_first};
 use anyhow::{Result, ensure};
 use candle_core::{D, Tensor};
 
@@ -17,11 +17,7 @@ pub fn info_nce(queries: &Tensor, keys: &Tensor, queue: &Tensor, temperature: f6
     let positive = (&queries * &keys)?.sum_keepdim(D::Minus1)?;
     let negative = queries.matmul(&queue.t()?.contiguous()?)?;
     let logits = (Tensor::cat(&[&positive, &negative], 1)? * (1.0 / temperature))?;
-    // Relative to each row's largest logit, which changes neither value nor gradient, nothing overflows.
-    let largest = logits.max_keepdim(D::Minus1)?.detach();
-    let shifted = logits.broadcast_sub(&largest)?;
-    let log_sums = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    Ok((log_sums - shifted.narrow(1, 0, 1)?)?.mean_all()?)
+    cross_entropy_of_first(&logits)
 }
 
 /// The mean cross-entropy of each of the 2B features with its other view against the other 2B - 2 (NT-Xent; Chen et al.

@@ -4,7 +4,7 @@ use crate::networks::{Features, Output, Place};
 use crate::nn::Scope;
 use crate::seed::{Stream, stream};
 use crate::views::Group;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub trait Loss {
     /// When the features have not the shapes that the loss was built for.
     fn compute(&self, features: &Features, step: &Step) -> Result<LossTerm>;
 
-    /// What a user should know of the loss under these settings, a sentence each, told when training begins: that its batch of
+    /// Consequences of these settings that a user should know, a sentence each, told when training begins: that its batch of
     /// negatives does not grow with `train.accumulate`, say.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
@@ -92,7 +92,7 @@ impl From<Tensor> for LossTerm {
 
 /// What a loss is built with, besides its own table of the recipe.
 pub struct LossContext {
-    /// Where its parameters and buffers live; names come out as `loss.<name>.<parameter>`, which `[[optimizer.rules]]` of a recipe
+    /// The scope of its parameters and buffers; names come out as `loss.<name>.<parameter>`, which `[[optimizer.rules]]` of a recipe
     /// may name: to freeze prototypes at first, say.
     pub parameters: Scope,
     /// The channels of each place whose output can be asked for.
@@ -123,6 +123,19 @@ impl LossContext {
     pub fn size(&self, output: &Output) -> Result<usize> {
         let size = self.sizes.get(&output.place).copied();
         size.with_context(|| format!("no network has the place `{}`", output.place))
+    }
+
+    /// The keys that a forward pass makes of the group `key`, one for each view of the group `query`.
+    ///
+    /// # Errors
+    /// When there is no such group, or the two have different numbers of views.
+    pub fn keys(&self, query: &str, key: &str) -> Result<usize> {
+        let (queries, keys) = (self.views(query)?, self.views(key)?);
+        ensure!(
+            queries == keys,
+            "the group `{query}` has {queries} views and `{key}` has {keys}: a key belongs to one query"
+        );
+        Ok(keys * self.batch)
     }
 
     /// The number of views of a group.

@@ -12,6 +12,30 @@ pub struct Queue {
     next: Var,
 }
 
+/// Refuses a queue of `length` keys that the `entering` keys of a forward pass do not divide; `key` is where a recipe says its
+/// length.
+///
+/// # Errors
+/// Names the key and a length that fits.
+pub fn refuse_uneven(key: &str, length: usize, entering: usize) -> Result<()> {
+    ensure!(
+        entering > 0 && length.is_multiple_of(entering),
+        "{key} is {length}, which the {entering} keys of a batch do not divide; expected a multiple of {entering}, such as {}",
+        (length / entering.max(1)).max(1) * entering
+    );
+    Ok(())
+}
+
+/// A [`remark`](super::Loss::remarks) on a queue of `length` keys that outlasts an epoch of `images`.
+pub fn remark_on_length(key: &str, length: usize, images: usize) -> Option<String> {
+    (length > images).then(|| {
+        format!(
+            "a queue of {length} keys is longer than the {images} images: most queries have an earlier key of their own image among \
+             the negatives. Lower {key}: an eighth of the images is safe"
+        )
+    })
+}
+
 impl Queue {
     /// A queue of `length` unit vectors of `size`, random at first (MoCo's `nn.functional.normalize(torch.randn(..))`). A loss that
     /// must not see random ones counts what it has pushed, in a buffer of its own, and reads the queue once it is full. Two queues
@@ -68,6 +92,11 @@ impl Bank {
     /// N.
     pub fn images(&self) -> usize {
         self.vectors.dims()[0]
+    }
+
+    /// All vectors, `[N, D]`, outside any graph. They share storage with the bank.
+    pub fn vectors(&self) -> Tensor {
+        self.vectors.as_detached_tensor()
     }
 
     /// The vectors of `indices`, `[I, D]`, outside any graph.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use univip_core::config::{at_least, positive, within};
 use univip_core::contrast::info_nce;
 use univip_core::loss::{Loss, LossContext, LossTerm, Step};
-use univip_core::memory::Queue;
+use univip_core::memory::{Queue, refuse_uneven, remark_on_length};
 use univip_core::networks::{Features, Needs, Output, PROJECTOR};
 use univip_core::recipe::Invalid;
 use univip_core::register_loss;
@@ -30,6 +30,9 @@ pub struct DenseCl {
     dense: Queue,
     images: usize,
 }
+
+/// The key of both queues' length.
+const QUEUE: &str = "loss.dense-cl.queue";
 
 /// `[loss.dense-cl]`. The defaults are those of the authors' configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -81,27 +84,6 @@ impl Config {
     fn outputs(&self, place: &str) -> [Output; 2] {
         [Output::online(&self.query, place), Output::target(&self.key, place)]
     }
-
-    /// The keys of a batch of `context`, which must divide the queue.
-    fn check_queue(&self, context: &LossContext) -> Result<()> {
-        let views = [context.views(&self.query)?, context.views(&self.key)?];
-        ensure!(
-            views[0] == views[1],
-            "the group `{}` has {} views and `{}` has {}: a key belongs to one query",
-            self.query,
-            views[0],
-            self.key,
-            views[1]
-        );
-        let pushed = views[1] * context.batch;
-        ensure!(
-            pushed > 0 && self.queue.is_multiple_of(pushed),
-            "loss.dense-cl.queue is {}, which the {pushed} keys of a batch do not divide; expected a multiple of {pushed}, such as {}",
-            self.queue,
-            (self.queue / pushed.max(1)).max(1) * pushed
-        );
-        Ok(())
-    }
 }
 
 impl LossPlugin for DenseCl {
@@ -115,7 +97,7 @@ impl LossPlugin for DenseCl {
     }
 
     fn build(config: Config, context: LossContext) -> Result<Self> {
-        config.check_queue(&context)?;
+        refuse_uneven(QUEUE, config.queue, context.keys(&config.query, &config.key)?)?;
         let queue = |name: &str, place: &str| {
             let size = context.size(&config.outputs(place)[1])?;
             Queue::new(config.queue, size, &context.parameters.enter(name))
@@ -150,14 +132,7 @@ impl Loss for DenseCl {
     }
 
     fn remarks(&self) -> Vec<String> {
-        let (queue, images) = (self.config.queue, self.images);
-        if queue <= images {
-            return Vec::new();
-        }
-        vec![format!(
-            "the queues of {queue} keys are longer than the {images} images: most queries have an earlier key of their own image \
-             among the negatives. Lower loss.dense-cl.queue: an eighth of the images is safe"
-        )]
+        remark_on_length(QUEUE, self.config.queue, self.images).into_iter().collect()
     }
 
     fn after_step(&self, passes: &[Features], _step: &Step) -> Result<()> {

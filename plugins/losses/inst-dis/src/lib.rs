@@ -8,7 +8,7 @@ use univip_core::config::{at_least, positive, within};
 use univip_core::loss::{Loss, LossContext, LossTerm, Step};
 use univip_core::memory::Bank;
 use univip_core::networks::{Features, Needs, Output, PROJECTOR};
-use univip_core::nn::cross_entropy::cross_entropy;
+use univip_core::nn::cross_entropy::cross_entropy_of_first;
 use univip_core::recipe::Invalid;
 use univip_core::register_loss;
 use univip_core::registry::LossPlugin;
@@ -91,7 +91,7 @@ impl Loss for InstDis {
         let outputs = features.joined(&self.config.output())?;
         let chosen = self.choice(&own_indices(features, outputs.dim(0)?), step);
         let logits = self.logits(outputs, chosen)?;
-        let value = cross_entropy(&logits, &vec![0; logits.dim(0)?])?;
+        let value = cross_entropy_of_first(&logits)?;
         let positive = logits.detach().narrow(1, 0, 1)?.mean_all()?.to_scalar::<f32>()?;
         let positive = positive * self.config.temperature as f32;
         Ok(LossTerm { value, diagnostics: vec![("positive", positive)] })
@@ -125,9 +125,8 @@ impl InstDis {
     fn logits(&self, outputs: &Tensor, chosen: Vec<u32>) -> Result<Tensor> {
         let rows = outputs.dim(0)?;
         let chosen = Tensor::from_vec(chosen, (rows, 1 + self.config.negatives), outputs.device())?;
-        let all: Vec<u32> = (0..self.bank.images() as u32).collect();
         // All similarities and then a choice: the vectors of the negatives would be D times as many numbers.
-        let similarities = unit(outputs)?.matmul(&self.bank.at(&all)?.t()?.contiguous()?)?;
+        let similarities = unit(outputs)?.matmul(&self.bank.vectors().t()?.contiguous()?)?;
         Ok((similarities.gather(&chosen, D::Minus1)? / self.config.temperature)?)
     }
 }

@@ -6,6 +6,7 @@ use candle_core::{Device, Var};
 use std::collections::{BTreeMap, HashMap};
 use univip_core::networks::Place;
 use univip_core::nn::Parameters;
+use univip_core::nn::cross_entropy::cross_entropy;
 use univip_core::views::Facts;
 
 const IMAGES: usize = 7;

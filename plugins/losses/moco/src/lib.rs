@@ -1,11 +1,11 @@
 //! Loss moco: a query told from a queue of earlier keys (MoCo; He et al. 2020, Chen et al. 2020).
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use univip_core::config::{at_least, positive};
 use univip_core::contrast::info_nce;
 use univip_core::loss::{Loss, LossContext, LossTerm, Step};
-use univip_core::memory::Queue;
+use univip_core::memory::{Queue, refuse_uneven, remark_on_length};
 use univip_core::networks::{Features, Needs, Output, PROJECTOR};
 use univip_core::recipe::Invalid;
 use univip_core::register_loss;
@@ -29,6 +29,9 @@ pub struct Moco {
     length: usize,
     images: usize,
 }
+
+/// The key of the queue's length.
+const QUEUE: &str = "loss.moco.queue";
 
 /// `[loss.moco]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,22 +83,7 @@ impl LossPlugin for Moco {
 
     fn build(config: Config, context: LossContext) -> Result<Self> {
         let [query, key] = config.outputs();
-        let views = [context.views(&config.query)?, context.views(&config.key)?];
-        ensure!(
-            views[0] == views[1],
-            "the group `{}` has {} views and `{}` has {}: a key belongs to one query",
-            config.query,
-            views[0],
-            config.key,
-            views[1]
-        );
-        let pushed = views[1] * context.batch;
-        ensure!(
-            pushed > 0 && config.queue.is_multiple_of(pushed),
-            "loss.moco.queue is {}, which the {pushed} keys of a batch do not divide; expected a multiple of {pushed}, such as {}",
-            config.queue,
-            (config.queue / pushed.max(1)).max(1) * pushed
-        );
+        refuse_uneven(QUEUE, config.queue, context.keys(&config.query, &config.key)?)?;
         let queue = Queue::new(config.queue, context.size(&key)?, &context.parameters)?;
         let Config { queue: length, temperature, .. } = config;
         Ok(Self { temperature, query, key, queue, length, images: context.images })
@@ -111,14 +99,7 @@ impl Loss for Moco {
     }
 
     fn remarks(&self) -> Vec<String> {
-        if self.length <= self.images {
-            return Vec::new();
-        }
-        let Self { length, images, .. } = self;
-        vec![format!(
-            "the queue of {length} keys is longer than the {images} images: most queries have an earlier key of their own image among \
-             the negatives. Lower loss.moco.queue: an eighth of the images is safe"
-        )]
+        remark_on_length(QUEUE, self.length, self.images).into_iter().collect()
     }
 
     fn after_step(&self, passes: &[Features], _step: &Step) -> Result<()> {

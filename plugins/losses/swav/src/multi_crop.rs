@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use univip_core::config::{at_least, at_most, ordered, require};
+use univip_core::config::{at_least, at_most};
 use univip_core::recipe::{Config, Invalid};
 use univip_core::registry::ViewPlugin;
 use univip_core::seed::Stream;
 use univip_core::views::{
-    CropLimits, Group, SCENE, Subject, View, ViewBatchNorm, ViewContext, ViewPlan, ViewSampler,
+    CropLimits, Group, MOST_VIEWS, SCENE, Subject, View, ViewBatchNorm, ViewContext, ViewPlan, ViewSampler,
+    area_share,
 };
 
 /// The group of the small views.
@@ -51,12 +52,9 @@ impl Default for MultiCropSettings {
 impl Config for MultiCropSettings {
     fn check(&self) -> Result<(), Invalid> {
         at_least("scenes", self.scenes as u64, 1)?;
-        at_most("scenes", self.scenes as u64, 1024)?;
-        at_most("locals", self.locals as u64, 1024)?;
-        ordered("local_scale", self.local_scale)?;
-        require(self.local_scale[1] <= 1.0, "local_scale", || {
-            format!("expected at most 1, the whole image, found {}", self.local_scale[1])
-        })
+        at_most("scenes", self.scenes as u64, MOST_VIEWS)?;
+        at_most("locals", self.locals as u64, MOST_VIEWS)?;
+        area_share("local_scale", self.local_scale)
     }
 }
 

@@ -4,9 +4,10 @@ use crate::Settings;
 use anyhow::{Result, ensure};
 use candle_core::{D, Tensor, Var};
 use univip_core::loss::{Loss, LossContext, LossTerm, Step};
-use univip_core::memory::Queue;
+use univip_core::memory::{Queue, refuse_uneven};
 use univip_core::networks::{Features, Needs};
 use univip_core::nn::Init;
+use univip_core::nn::cross_entropy::log_softmax;
 use univip_core::registry::LossPlugin;
 use univip_core::similarity::unit;
 
@@ -110,9 +111,7 @@ impl Swav {
 
     /// The logarithms of the softmax of scores `[N, K]` over prototypes.
     fn log_shares(&self, scores: &Tensor) -> Result<Tensor> {
-        let scores = (scores / self.settings.temperature)?;
-        let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?;
-        Ok(shifted.broadcast_sub(&shifted.exp()?.sum_keepdim(D::Minus1)?.log()?)?)
+        log_softmax(&(scores / self.settings.temperature)?)
     }
 
     /// The assignments of a large view by its scores `[B, K]`, among those of earlier features once there are enough.
@@ -134,12 +133,7 @@ impl Swav {
 
 impl Memory {
     fn new(length: usize, size: usize, group: &str, context: &LossContext) -> Result<Self> {
-        let batch = context.batch;
-        ensure!(
-            batch > 0 && length.is_multiple_of(batch),
-            "loss.swav.queue is {length}, which a batch of {batch} does not divide; expected a multiple of {batch}, such as {}",
-            (length / batch.max(1)).max(1) * batch
-        );
+        refuse_uneven("loss.swav.queue", length, context.batch)?;
         let queue = |view| Queue::new(length, size, &context.parameters.enter(format!("view{view}")));
         let queues = (0..context.views(group)?).map(queue).collect::<Result<_>>()?;
         Ok(Self { queues, filled: context.parameters.buffer("filled", 1, 0.0)?, length })
