@@ -4,6 +4,7 @@ use crate::geometry::{BoundingBox, Size};
 use crate::seed::Stream;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use univip_stdx::config::{Invalid, ordered, require};
 
 /// The limits of a random resized crop.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -13,6 +14,15 @@ pub struct CropLimits {
     pub scale: [f64; 2],
     /// Width over height, from and to.
     pub ratio: [f64; 2],
+}
+
+/// Refuses shares of an image's area that are no range within it.
+///
+/// # Errors
+/// With `key` and the range found.
+pub fn area_share(key: &'static str, scale: [f64; 2]) -> Result<(), Invalid> {
+    ordered(key, scale)?;
+    require(scale[1] <= 1.0, key, || format!("expected at most 1, the whole image, found {}", scale[1]))
 }
 
 impl Default for CropLimits {

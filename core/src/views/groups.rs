@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The most views of a group: each has a place in every plan and a forward pass in every step.
+pub const MOST_VIEWS: u64 = 1024;
+
 /// A group of views that share size and batch norm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {

@@ -12,8 +12,8 @@ mod scenes_and_instances;
 mod settings;
 
 pub use batch::{Batch, BatchMaker, EpochOrder, Facts};
-pub use crop::CropLimits;
-pub use groups::{Group, ViewBatchNorm};
+pub use crop::{CropLimits, area_share};
+pub use groups::{Group, MOST_VIEWS, ViewBatchNorm};
 pub use loader_settings::LoaderSettings;
 pub use plan::{Layer, Source, Subject, View, ViewPlan, ViewSampler};
 pub use scenes_and_instances::{INSTANCE, INSTANCE_TARGET, SCENE, ViewContext};

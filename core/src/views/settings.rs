@@ -1,9 +1,9 @@
 //! `[views]` of a recipe.
 
-use super::CropLimits;
+use super::{CropLimits, MOST_VIEWS, area_share};
 use crate::nn::resnet::image_side;
 use serde::{Deserialize, Serialize};
-use univip_stdx::config::{Config, Invalid, at_most, ordered, require};
+use univip_stdx::config::{Config, Invalid, at_most, ordered};
 
 /// `[views]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,12 +41,8 @@ impl Config for ViewSettings {
     fn check(&self) -> Result<(), Invalid> {
         image_side("scene_size", self.scene_size)?;
         image_side("instance_size", self.instance_size)?;
-        // Each instance is a view of its own, with a place in every plan.
-        at_most("instances", self.instances as u64, 1024)?;
-        ordered("crop.scale", self.crop.scale)?;
-        require(self.crop.scale[1] <= 1.0, "crop.scale", || {
-            format!("expected at most 1, the whole image, found {}", self.crop.scale[1])
-        })?;
+        at_most("instances", self.instances as u64, MOST_VIEWS)?;
+        area_share("crop.scale", self.crop.scale)?;
         ordered("crop.ratio", self.crop.ratio)
     }
 }

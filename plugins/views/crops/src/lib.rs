@@ -9,7 +9,9 @@ use univip_core::nn::resnet::image_side;
 use univip_core::recipe::Invalid;
 use univip_core::registry::ViewPlugin;
 use univip_core::seed::{Stream, stream};
-use univip_core::views::{CropLimits, Group, SCENE, Subject, View, ViewContext, ViewPlan, ViewSampler};
+use univip_core::views::{
+    CropLimits, Group, SCENE, Subject, View, ViewContext, ViewPlan, ViewSampler, area_share,
+};
 
 univip_core::register_views!("crops", Crops, "independent random resized crops in groups of the recipe's");
 
@@ -64,10 +66,7 @@ impl univip_core::recipe::Config for Config {
                 )
             })?;
             size.map_or(Ok(()), |size| image_side("size", size)).map_err(about)?;
-            scale.map_or(Ok(()), |scale| ordered("scale", scale)).map_err(about)?;
-            require(scale.is_none_or(|scale| scale[1] <= 1.0), "groups", || {
-                format!("group `{name}`: a scale of at most 1 is the whole image, found {scale:?}")
-            })?;
+            scale.map_or(Ok(()), |scale| area_share("scale", scale)).map_err(about)?;
             ratio.map_or(Ok(()), |ratio| ordered("ratio", ratio)).map_err(about)?;
         }
         Ok(())
