@@ -97,7 +97,7 @@ impl<'a> Assembly<'a> {
     ///
     /// # Errors
     /// When one refuses its table or its parameters cannot be made.
-    pub fn losses(&self, networks: &Networks, data: &Facts<'_>) -> Result<Vec<WeightedLoss>> {
+    pub fn losses(&self, networks: &Networks, data: &DataFacts<'_>) -> Result<Vec<WeightedLoss>> {
         let settings = &self.recipe.settings;
         let build = |(name, needs): (String, Needs)| {
             let plugin = self.plugin(Kind::Loss, &name, "losses.use")?;
@@ -167,7 +167,7 @@ impl<'a> Assembly<'a> {
         let sampler = self.view_sampler()?;
         let groups = sampler.groups();
         let networks = self.networks(groups.clone(), seed, device)?;
-        let facts = Facts { groups: &groups, images, classes: classes(&*dataset) };
+        let facts = DataFacts { groups: &groups, images, classes: classes(&*dataset) };
         let losses = self.losses(&networks, &facts)?;
         let needs = losses.iter().flat_map(|each| &each.needs);
         let batches = BatchMaker {
@@ -202,9 +202,9 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// What losses are told of the data.
+/// The data as losses are told of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Facts<'a> {
+pub struct DataFacts<'a> {
     /// The view sampler's groups.
     pub groups: &'a [Group],
     /// N, the number of images that are learned from.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
-use univip_core::assemble::{Assembly, Facts as DataFacts};
+use univip_core::assemble::{Assembly, DataFacts};
 use univip_core::loss::Step;
 use univip_core::nn::{Backbone, Mode, Parameters};
 use univip_core::optim::{Gradients, Optimizer};

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use candle_core::Device;
 use rand::seq::SliceRandom;
-use univip_core::assemble::{Assembly, Facts as DataFacts};
+use univip_core::assemble::{Assembly, DataFacts};
 use univip_core::loss::Step;
 use univip_core::nn::layout::{from_torchvision, to_torchvision};
 use univip_core::optim::Optimizer;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use candle_core::Device;
 use std::collections::BTreeMap;
-use univip_core::assemble::{Assembly, Facts};
+use univip_core::assemble::{Assembly, DataFacts};
 use univip_core::nn::{Parameters, Role};
 use univip_core::recipe::{Recipe, Sources};
 use univip_core::registry::Registry;
@@ -23,7 +23,7 @@ fn parameters(backbone: &str) -> Result<Parameters> {
     let parts = Assembly::new(&recipe, &registry);
     let groups = parts.view_sampler()?.groups();
     let networks = parts.networks(groups.clone(), 0, &Device::Cpu)?;
-    parts.losses(&networks, &Facts { groups: &groups, images: 8, classes: 0 })?;
+    parts.losses(&networks, &DataFacts { groups: &groups, images: 8, classes: 0 })?;
     Ok(networks.online().clone())
 }
 

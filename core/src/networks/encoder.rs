@@ -2,7 +2,7 @@
 
 use super::NetworkSettings;
 use super::heads::{Head, HeadContext, HeadInput, HeadPlan};
-use super::outputs::Place;
+use super::outputs::{Place, with_sources};
 use crate::nn::{Backbone, Mode, Scope};
 use anyhow::{Context, Result};
 use candle_core::Tensor;
@@ -71,12 +71,8 @@ impl Encoder {
         mode: Mode,
         places: &BTreeSet<Place>,
     ) -> Result<BTreeMap<Place, Tensor>> {
-        let mut required = places.clone();
-        for placed in self.heads.iter().rev() {
-            if required.contains(&Place::Head(placed.name.clone())) {
-                required.extend(placed.from.iter().cloned());
-            }
-        }
+        let heads = self.heads.iter().rev().map(|placed| (placed.name.as_str(), placed.from.iter().cloned()));
+        let required = with_sources(places.clone(), heads);
         let stages: Vec<usize> = required
             .iter()
             .filter_map(|place| if let Place::Stage(stage) = place { Some(*stage) } else { None })

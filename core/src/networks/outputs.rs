@@ -87,3 +87,17 @@ impl fmt::Display for Place {
         }
     }
 }
+
+/// `places` and all that they are made of, directly or not. The heads come with what each reads, the last one first: since they
+/// read only heads before them, once through is enough.
+pub(super) fn with_sources<'h, S: IntoIterator<Item = Place>>(
+    mut places: BTreeSet<Place>,
+    heads: impl Iterator<Item = (&'h str, S)>,
+) -> BTreeSet<Place> {
+    for (name, sources) in heads {
+        if places.contains(&Place::Head(name.into())) {
+            places.extend(sources);
+        }
+    }
+    places
+}

@@ -1,7 +1,7 @@
 //! Checks that every output which a loss asks for is given, before anything is built.
 
 use super::heads::HeadPlacement;
-use super::outputs::{Needs, Output, Place, Side};
+use super::outputs::{Needs, Output, Place, Side, with_sources};
 use crate::error::suggest;
 use crate::views::{Group, INSTANCE};
 use std::collections::BTreeSet;
@@ -45,16 +45,10 @@ impl Wiring<'_> {
         }
     }
 
-    /// `places` and all heads that they read, directly or not.
+    /// `places` and all that they are made of.
     pub fn required<'p>(&self, places: impl Iterator<Item = &'p Place>) -> BTreeSet<Place> {
-        let mut required: BTreeSet<Place> = places.cloned().collect();
-        // Heads read only heads before them: once from the back is enough.
-        for (name, placement) in self.heads.iter().rev() {
-            if required.contains(&Place::Head(name.clone())) {
-                required.extend(placement.places());
-            }
-        }
-        required
+        let heads = self.heads.iter().map(|(name, placement)| (name.as_str(), placement.places()));
+        with_sources(places.cloned().collect(), heads.rev())
     }
 
     fn check_heads(&self) -> Result<(), Miswired> {

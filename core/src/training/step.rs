@@ -89,11 +89,6 @@ pub fn step(method: &mut Method, batches: &[Batch], now: Step, rates: Rates) -> 
     Ok(report)
 }
 
-/// The outputs that all losses need together.
-pub fn needs(losses: &[WeightedLoss]) -> Needs {
-    losses.iter().flat_map(|each| each.needs.iter().cloned()).collect()
-}
-
 /// Calls each loss, whose name an error begins with.
 fn each<T>(losses: &[WeightedLoss], when: &str, call: impl Fn(&dyn Loss) -> Result<T>) -> Result<Vec<T>> {
     let call = |each: &WeightedLoss| {

@@ -22,6 +22,7 @@ pub struct Estimate {
     finished: Vec<Finished>,
     /// Floating-point operations per second of a training, where none was measured.
     guessed: f64,
+    registry: Registry,
 }
 
 /// A finished run of this machine.
@@ -43,10 +44,11 @@ impl Estimate {
     /// # Errors
     /// When the directory cannot be listed. A run that cannot be read tells nothing, and is no error.
     pub fn new(runs: &Path) -> Result<Self> {
-        let finished = if runs.is_dir() { finished(runs)? } else { Vec::new() };
+        let registry = Registry::linked()?;
+        let finished = if runs.is_dir() { finished(runs, &registry)? } else { Vec::new() };
         let trained = finished.iter().any(|run| run.operations > 0.0);
         let guessed = if trained { f64::INFINITY } else { matrix_product_speed()? * EFFICIENCY };
-        Ok(Self { finished, guessed })
+        Ok(Self { finished, guessed, registry })
     }
 
     /// The time of a run that learns from `images` images.
@@ -80,19 +82,19 @@ impl Estimate {
         let measured = self.finished.iter().filter(|run| run.scale == scale && run.evaluators == *evaluators);
         let evaluation = median(measured.map(|run| run.evaluation).collect());
         let trained = images as f64 * settings.train.epochs as f64;
-        operations(recipe, trained).unwrap_or(0.0) / speed + evaluation.unwrap_or(0.0)
+        operations(recipe, &self.registry, trained).unwrap_or(0.0) / speed + evaluation.unwrap_or(0.0)
     }
 }
 
 /// The finished runs of a machine like this one.
-fn finished(runs: &Path) -> Result<Vec<Finished>> {
+fn finished(runs: &Path, registry: &Registry) -> Result<Vec<Finished>> {
     let listing = || format!("listing {}", runs.display());
     let here = machine::here();
     let mut found = Vec::new();
     for entry in fs::read_dir(runs).with_context(listing)? {
         let path = entry.with_context(listing)?.path();
         if let Ok(Some(record)) = read_record(&path) {
-            found.extend(Finished::of(&path, record, &here));
+            found.extend(Finished::of(&path, record, &here, registry));
         }
     }
     Ok(found)
@@ -100,7 +102,7 @@ fn finished(runs: &Path) -> Result<Vec<Finished>> {
 
 impl Finished {
     /// None of a run that is not finished, is another machine's or cannot be read.
-    fn of(path: &Path, record: RunRecord, here: &Machine) -> Option<Self> {
+    fn of(path: &Path, record: RunRecord, here: &Machine, registry: &Registry) -> Option<Self> {
         if record.status != Status::Finished || record.machine.as_ref() != Some(here) {
             return None;
         }
@@ -111,7 +113,7 @@ impl Finished {
         Some(Self {
             training: seconds(phase::TRAIN),
             evaluation: seconds(phase::EVALUATE),
-            operations: operations(&recipe, trained).ok()?,
+            operations: operations(&recipe, registry, trained).ok()?,
             evaluators: settings.evaluators.names.clone(),
             fingerprint: record.fingerprint,
             scale: record.scale,
@@ -141,9 +143,8 @@ fn matrix_product_speed() -> Result<f64> {
 ///
 /// # Errors
 /// When the recipe names plugins that are not linked.
-fn operations(recipe: &Recipe, images: f64) -> Result<f64> {
-    let registry = Registry::linked()?;
-    let needs: Vec<Output> = recipe.needs(&registry)?.into_iter().flat_map(|(_, needs)| needs).collect();
+fn operations(recipe: &Recipe, registry: &Registry, images: f64) -> Result<f64> {
+    let needs: Vec<Output> = recipe.needs(registry)?.into_iter().flat_map(|(_, needs)| needs).collect();
     let group = |group: &Group| {
         let asked = |side| needs.iter().any(|output| output.group == group.name && output.side == side);
         // The online network goes forward and twice as much backward, the target network forward.
@@ -151,7 +152,7 @@ fn operations(recipe: &Recipe, images: f64) -> Result<f64> {
         let target = if asked(Side::Target) { 1.0 } else { 0.0 };
         (online + target) * group.views() as f64 * forward(&recipe.settings, group.size)
     };
-    Ok(recipe.groups(&registry)?.iter().map(group).sum::<f64>() * images)
+    Ok(recipe.groups(registry)?.iter().map(group).sum::<f64>() * images)
 }
 
 /// Floating-point operations of a backbone's forward pass for one image of that side.
