@@ -16,11 +16,11 @@ pub struct MlpShape {
     pub hidden: usize,
     /// Output channels.
     pub output: usize,
-    /// Whether batch norm stands before each ReLU.
+    /// Batch norm before each ReLU.
     pub norm: bool,
-    /// Whether the layers before a ReLU have a bias.
+    /// A bias in the layers before a ReLU.
     pub hidden_bias: bool,
-    /// Whether the last layer has a bias.
+    /// A bias in the last layer.
     pub output_bias: bool,
     /// The batch norm behind the last layer.
     pub output_norm: OutputNorm,

@@ -89,7 +89,7 @@ fn weight_gradient(
 ) -> Result<Tensor> {
     let planes = |maps: &Tensor| maps.permute((3, 0, 1, 2))?.contiguous();
     let sums = planes(images)?.conv2d(&planes(gradient)?, padding, 1, stride, 1)?;
-    // Where the stride leaves rows behind the last window, there are more places than the kernel's.
+    // A stride that leaves rows behind the last window leaves more places than the kernel's.
     let sums = sums.narrow(2, 0, weight[1])?.narrow(3, 0, weight[2])?;
     sums.permute((1, 2, 3, 0))?.contiguous()
 }
@@ -137,7 +137,7 @@ pub fn batch_norm(
     Ok((Map::composed(with_gradient(y, arguments, backward)?), statistics))
 }
 
-/// What a batch was normalised by: `[groups, 1, C]` each.
+/// The statistics that a batch was normalised by: `[groups, 1, C]` each.
 struct Moments {
     mean: Tensor,
     /// 1 / sqrt(variance + epsilon).

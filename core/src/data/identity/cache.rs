@@ -27,7 +27,7 @@ const FORMAT: &str = "univip files 1";
 impl Cache {
     /// The cache in `directory` of the files below `root`, a true path; empty where there is none.
     pub fn open(directory: &Path, root: PathBuf) -> Self {
-        // What a killed process left here is in nobody's way where it cannot be removed.
+        // A killed process's leftover that cannot be removed is in nobody's way.
         let _ = remove_abandoned(directory);
         let digest = hexadecimal(&Sha256::digest(root.as_os_str().as_encoded_bytes())[..8]);
         let file = directory.join(format!("files-{digest}.txt"));
