@@ -91,38 +91,38 @@ const ALL: &str = "18 rows, 12 runs";
 /// The runs of [`ALL`], and the untrained backbone.
 const RUNS: usize = 13;
 
-/// Plans and runs every table of the paper, and the other methods, into an empty directory, and counts what is finished.
+/// Runs the other methods, then plans and runs every table of the paper, into empty directories, and makes their reports.
 fn smoke(runs: &Path) -> Result<()> {
-    smoke_methods(&runs.join("methods"))?;
-    let place = runs.display().to_string();
-    let ablate = ["ablate", "all", "--scale", "smoke", "--runs", &place];
-    let output = Command::new(spawn::beside("univip")?).args(ablate).arg("--dry-run").output();
-    let plan = String::from_utf8(output.context("starting univip")?.stdout)?;
+    let recipes = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../experiments/recipes/methods"));
+    let methods = fs::read_dir(recipes).with_context(|| recipes.display().to_string())?.count();
+    let place = runs.join("methods");
+    let finished = ablate("methods", &place)?;
+    // The untrained backbone stands beside them.
+    ensure!(finished > methods, "{finished} runs are finished, expected more than {methods}");
+    let output = univip("all", runs, &["--dry-run"])?.output().context("starting univip")?;
+    let plan = String::from_utf8(output.stdout)?;
     print!("{plan}");
     let last = plan.lines().last().unwrap_or_default();
     ensure!(last == ALL, "the plan ends with `{last}`, expected `{ALL}`");
-    let code = spawn::run("univip", &ablate.map(String::from))?;
-    ensure!(code == 0, "univip {} ended with {code}", ablate.join(" "));
-    let reports = runs.join("reports").display().to_string();
-    let code = spawn::run("univip-reports", &["--out".into(), reports, place])?;
-    ensure!(code == 0, "univip-reports ended with {code}");
-    let finished = finished(runs)?;
+    let finished = ablate("all", runs)?;
     ensure!(finished == RUNS, "{finished} runs are finished, expected {RUNS}");
+    let reports = runs.join("reports").display().to_string();
+    let code = spawn::run("univip-reports", &["--out".into(), reports, runs.display().to_string()])?;
+    ensure!(code == 0, "univip-reports ended with {code}");
     Ok(())
 }
 
-/// Runs the other methods, each of which has a recipe.
-fn smoke_methods(runs: &Path) -> Result<()> {
-    let recipes = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../experiments/recipes/methods"));
-    let recipes = fs::read_dir(recipes).with_context(|| recipes.display().to_string())?.count();
-    let place = runs.display().to_string();
-    let ablate = ["ablate", "methods", "--scale", "smoke", "--runs", &place];
-    let code = spawn::run("univip", &ablate.map(String::from))?;
-    ensure!(code == 0, "univip {} ended with {code}", ablate.join(" "));
-    let finished = finished(runs)?;
-    // The untrained backbone stands beside them.
-    ensure!(finished > recipes, "{finished} runs are finished, expected more than {recipes}");
-    Ok(())
+/// Runs a table at `smoke`; the number of finished runs.
+fn ablate(table: &str, runs: &Path) -> Result<usize> {
+    let status = univip(table, runs, &[])?.status().context("starting univip")?;
+    ensure!(status.success(), "univip ablate {table} ended with {status}");
+    finished(runs)
+}
+
+fn univip(table: &str, runs: &Path, more: &[&str]) -> Result<Command> {
+    let mut command = Command::new(spawn::beside("univip")?);
+    command.args(["ablate", table, "--scale", "smoke", "--runs"]).arg(runs).args(more);
+    Ok(command)
 }
 
 fn finished(runs: &Path) -> Result<usize> {
