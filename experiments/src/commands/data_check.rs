@@ -38,7 +38,8 @@ pub const EXAMPLES: &str = "Examples:
 Reads every image and annotation of the train and val splits, and lists with counts and the first names: images that
 cannot be read; images that are tiny, very large or very long; images with the same pixels as another, and those of val
 that train has too; images without a label, classes without an image; boxes that leave their image, sizes that are not
-those of the annotations; and what a run would skip. Scenes without an object are noted. Nothing is changed.
+those of the annotations; and what a run would skip. Scenes without an object, and classes that no scene shows, are noted.
+Nothing is changed.
 Exit codes: 0 nothing was found, 1 something was (it is listed), 2 the data cannot be opened, 130 interrupted.";
 
 /// `univip data`

@@ -91,11 +91,11 @@ impl Findings {
         let (classes, unlabelled) = (std::mem::take(&mut self.classes), std::mem::take(&mut self.unlabelled));
         // Of a dataset without classes no image has a label.
         if !dataset.classes().is_empty() {
-            // Where images have objects and no label, some have no object: nobody is to be found in them.
-            match std::mem::take(&mut self.labelled) {
-                true => unlabelled.into_iter().for_each(|id| tally.add(UNLABELLED, || id)),
-                false => unlabelled.into_iter().for_each(|id| notes.add(WITHOUT_OBJECTS, || id)),
-            }
+            // Where images have objects and no label, an image may show none of them, and a part of COCO lacks some classes.
+            let labelled = std::mem::take(&mut self.labelled);
+            let (tally, kind) =
+                if labelled { (&mut tally, UNLABELLED) } else { (&mut notes, WITHOUT_OBJECTS) };
+            unlabelled.into_iter().for_each(|id| tally.add(kind, || id));
             let names = dataset.classes().iter().enumerate();
             names
                 .filter(|(class, _)| !classes.contains(class))

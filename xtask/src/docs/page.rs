@@ -31,13 +31,12 @@ impl Defaults {
         Ok(Self { tables, values })
     }
 
-    /// The names of the tables within one that are no fields of it.
-    fn tables_within(&self, path: &str, table: &Struct) -> Vec<String> {
+    /// The names of the tables within one.
+    fn tables_within(&self, path: &str) -> Vec<String> {
         let within =
             self.values.keys().filter_map(|key| key.strip_prefix(path)?.strip_prefix('.')?.split_once('.'));
         let mut names: Vec<String> = within.map(|(name, _)| name.to_string()).collect();
         names.dedup();
-        names.retain(|name| !table.fields.iter().any(|field| field.key == *name));
         names
     }
 
@@ -136,6 +135,7 @@ fn keys_of_every_head(source: &Source) -> Result<String> {
 }
 
 /// A table of a page, and the path within it.
+#[derive(Clone, Copy)]
 struct In<'a> {
     defaults: &'a Defaults,
     path: &'a str,
@@ -149,23 +149,21 @@ fn rows(source: &Source, table: &Struct, place: &In<'_>, all: &mut Vec<Row>) {
         let key = format!("{prefix}{key}");
         let name = inner(rust);
         if *flat {
-            // Tables by name, of which the defaults have some.
             let Some(within) = source.struct_named(name, table) else { continue };
-            for named in defaults.tables_within(path, table) {
-                let prefix = format!("{prefix}{named}.");
-                rows(source, within, &In { defaults, path, prefix: &prefix }, all);
-            }
+            let mut names = defaults.tables_within(path);
+            names.retain(|name| !table.fields.iter().any(|field| field.key == *name));
+            rows_by_name(source, within, &names, place, all);
             continue;
         }
         if let Some(within) = source.struct_named(name, table) {
-            let kind = match rust.starts_with("BTreeMap") {
-                true => "table of tables, by name".to_string(),
-                false => "table".into(),
-            };
-            all.push(Row { key: key.clone(), kind, meaning: doc.clone() });
-            if name == rust {
-                let prefix = format!("{key}.");
-                rows(source, within, &In { defaults, path, prefix: &prefix }, all);
+            let by_name = rust.starts_with("BTreeMap");
+            let kind = if by_name { "table of tables, by name" } else { "table" };
+            all.push(Row { key: key.clone(), kind: kind.into(), meaning: doc.clone() });
+            let place = In { defaults, path, prefix: &format!("{key}.") };
+            if by_name {
+                rows_by_name(source, within, &defaults.tables_within(&format!("{path}.{key}")), &place, all);
+            } else if name == rust {
+                rows(source, within, &place, all);
             }
             continue;
         }
@@ -180,6 +178,15 @@ fn rows(source: &Source, table: &Struct, place: &In<'_>, all: &mut Vec<Row>) {
             None => (outer(rust, plain(name)), doc.clone()),
         };
         all.push(Row { key, kind, meaning });
+    }
+}
+
+/// The keys of tables by name: of those that the defaults have, or else of one that stands for any.
+fn rows_by_name(source: &Source, table: &Struct, names: &[String], place: &In<'_>, all: &mut Vec<Row>) {
+    let any = ["<name>".to_string()];
+    for name in if names.is_empty() { &any[..] } else { names } {
+        let prefix = format!("{}{name}.", place.prefix);
+        rows(source, table, &In { prefix: &prefix, ..*place }, all);
     }
 }
 
@@ -245,6 +252,22 @@ mod tests {
         ] {
             assert_eq!(outer(rust, plain(inner(rust))), words);
         }
+    }
+
+    #[test]
+    fn a_table_by_name_has_its_keys_and_their_defaults() {
+        let text = "/// `[view.crops]`\n#[derive(Deserialize)]\nstruct Config {\n    \
+                    /// The groups.\n    pub groups: BTreeMap<String, Group>,\n}\n\n\
+                    /// A group.\n#[derive(Deserialize)]\nstruct Group {\n    \
+                    /// Its augmentation.\n    pub augment: String,\n}\n";
+        let source = Source::of(text);
+        let page = |defaults: &str| {
+            page(&source, &Defaults::read(defaults).unwrap(), &BTreeMap::new()).unwrap()
+        };
+        let named = page("[view.crops]\ngroups.scene.augment = \"view1\"\n");
+        assert!(named.contains("| `groups.scene.augment` | text | `\"view1\"` |  | Its augmentation. |"), "{named}");
+        let any = page("[view.crops]\n");
+        assert!(any.contains("| `groups.<name>.augment` | text |  |"), "{any}");
     }
 
     #[test]

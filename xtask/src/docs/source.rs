@@ -57,6 +57,14 @@ impl Source {
         Ok(source)
     }
 
+    /// The settings in a text.
+    #[cfg(test)]
+    pub fn of(text: &str) -> Self {
+        let mut source = Self::default();
+        source.add(Path::new("src/lib.rs"), text);
+        source
+    }
+
     /// The struct whose documentation says that it is this table: `[loss.instance]`.
     pub fn table(&self, name: &str) -> Option<&Struct> {
         let marked = |each: &&Struct, begins: bool| match begins {
@@ -283,8 +291,7 @@ pub struct Optimizer {
 
     #[test]
     fn keys_and_words_are_read_with_their_documentation() {
-        let mut source = Source::default();
-        source.add(Path::new("a/settings.rs"), TEXT);
+        let source = Source::of(TEXT);
         let table = source.table("optimizer").unwrap();
         let keys: Vec<_> = table
             .fields
