@@ -1,7 +1,7 @@
 //! What the files below a directory held when they were last read, on disk.
 
-use super::content::{Content, Look};
-use super::stamp::Stamp;
+use crate::data::content::{Content, Look};
+use crate::data::stamp::Stamp;
 use crate::digest::hexadecimal;
 use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::Size;

@@ -2,8 +2,8 @@
 
 use super::Content;
 use super::cache::Cache;
-use super::content::Look;
-use super::stamp::Stamp;
+use crate::data::content::Look;
+use crate::data::stamp::Stamp;
 use crate::dataset::{Annotation, Dataset};
 use crate::error::ImageChanged;
 use crate::geometry::Size;

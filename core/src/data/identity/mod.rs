@@ -6,11 +6,9 @@
 
 mod cache;
 mod checked;
-mod content;
 mod manifest;
-mod stamp;
 
+pub use super::content::Content;
 pub use checked::Checked;
-pub use content::Content;
 pub use manifest::Manifest;
 pub(crate) use manifest::identity;
