@@ -2,10 +2,8 @@
 
 use super::Content;
 use crate::dataset::Dataset;
-use crate::digest::hexadecimal;
 use crate::files::write_atomic;
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 use std::fmt::Write;
 use std::fs;
@@ -106,22 +104,6 @@ fn changes(then: &[Listed], now: &[Listed]) -> String {
 
 fn path(directory: &Path, digest: &str) -> PathBuf {
     directory.join(format!("images-{digest}.txt"))
-}
-
-/// See [`Dataset::identity`].
-pub(crate) fn identity<D: Dataset + ?Sized>(dataset: &D) -> String {
-    let mut hash = Sha256::new_with_prefix(dataset.digest());
-    let mut files = false;
-    for index in 0..dataset.len() {
-        match dataset.content(index) {
-            Some(content) => {
-                files = true;
-                hash.update(format!("{content}\n"));
-            }
-            None => hash.update("-\n"),
-        }
-    }
-    if files { hexadecimal(&hash.finalize()[..8]) } else { dataset.digest() }
 }
 
 #[cfg(test)]

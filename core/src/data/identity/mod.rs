@@ -1,4 +1,4 @@
-//! Whether images are still what they were.
+//! Images that changed since they were last used.
 //!
 //! What an image file holds is its [`Content`], a digest of its bytes. It is computed once and cached beside the file's
 //! size and times ([`Checked`]), so that to know it again costs a look at each file and no reading. A [`Manifest`] has the
@@ -11,4 +11,3 @@ mod manifest;
 pub use super::content::Content;
 pub use checked::Checked;
 pub use manifest::Manifest;
-pub(crate) use manifest::identity;
