@@ -197,7 +197,7 @@ impl<'a> Assembly<'a> {
         }))
     }
 
-    fn plugin(&self, kind: Kind, name: &str, key: &str) -> Result<&'static Registration> {
+    fn plugin(&self, kind: Kind, name: &str, key: &str) -> Result<&'static Registration, RecipeError> {
         self.registry.get(kind, name, &self.recipe.origin(key), key)
     }
 }

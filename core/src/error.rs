@@ -5,25 +5,29 @@ use std::path::PathBuf;
 pub use univip_stdx::config::RecipeError;
 pub use univip_stdx::refusal::{brief, refuse_any, suggest};
 
-/// An image that cannot be read or used.
+/// The reason why a dataset does not return an image.
 #[derive(Debug, thiserror::Error)]
-#[error("image {}: {problem}", path.display())]
-pub struct ImageError {
-    /// The file on disk.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
-/// An image file that has changed since a command looked at it: results would be of neither version.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "image {} has changed while it was in use: restore it and run again to go on, or begin anew with --force",
-    path.display()
-)]
-pub struct ImageChanged {
-    /// The file on disk.
-    pub path: PathBuf,
+pub enum ImageError {
+    /// The file is missing or damaged, or cannot be used. `loader.broken` says whether a run goes on without it.
+    #[error("image {}: {problem}", path.display())]
+    Broken {
+        /// The file on disk.
+        path: PathBuf,
+        /// The problem and the remedy, as the end of a sentence about the file.
+        problem: String,
+    },
+    /// The file has changed since a command looked at it: results would be of neither version.
+    #[error(
+        "image {} has changed while it was in use: restore it and run again to go on, or begin anew with --force",
+        path.display()
+    )]
+    Changed {
+        /// The file on disk.
+        path: PathBuf,
+    },
+    /// A mistake of the dataset's, which other images would only hide: it stops a run.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
 }
 
 /// An evaluator found nothing that it could measure in the data of a run: no annotations, no masks. A recipe that names it is
@@ -31,25 +35,6 @@ pub struct ImageChanged {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NotApplicable(pub String);
-
-/// NaN or infinity in a loss term: the run stops.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "step {step}: loss `{term}` is {value}; images {images:?}; the batch is saved in {}. \
-     Lower optimizer.lr, or look at the saved batch.", batch.display()
-)]
-pub struct NonFinite {
-    /// The optimiser step, counted from 0.
-    pub step: u64,
-    /// The loss term.
-    pub term: String,
-    /// NaN, inf or -inf.
-    pub value: f32,
-    /// The ids of the batch's images.
-    pub images: Vec<String>,
-    /// Where the batch was saved.
-    pub batch: PathBuf,
-}
 
 /// The user asked to stop; what is done is on disk.
 #[derive(Debug, thiserror::Error)]

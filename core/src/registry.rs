@@ -70,12 +70,18 @@ impl Registry {
     /// # Errors
     /// A [`RecipeError`] with what is known and what may have been meant. `origin` and `key` say where
     /// the name was read.
-    pub fn get(&self, kind: Kind, name: &str, origin: &str, key: &str) -> Result<&'static Registration> {
+    pub fn get(
+        &self,
+        kind: Kind,
+        name: &str,
+        origin: &str,
+        key: &str,
+    ) -> Result<&'static Registration, RecipeError> {
         if let Some(entry) = self.0.iter().find(|entry| entry.kind() == kind && entry.name == name) {
             return Ok(entry);
         }
         let problem = format!("unknown {} `{name}`; {}", kind.name(), suggest(name, &self.names(kind)));
-        Err(RecipeError { origin: origin.into(), key: key.into(), problem }.into())
+        Err(RecipeError { origin: origin.into(), key: key.into(), problem })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 use univip_core::dataset::{Annotation, Dataset, Limited};
-use univip_core::error::ImageChanged;
+use univip_core::error::ImageError;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::identity::{Checked, Content, Manifest};
 use univip_core::image_file;
@@ -26,7 +26,7 @@ impl Dataset for Folder {
     fn id(&self, index: usize) -> String {
         format!("{index}.png")
     }
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         image_file::read(&self.root.join(self.id(index)))
     }
     fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
@@ -132,7 +132,8 @@ fn an_image_that_changes_in_use_is_refused_and_one_that_is_touched_is_not() -> R
     let (root, cache) = (folder()?, tempfile::tempdir()?);
     let dataset = checked(root.path(), cache.path())?;
     let error = |index: usize| {
-        dataset.image(index).err().map(|error| (error.is::<ImageChanged>(), format!("{error:#}")))
+        let error = dataset.image(index).err();
+        error.map(|error| (matches!(error, ImageError::Changed { .. }), error.to_string()))
     };
     ensure!(error(1).is_none());
     set_time(&root.path().join("1.png"), 5)?;

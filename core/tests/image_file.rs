@@ -43,11 +43,12 @@ fn problem_of(name: &str, content: &[u8]) -> String {
     problem(&path, read(&path).unwrap_err())
 }
 
-fn problem(path: &Path, error: anyhow::Error) -> String {
-    let error = error.downcast::<ImageError>().unwrap();
-    assert_eq!(error.path, path);
-    assert!(error.to_string().contains(&*path.to_string_lossy()));
-    error.problem
+fn problem(path: &Path, error: ImageError) -> String {
+    let said = error.to_string();
+    let ImageError::Broken { path: named, problem } = error else { panic!("{said}") };
+    assert_eq!(named, path);
+    assert!(said.contains(&*path.to_string_lossy()));
+    problem
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Batches of data that breaks: what is passed over, what stops a run, and that nothing hangs.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use image::RgbImage;
 use std::sync::Arc;
 use univip_core::augment::Renderer;
@@ -33,11 +33,11 @@ impl Dataset for Greys {
     fn id(&self, index: usize) -> String {
         format!("grey {index}")
     }
-    fn image(&self, index: usize) -> Result<RgbImage> {
-        let truncated = || ImageError { path: format!("{index}.jpg").into(), problem: "is truncated".into() };
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
+        let (path, problem) = (format!("{index}.jpg").into(), "is truncated".into());
         match (self.0, index) {
-            (Third::AllTruncated, _) | (Third::Truncated, 3) => Err(truncated().into()),
-            (Third::Bug, 3) => bail!("a mistake in the plugin"),
+            (Third::AllTruncated, _) | (Third::Truncated, 3) => Err(ImageError::Broken { path, problem }),
+            (Third::Bug, 3) => Err(anyhow!("a mistake in the plugin").into()),
             (Third::Panic, 3) => panic!("a mistake in the plugin"),
             _ => Ok(RgbImage::from_pixel(40, 40, image::Rgb([index as u8 * 20; 3]))),
         }

@@ -6,6 +6,7 @@ use image::{Rgb, RgbImage};
 use std::sync::Arc;
 use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::networks::{Needs, NetworkParts, Networks};
 use univip_core::online_probe::{OnlineProbe, Shown};
 use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
@@ -24,7 +25,7 @@ impl Dataset for Stripes {
         format!("stripes {index}")
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         let (width, brightest) = (3 + index as u32 / 2 % 5, [70, 220][index % 2]);
         let level = |x: u32, y: u32| (x + y) / width % 2 * brightest;
         Ok(RgbImage::from_fn(SIDE, SIDE, |x, y| Rgb([level(x, y) as u8; 3])))

@@ -1,6 +1,6 @@
 //! The store of proposals, as a run uses it.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use image::RgbImage;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,8 +25,8 @@ impl Dataset for Numbered {
     fn id(&self, index: usize) -> String {
         format!("number {index}")
     }
-    fn image(&self, _index: usize) -> Result<RgbImage> {
-        bail!("the source looks at no pixels")
+    fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
+        Err(anyhow!("the source looks at no pixels").into())
     }
     fn digest(&self) -> String {
         "0123456789abcdef".into()
@@ -47,11 +47,11 @@ fn expected(index: usize) -> [BoundingBox; 2] {
 }
 
 impl ProposalSource for Source {
-    fn propose(&self, _dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
+    fn propose(&self, _dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>, ImageError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.broken == Some(index) {
             let path = PathBuf::from(format!("{index}.jpg"));
-            return Err(ImageError { path, problem: "truncated".into() }.into());
+            return Err(ImageError::Broken { path, problem: "truncated".into() });
         }
         Ok(expected(index).to_vec())
     }

@@ -19,6 +19,7 @@ use std::time::Instant;
 use univip_core::assemble::Assembly;
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Split};
+use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
 use univip_core::image_file;
 use univip_core::proposals::BuildOptions;
@@ -80,7 +81,7 @@ fn run(case: &str, directory: &Path) -> Result<()> {
         }
         "decoding alone" => {
             let photos = Photos::open(directory)?;
-            measure(case, 1, |round| photos.image(round as usize % photos.len()))
+            measure(case, 1, |round| Ok(photos.image(round as usize % photos.len())?))
         }
         "batch of composed scenes" => {
             let (maker, _store) = scene_batches(&recipe("small")?)?;
@@ -88,7 +89,7 @@ fn run(case: &str, directory: &Path) -> Result<()> {
         }
         "composing alone" => {
             let (maker, _store) = scene_batches(&recipe("small")?)?;
-            measure(case, 1, |round| maker.dataset.image(round as usize))
+            measure(case, 1, |round| Ok(maker.dataset.image(round as usize)?))
         }
         "boxes alone" => {
             let (maker, _store) = scene_batches(&recipe("small")?)?;
@@ -200,7 +201,7 @@ impl Dataset for Photos {
         self.0[index].display().to_string()
     }
 
-    fn image(&self, index: usize) -> Result<image::RgbImage> {
+    fn image(&self, index: usize) -> Result<image::RgbImage, ImageError> {
         image_file::read(&self.0[index])
     }
 

@@ -50,7 +50,7 @@ impl Below {
     /// Checks a file, just before it is read.
     ///
     /// # Errors
-    /// [`ImageError`] when the path leads out of the directory by a link. A file that is missing is for its reader to name.
+    /// [`ImageError::Broken`] when the path leads out of the directory by a link. A file that is missing is for its reader to name.
     pub fn check(&self, path: &Path) -> Result<(), ImageError> {
         let Some(real) = &self.real else { return Ok(()) };
         let problem = match path.canonicalize() {
@@ -63,7 +63,7 @@ impl Below {
             ),
             Err(error) => format!("cannot be read: {error}"),
         };
-        Err(ImageError { path: path.into(), problem })
+        Err(ImageError::Broken { path: path.into(), problem })
     }
 }
 

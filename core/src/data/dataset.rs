@@ -2,6 +2,7 @@
 
 use super::content::Content;
 use crate::digest::hexadecimal;
+use crate::error::ImageError;
 use crate::geometry::{BoundingBox, Size};
 use crate::metrics::GroundTruth;
 use crate::metrics::rle::Rle;
@@ -62,11 +63,15 @@ pub trait Dataset: Send + Sync {
     /// The pixels, 8-bit RGB, upright.
     ///
     /// # Errors
-    /// [`crate::error::ImageError`], with the file, when the image is missing, truncated or broken.
-    fn image(&self, index: usize) -> Result<RgbImage>;
+    /// [`ImageError::Broken`], with the file, when the image is missing, truncated or damaged; a run may go on without it.
+    /// Any other error stops the run, and so does an [`ImageError`] that was made an [`anyhow::Error`] on the way.
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError>;
 
     /// The size of [`Dataset::image`], without decoding where that is possible.
-    fn size(&self, index: usize) -> Result<Size> {
+    ///
+    /// # Errors
+    /// As [`Dataset::image`].
+    fn size(&self, index: usize) -> Result<Size, ImageError> {
         let (width, height) = self.image(index)?.dimensions();
         Ok(Size { width, height })
     }
@@ -218,11 +223,11 @@ impl Dataset for Limited {
         self.dataset.id(self.place(index))
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         self.dataset.image(self.place(index))
     }
 
-    fn size(&self, index: usize) -> Result<Size> {
+    fn size(&self, index: usize) -> Result<Size, ImageError> {
         self.dataset.size(self.place(index))
     }
 
@@ -311,7 +316,7 @@ mod tests {
             format!("{index}")
         }
 
-        fn image(&self, _index: usize) -> Result<RgbImage> {
+        fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
             Ok(RgbImage::new(1, 1))
         }
 

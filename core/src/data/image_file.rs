@@ -9,7 +9,6 @@ use super::tiff::check_directory;
 use crate::error::ImageError;
 use crate::geometry::Size;
 use crate::text_file::in_place_of_text;
-use anyhow::Result;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::cell::Cell;
@@ -43,17 +42,17 @@ const BYTES_OF_A_PIXEL: u64 = 8;
 /// Reads an image.
 ///
 /// # Errors
-/// [`ImageError`] when the file is missing, is in no format that is read, is truncated, broken or too large.
-pub fn read(path: &Path) -> Result<RgbImage> {
-    caught(pixels, &bytes(path)?).map_err(|problem| broken(path, problem).into())
+/// [`ImageError::Broken`] when the file is missing, is in no format that is read, is truncated, broken or too large.
+pub fn read(path: &Path) -> Result<RgbImage, ImageError> {
+    caught(pixels, &bytes(path)?).map_err(|problem| broken(path, problem))
 }
 
 /// The size of what [`read`] returns, without decoding pixels.
 ///
 /// # Errors
-/// [`ImageError`] as [`read`], but for damage after the file's header.
-pub fn size(path: &Path) -> Result<Size> {
-    caught(upright_size, &bytes(path)?).map_err(|problem| broken(path, problem).into())
+/// As [`read`], but for damage after the file's header.
+pub fn size(path: &Path) -> Result<Size, ImageError> {
+    caught(upright_size, &bytes(path)?).map_err(|problem| broken(path, problem))
 }
 
 /// As [`size`], of a file's bytes; none where they are no such image.
@@ -113,7 +112,7 @@ fn bytes(path: &Path) -> Result<Vec<u8>, ImageError> {
 }
 
 fn broken(path: &Path, problem: String) -> ImageError {
-    ImageError { path: path.into(), problem }
+    ImageError::Broken { path: path.into(), problem }
 }
 
 /// True on a thread within a decoder, whose panics are caught: a panic hook need not say them.

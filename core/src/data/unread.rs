@@ -2,7 +2,6 @@
 
 use crate::data::BrokenImage;
 use crate::error::ImageError;
-use anyhow::Result;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -23,20 +22,16 @@ impl Unread {
     /// What was made of an image; none where the image cannot be read and is passed over.
     ///
     /// # Errors
-    /// An [`ImageError`] where `loader.broken` is `fail`, and any other: that is a mistake of the dataset's, which other
-    /// images would only hide.
-    pub fn pass<T>(&self, read: Result<T>) -> Result<Option<T>> {
-        let error = match read {
-            Ok(read) => return Ok(Some(read)),
-            Err(error) => error,
-        };
-        match (self.broken, error.downcast_ref::<ImageError>()) {
-            (BrokenImage::Skip, Some(ImageError { path, problem })) => {
+    /// [`ImageError::Broken`] where `loader.broken` is `fail`, and any other.
+    pub fn pass<T>(&self, read: Result<T, ImageError>) -> Result<Option<T>, ImageError> {
+        match read {
+            Ok(read) => Ok(Some(read)),
+            Err(ImageError::Broken { path, problem }) if self.broken == BrokenImage::Skip => {
                 let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-                images.entry(path.display().to_string()).or_insert_with(|| problem.clone());
+                images.entry(path.display().to_string()).or_insert(problem);
                 Ok(None)
             }
-            _ => Err(error),
+            Err(error) => Err(error),
         }
     }
 
@@ -62,16 +57,16 @@ mod tests {
     use super::*;
     use anyhow::anyhow;
 
-    fn broken(name: &str) -> Result<u8> {
-        Err(ImageError { path: name.into(), problem: "is empty".into() }.into())
+    fn broken(name: &str) -> Result<u8, ImageError> {
+        Err(ImageError::Broken { path: name.into(), problem: "is empty".into() })
     }
 
     #[test]
-    fn each_image_is_counted_once_and_the_first_are_named() -> Result<()> {
+    fn each_image_is_counted_once_and_the_first_are_named() -> Result<(), ImageError> {
         let unread = Unread::new(BrokenImage::Skip);
         assert_eq!((unread.pass(Ok(7))?, unread.line()), (Some(7), None));
         for name in ["b", "a", "c", "d", "a", "b"] {
-            assert_eq!(unread.pass(broken(name).map_err(|error| error.context("drawing")))?, None);
+            assert_eq!(unread.pass(broken(name))?, None);
         }
         let line = "4 images cannot be read and are passed over: a (is empty), b, c, ...";
         assert_eq!((unread.count(), unread.line().as_deref()), (4, Some(line)));
@@ -80,9 +75,9 @@ mod tests {
 
     #[test]
     fn what_is_no_fault_of_an_image_is_an_error_and_so_is_all_where_the_recipe_says_fail() {
-        assert!(Unread::new(BrokenImage::Skip).pass::<u8>(Err(anyhow!("no such class"))).is_err());
+        assert!(Unread::new(BrokenImage::Skip).pass::<u8>(Err(anyhow!("no such class").into())).is_err());
         let strict = Unread::new(BrokenImage::Fail);
-        assert!(strict.pass(broken("a")).is_err_and(|error| error.is::<ImageError>()));
+        assert!(matches!(strict.pass(broken("a")), Err(ImageError::Broken { .. })));
         assert_eq!(strict.count(), 0);
     }
 }

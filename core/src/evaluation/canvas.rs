@@ -107,9 +107,10 @@ mod tests {
             index.to_string()
         }
 
-        fn image(&self, index: usize) -> Result<RgbImage> {
+        fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
             if index % 3 == 1 {
-                return Err(ImageError { path: self.id(index).into(), problem: "is damaged".into() }.into());
+                let (path, problem) = (self.id(index).into(), "is damaged".into());
+                return Err(ImageError::Broken { path, problem });
             }
             Ok(RgbImage::from_pixel(2, 2, Rgb([index as u8; 3])))
         }

@@ -81,7 +81,7 @@ impl Proposals {
     pub fn unfiltered(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
         match self.store() {
             Some(store) => store.boxes(index),
-            None => self.source.propose(dataset, index),
+            None => Ok(self.source.propose(dataset, index)?),
         }
         .with_context(|| format!("proposals of image {}", dataset.id(index)))
     }

@@ -18,15 +18,18 @@ pub use settings::ProposalSettings;
 pub use store::{BuildOptions, ProposalStore};
 
 use crate::dataset::Dataset;
+use crate::error::ImageError;
 use crate::geometry::BoundingBox;
-use anyhow::Result;
 
 /// A way to propose boxes for an image.
 pub trait ProposalSource: Send + Sync {
     /// The boxes of image `index`, best first, unfiltered, each inside the image.
     ///
     /// Empty is a valid answer: the view sampler then draws naive boxes (Section 3.2).
-    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>>;
+    ///
+    /// # Errors
+    /// Those of [`Dataset::image`], as they are; anything else is [`ImageError::Other`].
+    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>, ImageError>;
 
     /// Whether the boxes are those of the dataset's annotations, which must then have been made for these images.
     fn annotated(&self) -> bool {

@@ -304,12 +304,13 @@ impl Build<'_> {
         }
         match self.source.propose(self.dataset, index) {
             Ok(boxes) => Ok(Image { boxes, broken: None }),
-            Err(error) if self.broken == BrokenImage::Skip && error.is::<ImageError>() => {
-                Ok(Image { boxes: Vec::new(), broken: Some(format!("{error:#}")) })
+            Err(error @ ImageError::Broken { .. }) if self.broken == BrokenImage::Skip => {
+                Ok(Image { boxes: Vec::new(), broken: Some(error.to_string()) })
             }
             Err(error) => {
                 self.stop.store(true, Ordering::Relaxed);
                 let changed = self.store.changed(index / ProposalStore::SHARD);
+                let error = anyhow::Error::from(error);
                 let error = match changed {
                     Some(image) => {
                         error.context(format!("image {image} is not the one that boxes are stored of"))

@@ -1,8 +1,7 @@
 //! Where the files of recipes are: on disk, or embedded in the binary.
 
-use crate::text_file;
-use anyhow::Result;
-use std::io::{Error, ErrorKind};
+use crate::text_file::{self, TextFileError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Text files in the binary, below a root that no disk has.
@@ -20,10 +19,14 @@ impl Embedded {
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
-    pub fn read(&self, path: &Path) -> Result<String> {
+    pub fn read(&self, path: &Path) -> Result<String, TextFileError> {
         let Ok(inside) = path.strip_prefix(EMBEDDED_ROOT) else { return text_file::read(path) };
         let found = self.files.iter().find(|(name, _)| inside == Path::new(name));
-        found.map(|(_, text)| text.to_string()).ok_or_else(|| Error::from(ErrorKind::NotFound).into())
+        let missing = || {
+            let (doing, source) = ("opening", ErrorKind::NotFound.into());
+            TextFileError::System { doing, path: path.into(), source }
+        };
+        found.map(|(_, text)| text.to_string()).ok_or_else(missing)
     }
 
     /// The path of a file that is inherited by one in `folder`.

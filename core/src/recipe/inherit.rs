@@ -2,10 +2,9 @@
 
 use super::files::Embedded;
 use crate::error::{RecipeError, suggest};
-use anyhow::Result;
+use crate::text_file::TextFileError;
 use figment::value::{Dict, Value};
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Component, Path, PathBuf};
 
 /// One file of a recipe.
@@ -23,7 +22,7 @@ pub(super) struct File {
 ///
 /// No file may be reached twice: with a cycle there is no order, and with a diamond the second visit would undo
 /// what was set between the two.
-pub(super) fn files(path: &Path, embedded: Embedded) -> Result<Vec<File>> {
+pub(super) fn files(path: &Path, embedded: Embedded) -> Result<Vec<File>, RecipeError> {
     let mut walk = Walk { embedded, ..Walk::default() };
     walk.visit(path, None)?;
     Ok(walk.files)
@@ -40,9 +39,9 @@ struct Walk {
 }
 
 impl Walk {
-    fn visit(&mut self, path: &Path, heir: Option<(&Path, &str)>) -> Result<()> {
+    fn visit(&mut self, path: &Path, heir: Option<(&Path, &str)>) -> Result<(), RecipeError> {
         let path = tidy(path);
-        let text = self.embedded.read(&path).map_err(|error| self.unreadable(&path, heir, &error))?;
+        let text = self.embedded.read(&path).map_err(|error| self.unreadable(&path, heir, error))?;
         let identity = path.canonicalize().unwrap_or_else(|_| path.clone());
         if let Some((heir, written)) = heir {
             self.refuse_second_visit(&path, &identity, heir, written)?;
@@ -60,7 +59,13 @@ impl Walk {
         Ok(())
     }
 
-    fn refuse_second_visit(&self, path: &Path, identity: &Path, heir: &Path, written: &str) -> Result<()> {
+    fn refuse_second_visit(
+        &self,
+        path: &Path,
+        identity: &Path,
+        heir: &Path,
+        written: &str,
+    ) -> Result<(), RecipeError> {
         if let Some(start) = self.open.iter().position(|(open, _)| open == identity) {
             let round: Vec<_> =
                 self.open[start..].iter().map(|(_, path)| path.display().to_string()).collect();
@@ -78,10 +83,12 @@ impl Walk {
         ))
     }
 
-    fn unreadable(&self, path: &Path, heir: Option<(&Path, &str)>, error: &anyhow::Error) -> anyhow::Error {
-        let missing =
-            error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == io::ErrorKind::NotFound);
-        let mut problem = if missing { "no such file".to_string() } else { format!("{error:#}") };
+    fn unreadable(&self, path: &Path, heir: Option<(&Path, &str)>, error: TextFileError) -> RecipeError {
+        let mut problem = match error.is_missing() {
+            true => "no such file".to_string(),
+            // With its causes.
+            false => format!("{:#}", anyhow::Error::from(error)),
+        };
         let siblings = self.embedded.toml_stems(path.parent().unwrap_or(Path::new(".")));
         let siblings: Vec<String> = siblings.into_iter().map(|stem| format!("{stem}.toml")).collect();
         let siblings: Vec<&str> = siblings.iter().map(String::as_str).collect();
@@ -90,12 +97,12 @@ impl Walk {
         }
         match heir {
             Some((heir, written)) => refused(heir, format!("`{written}` ({}): {problem}", path.display())),
-            None => RecipeError { origin: "recipe".into(), key: path.display().to_string(), problem }.into(),
+            None => RecipeError { origin: "recipe".into(), key: path.display().to_string(), problem },
         }
     }
 }
 
-fn inherited(path: &Path, value: Option<Value>) -> Result<Vec<String>> {
+fn inherited(path: &Path, value: Option<Value>) -> Result<Vec<String>, RecipeError> {
     let expected = || refused(path, "expected a list of files, such as [\"../base.toml\"]".into());
     match value {
         None => Ok(Vec::new()),
@@ -106,12 +113,12 @@ fn inherited(path: &Path, value: Option<Value>) -> Result<Vec<String>> {
     }
 }
 
-fn refused(origin: &Path, problem: String) -> anyhow::Error {
-    RecipeError { origin: origin.display().to_string(), key: "inherit".into(), problem }.into()
+fn refused(origin: &Path, problem: String) -> RecipeError {
+    RecipeError { origin: origin.display().to_string(), key: "inherit".into(), problem }
 }
 
 /// The values of a TOML file; a syntax error names its line.
-fn parse(path: &Path, text: &str) -> Result<Dict> {
+fn parse(path: &Path, text: &str) -> Result<Dict, RecipeError> {
     toml::from_str(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start.min(text.len()));
         let number = text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
@@ -121,7 +128,6 @@ fn parse(path: &Path, text: &str) -> Result<Dict> {
             key: line.into(),
             problem: format!("not TOML: {}", error.message().trim().replace('\n', ", ")),
         }
-        .into()
     })
 }
 

@@ -6,7 +6,7 @@ use crate::optim::{Gradients, Optimizer};
 use crate::pool::in_pool;
 use crate::target;
 use crate::views::Batch;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow};
 use candle_core::Tensor;
 use std::collections::BTreeMap;
 
@@ -50,25 +50,44 @@ pub struct StepReport {
     pub terms: BTreeMap<String, f32>,
 }
 
-/// A loss term that is NaN or infinite; the step has changed no parameter, though batch norm's running statistics have
-/// seen the batch.
+/// The reason why a step was not taken.
 #[derive(Debug, thiserror::Error)]
-#[error("loss `{term}` is {value}")]
-pub struct NotFinite {
-    /// The loss.
-    pub term: String,
-    /// NaN, inf or -inf.
-    pub value: f32,
-    /// Which of the step's forward passes.
-    pub pass: usize,
+pub enum StepError {
+    /// A loss term is NaN or infinite. The step has changed no parameter, though batch norm's running statistics have
+    /// seen the batch.
+    #[error("loss `{term}` is {value}")]
+    NotFinite {
+        /// The loss.
+        term: String,
+        /// NaN, inf or -inf.
+        value: f32,
+        /// The number of the forward pass within the step.
+        pass: usize,
+    },
+    /// A network, a loss or the optimiser failed.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl From<candle_core::Error> for StepError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Other(error.into())
+    }
 }
 
 /// One optimiser step over the forward passes of `batches` (more than one accumulates gradients).
 ///
 /// # Errors
-/// [`NotFinite`] before any parameter is changed; any failure of a plugin, named.
-pub fn step(method: &mut Method, batches: &[Batch], now: Step, rates: Rates) -> Result<StepReport> {
-    ensure!(!batches.is_empty(), "a step needs at least one batch");
+/// [`StepError::NotFinite`] before any parameter is changed; any failure of a plugin, named.
+pub fn step(
+    method: &mut Method,
+    batches: &[Batch],
+    now: Step,
+    rates: Rates,
+) -> Result<StepReport, StepError> {
+    if batches.is_empty() {
+        return Err(anyhow!("a step needs at least one batch").into());
+    }
     let Method { networks, losses, optimizer } = method;
     let (mut gradients, mut report, mut passes) = (Gradients::default(), StepReport::default(), Vec::new());
     each(losses, "before the step", |loss| loss.before_step(&now))?;
@@ -81,7 +100,7 @@ pub fn step(method: &mut Method, batches: &[Batch], now: Step, rates: Rates) -> 
         gradients.add(Gradients::of(&mut in_pool(|| total.backward())?, networks.online()))?;
         passes.push(features.detached()?);
     }
-    in_pool(|| {
+    in_pool(|| -> Result<()> {
         optimizer.step(&gradients, rates.lr)?;
         target::update(networks.target(), networks.online(), rates.momentum)
     })?;
@@ -111,12 +130,18 @@ fn weighted_sum(losses: &[WeightedLoss], terms: &[LossTerm]) -> Result<Tensor> {
 
 impl StepReport {
     /// Adds one of `passes` forward passes.
-    fn add(&mut self, losses: &[WeightedLoss], terms: &[LossTerm], pass: usize, passes: usize) -> Result<()> {
+    fn add(
+        &mut self,
+        losses: &[WeightedLoss],
+        terms: &[LossTerm],
+        pass: usize,
+        passes: usize,
+    ) -> Result<(), StepError> {
         let share = 1.0 / passes as f32;
         for (each, term) in losses.iter().zip(terms) {
             let value = term.value.to_scalar::<f32>()?;
             if !value.is_finite() {
-                return Err(NotFinite { term: each.name.clone(), value, pass }.into());
+                return Err(StepError::NotFinite { term: each.name.clone(), value, pass });
             }
             self.total += value * each.weight as f32 * share;
             *self.terms.entry(each.name.clone()).or_default() += value * share;

@@ -3,9 +3,9 @@
 use super::TrainSettings;
 use super::checkpoint::{Checkpoint, Checkpoints, Progress};
 use super::event::{Event, Observer};
-use super::step::{Method, NotFinite, Rates, StepReport, step};
+use super::step::{Method, Rates, StepError, StepReport, step};
 use crate::diagnostics::effective_rank;
-use crate::error::{Interrupted, NonFinite};
+use crate::error::Interrupted;
 use crate::evaluation::online_probe::{self, OnlineProbe};
 use crate::files::write_atomic;
 use crate::loader::Loader;
@@ -14,7 +14,7 @@ use crate::networks::{Networks, TargetSettings};
 use crate::nn::sealed_tensors::seal;
 use crate::optim::Schedule;
 use crate::views::{Batch, BatchMaker, LoaderSettings};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use candle_core::{Device, Tensor};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ impl Trainer {
     /// that stands for the epoch: a run that was killed between the two calls it again.
     ///
     /// # Errors
-    /// [`Interrupted`] after `stop` was set and a checkpoint written; [`NonFinite`]; anything that the data,
+    /// [`Interrupted`] after `stop` was set and a checkpoint written; a loss that is not finite, with its batch saved; anything that the data,
     /// a plugin, an observer or the disk refuses. What is on disk stays whole.
     pub fn train(
         &mut self,
@@ -283,17 +283,22 @@ impl Trainer {
 }
 
 /// Saves the batch that made a loss infinite and says where.
-fn explain(error: anyhow::Error, step: u64, batches: &[Batch], checkpoints: &Checkpoints) -> anyhow::Error {
-    let (term, value, pass) = match error.downcast::<NotFinite>() {
-        Ok(NotFinite { term, value, pass }) => (term, value, pass),
-        Err(error) => return error.context(format!("step {step}")),
+fn explain(error: StepError, step: u64, batches: &[Batch], checkpoints: &Checkpoints) -> anyhow::Error {
+    let (term, value, pass) = match error {
+        StepError::NotFinite { term, value, pass } => (term, value, pass),
+        StepError::Other(error) => return error.context(format!("step {step}")),
     };
     let Some(batch) = batches.get(pass) else {
-        return anyhow::anyhow!("step {step}: loss `{term}` is {value}");
+        return anyhow!("step {step}: loss `{term}` is {value}");
     };
     let path = checkpoints.directory().join(format!("not-finite-step-{step:08}.safetensors"));
     match save_batch(batch, &path) {
-        Ok(()) => NonFinite { step, term, value, images: batch.ids.clone(), batch: path }.into(),
+        Ok(()) => anyhow!(
+            "step {step}: loss `{term}` is {value}; images {:?}; the batch is saved in {}. \
+             Lower optimizer.lr, or look at the saved batch.",
+            batch.ids,
+            path.display()
+        ),
         Err(problem) => problem
             .context(format!("step {step}: loss `{term}` is {value}, and its batch could not be saved")),
     }

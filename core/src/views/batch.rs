@@ -239,11 +239,12 @@ impl BatchMaker {
             let index = (wanted + offset) % images;
             match self.dataset.image(index) {
                 Ok(image) => return Ok((index, image)),
-                Err(error) if self.broken == BrokenImage::Skip && error.is::<ImageError>() => {
-                    skipped.push(format!("{error:#}"));
+                Err(error @ ImageError::Broken { .. }) if self.broken == BrokenImage::Skip => {
+                    skipped.push(error.to_string());
                 }
-                // Any other error is a mistake of the dataset's, which other images would only hide.
-                Err(error) => return Err(error.context(format!("image {}", self.dataset.id(index)))),
+                Err(error) => {
+                    return Err(error).with_context(|| format!("image {}", self.dataset.id(index)));
+                }
             }
         }
         bail!("not one of the {images} images can be read; the first: {}", skipped[0])

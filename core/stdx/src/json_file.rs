@@ -1,28 +1,40 @@
 //! JSON files as Python's `json` writes and reads them: with `NaN`, `Infinity` and `-Infinity`, which are no JSON.
 
-use crate::text_file;
-use anyhow::{Result, ensure};
+use crate::text_file::{self, TextFileError};
 use serde::de::DeserializeOwned;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
+/// A file that a value cannot be read from.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonFileError {
+    /// It is no text.
+    #[error(transparent)]
+    Text(#[from] TextFileError),
+    /// It is not JSON, or not the value that was expected.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+}
+
 /// Reads a value from a file. Keys that the value has no use for may be anything that Python reads.
 ///
 /// # Errors
-/// When the file is none of text ([`text_file::open`]), or a [`serde_json::Error`] when it is not what was expected.
-pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+/// When the file is none of text ([`text_file::open`]), or not what was expected.
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, JsonFileError> {
     let text = text_file::read(path)?;
-    ensure!(!text.is_empty(), "{} is empty (0 bytes): download or copy it again", path.display());
+    if text.is_empty() {
+        return Err(TextFileError::empty(path).into());
+    }
     or_tolerantly(path, serde_json::from_str(&text))
 }
 
 /// As [`read`], without the whole text in memory, which takes up to twice the time.
-pub fn stream<T: DeserializeOwned>(path: &Path) -> Result<T> {
+pub fn stream<T: DeserializeOwned>(path: &Path) -> Result<T, JsonFileError> {
     or_tolerantly(path, serde_json::from_reader(text_file::open(path)?))
 }
 
 /// Nearly every file is JSON, and is read at the speed of JSON.
-fn or_tolerantly<T: DeserializeOwned>(path: &Path, read: serde_json::Result<T>) -> Result<T> {
+fn or_tolerantly<T: DeserializeOwned>(path: &Path, read: serde_json::Result<T>) -> Result<T, JsonFileError> {
     match read {
         Err(error) if error.is_syntax() => Ok(serde_json::from_reader(tolerant(path)?)?),
         read => Ok(read?),
@@ -33,7 +45,7 @@ fn or_tolerantly<T: DeserializeOwned>(path: &Path, read: serde_json::Result<T>) 
 ///
 /// # Errors
 /// As [`text_file::open`].
-pub fn tolerant(path: &Path) -> Result<impl BufRead> {
+pub fn tolerant(path: &Path) -> Result<impl BufRead + use<>, TextFileError> {
     let text = text_file::open(path)?;
     let quoting = Quoting { text, in_string: false, escaped: false, word: Vec::new(), ready: Vec::new() };
     Ok(BufReader::with_capacity(1 << 20, quoting))
@@ -103,8 +115,8 @@ mod tests {
     fn what_python_writes_for_no_number_is_a_string() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.json");
-        let read = |text: &str| -> Result<Value> {
-            std::fs::write(&path, text)?;
+        let read = |text: &str| -> Result<Value, JsonFileError> {
+            std::fs::write(&path, text).unwrap();
             let (whole, streamed) = (read::<Value>(&path), stream::<Value>(&path));
             assert_eq!(whole.as_ref().ok(), streamed.as_ref().ok());
             whole

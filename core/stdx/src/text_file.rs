@@ -1,20 +1,69 @@
 //! Text files that come from elsewhere. What often lies in their place is named for what it is.
 
-use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
+
+/// A file that cannot be read as text.
+#[derive(Debug, thiserror::Error)]
+pub enum TextFileError {
+    /// It is missing, or the system refuses it.
+    #[error("{doing} {}", path.display())]
+    System {
+        /// `opening` or `reading`.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It is there and is something else.
+    #[error("{} is {what}", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The end of a sentence about it, with the remedy.
+        what: &'static str,
+    },
+    /// It is not UTF-8.
+    #[error("reading {}", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The place of the first such byte.
+        source: FromUtf8Error,
+    },
+}
+
+impl TextFileError {
+    /// True if there is no such file.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::System { source, .. } if source.kind() == ErrorKind::NotFound)
+    }
+
+    /// An empty file where some text is needed.
+    pub(crate) fn empty(path: &Path) -> Self {
+        Self::NotText { path: path.into(), what: "empty (0 bytes): download or copy it again" }
+    }
+
+    fn system(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::System { doing, path: path.into(), source }
+    }
+}
 
 /// Opens a file of UTF-8 text behind its byte order mark, if it has one.
 ///
 /// # Errors
 /// Naming the file: when it cannot be opened, is no regular file, is empty, or is what [`in_place_of_text`] knows.
-pub fn open(path: &Path) -> Result<BufReader<File>> {
-    let context = || format!("opening {}", path.display());
+pub fn open(path: &Path) -> Result<BufReader<File>, TextFileError> {
+    let cannot = TextFileError::system("opening", path);
     refuse_special(path)?;
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).with_context(context)?);
-    let first = reader.fill_buf().with_context(context)?;
-    ensure!(!first.is_empty(), "{} is empty (0 bytes): download or copy it again", path.display());
+    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).map_err(&cannot)?);
+    let first = reader.fill_buf().map_err(cannot)?;
+    if first.is_empty() {
+        return Err(TextFileError::empty(path));
+    }
     refuse_other(path, first)?;
     if first.starts_with(BYTE_ORDER_MARK) {
         reader.consume(BYTE_ORDER_MARK.len());
@@ -26,12 +75,12 @@ pub fn open(path: &Path) -> Result<BufReader<File>> {
 ///
 /// # Errors
 /// As [`open`], and when it is not UTF-8.
-pub fn read(path: &Path) -> Result<String> {
-    let context = || format!("reading {}", path.display());
+pub fn read(path: &Path) -> Result<String, TextFileError> {
     refuse_special(path)?;
-    let bytes = fs::read(path).with_context(context)?;
+    let bytes = fs::read(path).map_err(TextFileError::system("reading", path))?;
     refuse_other(path, &bytes)?;
-    let mut text = String::from_utf8(bytes).with_context(context)?;
+    let mut text =
+        String::from_utf8(bytes).map_err(|source| TextFileError::NotUtf8 { path: path.into(), source })?;
     if text.starts_with('\u{feff}') {
         text.drain(..BYTE_ORDER_MARK.len());
     }
@@ -39,15 +88,17 @@ pub fn read(path: &Path) -> Result<String> {
 }
 
 /// Before a file is opened: opening a pipe would wait for its other end, and a device has no end.
-fn refuse_special(path: &Path) -> Result<()> {
-    let metadata = fs::metadata(path).with_context(|| format!("opening {}", path.display()))?;
-    ensure!(metadata.is_file(), "{} is not a regular file", path.display());
+fn refuse_special(path: &Path) -> Result<(), TextFileError> {
+    let metadata = fs::metadata(path).map_err(TextFileError::system("opening", path))?;
+    if !metadata.is_file() {
+        return Err(TextFileError::NotText { path: path.into(), what: "not a regular file" });
+    }
     Ok(())
 }
 
-fn refuse_other(path: &Path, first: &[u8]) -> Result<()> {
+fn refuse_other(path: &Path, first: &[u8]) -> Result<(), TextFileError> {
     match in_place_of_text(first) {
-        Some(what) => bail!("{} is {what}", path.display()),
+        Some(what) => Err(TextFileError::NotText { path: path.into(), what }),
         None => Ok(()),
     }
 }
@@ -93,7 +144,7 @@ mod tests {
         let path = directory.path().join("a.json");
         let read = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
-            read(&path).map_err(|error| format!("{error:#}"))
+            read(&path).map_err(|error| error.to_string())
         };
         assert_eq!(read(b"{}").unwrap(), "{}");
         assert_eq!(read(b"\xef\xbb\xbf[1]").unwrap(), "[1]");
@@ -115,10 +166,12 @@ mod tests {
             assert!(said.contains("a.json") && said.contains(expected), "{bytes:?}: {said}");
         }
         assert_eq!(read(b"").unwrap(), "");
+        let none = super::read(&directory.path().join("none")).unwrap_err();
+        assert!(none.is_missing() && none.to_string().starts_with("opening "), "{none}");
         assert!(
             open(&path).unwrap_err().to_string().ends_with("is empty (0 bytes): download or copy it again")
         );
-        let said = format!("{:#}", super::read(directory.path()).unwrap_err());
+        let said = super::read(directory.path()).unwrap_err().to_string();
         assert!(said.ends_with("is not a regular file"), "{said}");
     }
 

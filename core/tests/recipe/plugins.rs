@@ -1,10 +1,11 @@
 //! One plugin of each kind, so that recipes can name some: they are never built.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use candle_core::Tensor;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::{Dataset, Split};
+use univip_core::error::ImageError;
 use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
 use univip_core::geometry::BoundingBox;
 use univip_core::loss::{Loss, LossContext, LossTerm, Step};
@@ -136,8 +137,8 @@ impl Dataset for Meadow {
     fn id(&self, index: usize) -> String {
         index.to_string()
     }
-    fn image(&self, _: usize) -> Result<RgbImage> {
-        bail!("no image")
+    fn image(&self, _: usize) -> Result<RgbImage, ImageError> {
+        Err(anyhow!("no image").into())
     }
     fn digest(&self) -> String {
         String::new()
@@ -160,7 +161,7 @@ impl Evaluator for Plain {
     }
 }
 impl ProposalSource for Plain {
-    fn propose(&self, _: &dyn Dataset, _: usize) -> Result<Vec<BoundingBox>> {
+    fn propose(&self, _: &dyn Dataset, _: usize) -> Result<Vec<BoundingBox>, ImageError> {
         Ok(Vec::new())
     }
 }

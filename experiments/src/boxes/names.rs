@@ -118,8 +118,10 @@ fn of_parts(last: Option<&OsStr>, path: &Path) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::anyhow;
     use image::RgbImage;
     use std::path::PathBuf;
+    use univip_core::error::ImageError;
 
     /// Ids, and files.
     struct Named(&'static [(&'static str, &'static str)]);
@@ -131,8 +133,8 @@ mod tests {
         fn id(&self, index: usize) -> String {
             self.0[index].0.into()
         }
-        fn image(&self, _index: usize) -> Result<RgbImage> {
-            bail!("names need no pixels")
+        fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
+            Err(anyhow!("names need no pixels").into())
         }
         fn file(&self, index: usize) -> Option<PathBuf> {
             Some(self.0[index].1.into())
@@ -195,8 +197,8 @@ mod tests {
             fn id(&self, index: usize) -> String {
                 format!("{index}/0.jpg")
             }
-            fn image(&self, _index: usize) -> Result<RgbImage> {
-                bail!("names need no pixels")
+            fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
+                Err(anyhow!("names need no pixels").into())
             }
             fn file(&self, index: usize) -> Option<PathBuf> {
                 self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);

@@ -46,7 +46,7 @@ pub fn at(dataset: &dyn Dataset, index: usize) -> Seen {
         id: dataset.id(index),
         labelled: dataset.label(index).is_some(),
         classes: dataset.label(index).into_iter().collect(),
-        pixels: pixels.map_err(|error| problem(&error)),
+        pixels: pixels.map_err(problem),
         annotated: dataset.annotated_size(index),
         outside: Vec::new(),
         flat: 0,
@@ -77,10 +77,10 @@ fn leaves([x, y, width, height]: [f64; 4], size: Size) -> bool {
 }
 
 /// The problem of an image, without its path where that is known.
-fn problem(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<ImageError>() {
-        Some(ImageError { problem, .. }) => problem.clone(),
-        None => format!("{error:#}"),
+fn problem(error: ImageError) -> String {
+    match error {
+        ImageError::Broken { problem, .. } => problem,
+        other => format!("{:#}", anyhow::Error::from(other)),
     }
 }
 

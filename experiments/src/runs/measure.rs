@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::assemble::Assembly;
 use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Limited, Split, class_difference};
-use univip_core::error::{Interrupted, NotApplicable};
+use univip_core::error::{ImageError, Interrupted, NotApplicable};
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, labels};
 use univip_core::event::{Event, Observer};
 use univip_core::recipe::Recipe;
@@ -309,8 +309,8 @@ impl Dataset for NoImages {
         index.to_string()
     }
 
-    fn image(&self, _index: usize) -> Result<RgbImage> {
-        Err(anyhow!("there is no probe data"))
+    fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
+        Err(anyhow!("there is no probe data").into())
     }
 
     fn digest(&self) -> String {

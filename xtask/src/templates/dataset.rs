@@ -5,6 +5,7 @@ use image::{Rgb, RgbImage};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::{Dataset, Split};
+use univip_core::error::ImageError;
 use univip_core::recipe::{Config, Invalid};
 use univip_core::register_dataset;
 use univip_core::registry::DatasetPlugin;
@@ -60,7 +61,7 @@ impl Dataset for MyPlugin {
         format!("my-plugin {} {index}", self.split.name())
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         let mut stream = stream(index as u64, &self.id(index), &[]);
         let side = self.config.side;
         Ok(RgbImage::from_fn(side, side, |_, _| Rgb(stream.random())))

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::proposals::ProposalSource;
 use univip_core::recipe::{Config, Invalid};
@@ -48,7 +49,7 @@ impl ProposalPlugin for MyPlugin {
 }
 
 impl ProposalSource for MyPlugin {
-    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
+    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>, ImageError> {
         Ok(grid(dataset.size(index)?, self.config.cells))
     }
 }

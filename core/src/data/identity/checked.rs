@@ -5,7 +5,7 @@ use super::cache::Cache;
 use crate::data::content::Look;
 use crate::data::stamp::Stamp;
 use crate::dataset::{Annotation, Dataset};
-use crate::error::ImageChanged;
+use crate::error::ImageError;
 use crate::geometry::Size;
 use crate::metrics::GroundTruth;
 use crate::metrics::rle::Rle;
@@ -141,14 +141,14 @@ impl Checked {
     }
 
     /// Refuses an image whose file is not what it was when it became known.
-    fn unchanged(&self, index: usize) -> Result<()> {
+    fn unchanged(&self, index: usize) -> Result<(), ImageError> {
         let (Some(known), Some(path)) = (self.known(index), self.file(index)) else { return Ok(()) };
         if Stamp::of(&path) == known.stamp {
             return Ok(());
         }
         let now = Look::at(&path);
         if now.content != known.content {
-            return Err(ImageChanged { path }.into());
+            return Err(ImageError::Changed { path });
         }
         // Touched, or copied over itself.
         self.know(index, now);
@@ -171,15 +171,15 @@ impl Dataset for Checked {
         self.dataset.id(index)
     }
 
-    /// [`ImageChanged`] where the file has changed since the image became known.
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    /// [`ImageError::Changed`] where the file has changed since the image became known.
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         let read = self.dataset.image(index);
         // Afterwards: a change before or during the reading is seen, whatever came of it.
         self.unchanged(index)?;
         read
     }
 
-    fn size(&self, index: usize) -> Result<Size> {
+    fn size(&self, index: usize) -> Result<Size, ImageError> {
         match self.known(index).and_then(|look| look.size) {
             Some(size) => Ok(size),
             None => self.dataset.size(index),

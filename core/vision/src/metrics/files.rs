@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use univip_stdx::json_file;
+use univip_stdx::json_file::{self, JsonFileError};
 use univip_stdx::refusal::refuse_any;
 
 /// An annotation file, as far as it is needed. `M` is [`Segmentation`](super::segmentation::Segmentation) or, to
@@ -75,12 +75,12 @@ impl<M: DeserializeOwned> AnnotationFile<M> {
     /// When it cannot be read, is something else (naming the entry, if it is one), or contradicts itself: lists an image or
     /// an object twice, or has objects of images or categories that it does not list.
     pub fn read(path: &Path) -> Result<Self> {
-        let read: Self = json_file::stream(path).map_err(|error| match error.is::<serde_json::Error>() {
-            true => {
+        let read: Self = json_file::stream(path).map_err(|error| match error {
+            JsonFileError::Json(error) => {
                 let why = explain(path, &lists::<M>(), &error);
                 anyhow!("{} is not a COCO annotation file: {why}", path.display())
             }
-            false => error,
+            JsonFileError::Text(error) => error.into(),
         })?;
         read.check().with_context(|| path.display().to_string())?;
         Ok(read)

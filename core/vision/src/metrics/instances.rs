@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
-use univip_stdx::json_file;
+use univip_stdx::json_file::{self, JsonFileError};
 use univip_stdx::refusal::refuse_any;
 use univip_stdx::tally::Tally;
 
@@ -151,13 +151,13 @@ impl Instances {
     /// When the file cannot be read or is something else, when it has detections of images or categories that the
     /// annotation file does not list, or detections without what is measured.
     pub fn results(&self, path: &Path, kind: IouType) -> Result<Results> {
-        let entries = match entries(path, kind) {
-            Err(error) if error.is::<serde_json::Error>() => {
+        let entries = entries(path, kind).map_err(|error| match error {
+            JsonFileError::Json(error) => {
                 let why = explain(path, &[LISTED], &error);
-                return Err(anyhow!("{} is not a COCO results file: {why}", path.display()));
+                anyhow!("{} is not a COCO results file: {why}", path.display())
             }
-            entries => entries?,
-        };
+            JsonFileError::Text(error) => error.into(),
+        })?;
         self.convert(entries, kind).with_context(|| path.display().to_string())
     }
 
@@ -251,7 +251,7 @@ const LISTED: List = List {
 };
 
 /// Masks are read where they are measured, or where some detection has no box but that of its mask.
-fn entries(path: &Path, kind: IouType) -> Result<Vec<Entry>> {
+fn entries(path: &Path, kind: IouType) -> Result<Vec<Entry>, JsonFileError> {
     if kind == IouType::BoundingBox {
         let boxes: Vec<Entry<IgnoredAny>> = json_file::read(path)?;
         if boxes.iter().all(|entry| entry.bbox.is_some()) {

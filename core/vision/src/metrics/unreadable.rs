@@ -19,7 +19,7 @@ pub(super) struct List {
 }
 
 /// Reads a file again, whose reading failed with `error`, and says where and why that was.
-pub(super) fn explain(path: &Path, lists: &[List], error: &anyhow::Error) -> String {
+pub(super) fn explain(path: &Path, lists: &[List], error: &serde_json::Error) -> String {
     let place = RefCell::new(None);
     let walk = Walk { lists, place: &place };
     let again = json_file::tolerant(path).map(|text| {
@@ -31,7 +31,7 @@ pub(super) fn explain(path: &Path, lists: &[List], error: &anyhow::Error) -> Str
         (Some(Place::At(text)), _) => text,
         (Some(Place::Behind(text)), Ok(Err(error))) => format!("{text}: {error}"),
         (None, Ok(Err(error))) => error.to_string(),
-        _ => format!("{error:#}"),
+        _ => error.to_string(),
     };
     // As `tolerant` writes them.
     let said = ["NaN", "Infinity", "-Infinity"]

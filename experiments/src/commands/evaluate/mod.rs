@@ -10,7 +10,7 @@ pub use arguments::Evaluate;
 use super::exit::DONE;
 use crate::system::interrupts::{self, STOP};
 use crate::usage::usage;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use univip_core::error::RecipeError;
 use univip_core::registry::{Kind, Registry};
 
@@ -49,9 +49,6 @@ impl Evaluate {
 }
 
 /// The registry refuses names of recipes; this one stood on the command line.
-fn misused(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast::<RecipeError>() {
-        Ok(RecipeError { key, problem, .. }) => usage(&key, problem),
-        Err(error) => anyhow!(error),
-    }
+fn misused(RecipeError { key, problem, .. }: RecipeError) -> anyhow::Error {
+    usage(&key, problem)
 }

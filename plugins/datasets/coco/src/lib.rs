@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use univip_core::below::Below;
 use univip_core::dataset::{Annotation, Dataset, Split};
 use univip_core::digest::hexadecimal;
-use univip_core::error::refuse_any;
+use univip_core::error::{ImageError, refuse_any};
 use univip_core::files::visible;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::image_file;
@@ -211,7 +211,7 @@ impl Dataset for Coco {
         self.images[index].id.clone()
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         let Image { path, file, .. } = &self.images[index];
         if let Some(file) = file {
             self.files[*file].directory.check(path)?;
@@ -219,7 +219,7 @@ impl Dataset for Coco {
         image_file::read(path)
     }
 
-    fn size(&self, index: usize) -> Result<Size> {
+    fn size(&self, index: usize) -> Result<Size, ImageError> {
         let image = &self.images[index];
         image.size.map_or_else(|| image_file::size(&image.path), Ok)
     }

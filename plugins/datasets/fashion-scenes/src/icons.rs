@@ -9,6 +9,7 @@ use anyhow::Result;
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::error::ImageError;
 use univip_core::geometry::Size;
 use univip_core::recipe::{Config, Invalid};
 use univip_core::registry::DatasetPlugin;
@@ -79,12 +80,12 @@ impl Dataset for FashionIcons {
         format!("icon-{}-{index:05}", self.pool.name())
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         let random = stream(0, "fashion-icons texture", &[self.pool.key(), index as u64]);
-        grey_image(self.size, &self.layout(index).on(&texture(self.size as usize, random)))
+        Ok(grey_image(self.size, &self.layout(index).on(&texture(self.size as usize, random)))?)
     }
 
-    fn size(&self, _index: usize) -> Result<Size> {
+    fn size(&self, _index: usize) -> Result<Size, ImageError> {
         Ok(Size { width: self.size, height: self.size })
     }
 

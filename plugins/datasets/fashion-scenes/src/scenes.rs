@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::{Annotation, Dataset, Split};
+use univip_core::error::ImageError;
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::metrics::rle::Rle;
 use univip_core::recipe::{Config, Invalid};
@@ -99,12 +100,12 @@ impl Dataset for FashionScenes {
         format!("scene-{}-{index:05}", self.pool.name())
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         let texture = texture(self.size as usize, self.stream("texture", index));
-        grey_image(self.size, &self.layout(index).on(&texture))
+        Ok(grey_image(self.size, &self.layout(index).on(&texture))?)
     }
 
-    fn size(&self, _index: usize) -> Result<Size> {
+    fn size(&self, _index: usize) -> Result<Size, ImageError> {
         Ok(Size { width: self.size, height: self.size })
     }
 

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use univip_core::dataset::{Dataset, Split};
 use univip_core::digest::hexadecimal;
-use univip_core::error::{NotApplicable, refuse_any, suggest};
+use univip_core::error::{ImageError, NotApplicable, refuse_any, suggest};
 use univip_core::geometry::Size;
 use univip_core::image_file;
 use univip_core::recipe::{Config as _, Invalid};
@@ -118,11 +118,11 @@ impl Dataset for ImageFolder {
         self.images[index].0.clone()
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         image_file::read(&self.path(index))
     }
 
-    fn size(&self, index: usize) -> Result<Size> {
+    fn size(&self, index: usize) -> Result<Size, ImageError> {
         image_file::size(&self.path(index))
     }
 

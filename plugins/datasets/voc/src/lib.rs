@@ -22,7 +22,7 @@ use std::sync::Arc;
 use univip_core::below::Below;
 use univip_core::dataset::{Annotation, Dataset, Split};
 use univip_core::digest::hexadecimal;
-use univip_core::error::{brief, refuse_any, suggest};
+use univip_core::error::{ImageError, brief, refuse_any, suggest};
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::image_file;
 use univip_core::metrics::GroundTruth;
@@ -225,7 +225,7 @@ impl Listed {
         self.year.check(&self.annotation).with_context(context)?;
         let text = text_file::read(&self.annotation).with_context(context)?;
         let file = AnnotationFile::parse(&text).with_context(context)?;
-        let of_image = || -> Result<Size> {
+        let of_image = || -> Result<Size, ImageError> {
             self.year.check(&self.image)?;
             image_file::size(&self.image)
         };
@@ -267,13 +267,13 @@ impl Dataset for Voc {
         self.images[index].id.clone()
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         let Image { path, year, .. } = &self.images[index];
         year.check(path)?;
         image_file::read(path)
     }
 
-    fn size(&self, index: usize) -> Result<Size> {
+    fn size(&self, index: usize) -> Result<Size, ImageError> {
         Ok(self.images[index].size)
     }
 

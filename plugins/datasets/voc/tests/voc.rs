@@ -189,8 +189,10 @@ fn a_link_out_of_its_year_is_followed_only_where_the_recipe_says_so() {
         std::os::unix::fs::symlink(elsewhere.path().join(name), root.path().join(file)).unwrap();
     };
     move_away("VOC2007/JPEGImages/000009.jpg", "000009.jpg");
-    let image =
-        |follow_links| Voc::open(&Config { follow_links, ..config(root.path()) }, Split::Train)?.image(0);
+    let image = |follow_links| {
+        let config = Config { follow_links, ..config(root.path()) };
+        Ok::<_, anyhow::Error>(Voc::open(&config, Split::Train)?.image(0)?)
+    };
     assert!(image(false).unwrap_err().to_string().contains("follow_links = true"));
     assert_eq!(image(true).unwrap().dimensions(), (30, 20));
     move_away("VOC2007/Annotations/000009.xml", "000009.xml");

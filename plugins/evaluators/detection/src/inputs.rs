@@ -9,6 +9,7 @@ use rand::Rng;
 use rayon::prelude::*;
 use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::geometry::Size;
 use univip_core::metrics::GroundTruth;
 use univip_core::metrics::rle::Rle;
@@ -45,8 +46,8 @@ pub struct Inputs<'a> {
 impl Inputs<'_> {
     /// Image `index` with its short side at `side` pixels, to measure; none where it cannot be read and is passed over.
     pub fn plain(&self, index: usize, side: u32) -> Result<Option<Input>> {
-        let drawn = || self.drawn(index, self.size(index)?, side, false);
-        self.unread.pass(drawn())
+        let Some(full) = self.size(index)? else { return Ok(None) };
+        Ok(self.unread.pass(self.drawn(index, full, side, false))?)
     }
 
     /// Image `index` to learn from: its short side one of `sides`, mirrored half of the time. None where it has no
@@ -87,21 +88,21 @@ impl Inputs<'_> {
         if objects.is_empty() {
             return Ok(None);
         }
-        let Some(full) = self.unread.pass(self.size(index))? else { return Ok(None) };
+        let Some(full) = self.size(index)? else { return Ok(None) };
         let known: Vec<Known> = objects.into_iter().filter_map(|object| Known::of(object, full)).collect();
         Ok((!known.is_empty()).then_some((full, known)))
     }
 
-    /// The annotated size of image `index`.
-    fn size(&self, index: usize) -> Result<Size> {
-        self.dataset.size(index).with_context(|| self.named(index))
+    /// The annotated size of image `index`; none where it cannot be read and is passed over.
+    fn size(&self, index: usize) -> Result<Option<Size>> {
+        self.unread.pass(self.dataset.size(index)).with_context(|| self.named(index))
     }
 
     fn named(&self, index: usize) -> String {
         format!("image {}", self.dataset.id(index))
     }
 
-    fn drawn(&self, index: usize, full: Size, side: u32, mirrored: bool) -> Result<Input> {
+    fn drawn(&self, index: usize, full: Size, side: u32, mirrored: bool) -> Result<Input, ImageError> {
         let named = || self.named(index);
         let image = self.dataset.image(index)?;
         same(Size { width: image.width(), height: image.height() }, full).with_context(named)?;

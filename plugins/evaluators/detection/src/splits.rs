@@ -5,7 +5,7 @@ use image::RgbImage;
 use std::path::PathBuf;
 use std::sync::Arc;
 use univip_core::dataset::{Annotation, Dataset, Split, class_difference};
-use univip_core::error::NotApplicable;
+use univip_core::error::{ImageError, NotApplicable};
 use univip_core::evaluate::Scenes;
 use univip_core::geometry::Size;
 use univip_core::identity::Content;
@@ -72,11 +72,11 @@ impl Dataset for Renumbered {
         self.dataset.id(index)
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         self.dataset.image(index)
     }
 
-    fn size(&self, index: usize) -> Result<Size> {
+    fn size(&self, index: usize) -> Result<Size, ImageError> {
         self.dataset.size(index)
     }
 
@@ -128,6 +128,7 @@ impl Dataset for Renumbered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::anyhow;
     use univip_core::geometry::BoundingBox;
 
     /// One image with an object of each class, in their order.
@@ -140,10 +141,10 @@ mod tests {
         fn id(&self, index: usize) -> String {
             index.to_string()
         }
-        fn image(&self, _index: usize) -> Result<RgbImage> {
-            bail!("classes need no pixels")
+        fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
+            Err(anyhow!("classes need no pixels").into())
         }
-        fn size(&self, _index: usize) -> Result<Size> {
+        fn size(&self, _index: usize) -> Result<Size, ImageError> {
             Ok(Size { width: 9, height: 9 })
         }
         fn annotations(&self, _index: usize) -> Result<Vec<Annotation>> {

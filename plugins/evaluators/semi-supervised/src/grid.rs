@@ -161,6 +161,7 @@ mod tests {
     use candle_core::{Device, Tensor};
     use rand::Rng;
     use univip_core::augment::Renderer;
+    use univip_core::error::ImageError;
     use univip_core::evaluate::FrozenBackbone;
     use univip_core::nn::Parameters;
     use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
@@ -181,7 +182,7 @@ mod tests {
             format!("{index} of {}", self.images)
         }
 
-        fn image(&self, index: usize) -> Result<RgbImage> {
+        fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
             let mut stream = stream(self.images as u64, "greys", &[index as u64]);
             let level = if index.is_multiple_of(2) { 60 } else { 160 };
             let mut image = RgbImage::new(36, 36);

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
 use univip_core::proposals::ProposalSource;
 use univip_core::registry::ProposalPlugin;
@@ -28,7 +29,7 @@ impl ProposalPlugin for GroundTruth {
 }
 
 impl ProposalSource for GroundTruth {
-    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
+    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>, ImageError> {
         let annotations = dataset.annotations(index)?;
         Ok(annotations.iter().filter(|one| !one.crowd).map(|one| one.bounding_box).collect())
     }
@@ -52,8 +53,8 @@ mod tests {
         fn id(&self, index: usize) -> String {
             index.to_string()
         }
-        fn image(&self, _index: usize) -> Result<image::RgbImage> {
-            anyhow::bail!("annotations need no pixels")
+        fn image(&self, _index: usize) -> Result<image::RgbImage, ImageError> {
+            Err(anyhow::anyhow!("annotations need no pixels").into())
         }
         fn annotations(&self, _index: usize) -> Result<Vec<Annotation>> {
             Ok(self.0.clone())

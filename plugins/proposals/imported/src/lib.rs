@@ -1,8 +1,9 @@
 //! Proposals imported: boxes that another program made, put into the store by `univip proposals import`.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
 use univip_core::proposals::ProposalSource;
 use univip_core::recipe::Invalid;
@@ -54,12 +55,13 @@ impl ProposalPlugin for Imported {
 }
 
 impl ProposalSource for Imported {
-    fn propose(&self, _dataset: &dyn Dataset, _index: usize) -> Result<Vec<BoundingBox>> {
+    fn propose(&self, _dataset: &dyn Dataset, _index: usize) -> Result<Vec<BoundingBox>, ImageError> {
         let name = &self.name;
-        bail!(
+        let problem = anyhow!(
             "no boxes called `{name}` were imported for these images; \
              run `univip proposals import FILE.json --name {name}` with the same --data and --runs"
-        )
+        );
+        Err(problem.into())
     }
 
     fn stored(&self) -> bool {
@@ -80,8 +82,8 @@ mod tests {
         fn id(&self, index: usize) -> String {
             index.to_string()
         }
-        fn image(&self, _index: usize) -> Result<image::RgbImage> {
-            bail!("imported boxes need no pixels")
+        fn image(&self, _index: usize) -> Result<image::RgbImage, ImageError> {
+            Err(anyhow!("imported boxes need no pixels").into())
         }
         fn digest(&self) -> String {
             "0".repeat(16)

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
 use univip_core::proposals::ProposalSource;
 use univip_core::registry::ProposalPlugin;
@@ -29,7 +30,7 @@ impl ProposalPlugin for NaiveBoxes {
 }
 
 impl ProposalSource for NaiveBoxes {
-    fn propose(&self, _dataset: &dyn Dataset, _index: usize) -> Result<Vec<BoundingBox>> {
+    fn propose(&self, _dataset: &dyn Dataset, _index: usize) -> Result<Vec<BoundingBox>, ImageError> {
         Ok(Vec::new())
     }
 }

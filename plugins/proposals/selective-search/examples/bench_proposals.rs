@@ -8,7 +8,7 @@
 
 mod drawn;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use drawn::drawn;
 use image::RgbImage;
 use rand::Rng;
@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::proposals::{ProposalStore, StoreKey};
 use univip_core::seed::stream;
 use univip_selective_search::{Parameters, selective_search};
@@ -171,8 +172,8 @@ impl Dataset for Numbers {
         index.to_string()
     }
 
-    fn image(&self, _index: usize) -> Result<RgbImage> {
-        bail!("boxes are read without their images")
+    fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
+        Err(anyhow!("boxes are read without their images").into())
     }
 
     fn digest(&self) -> String {

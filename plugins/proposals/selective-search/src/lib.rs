@@ -29,6 +29,7 @@ pub use similarity::Measure;
 
 use anyhow::Result;
 use univip_core::dataset::Dataset;
+use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
 use univip_core::proposals::ProposalSource;
 use univip_core::register_proposals;
@@ -40,7 +41,7 @@ pub struct SelectiveSearch {
 }
 
 impl ProposalSource for SelectiveSearch {
-    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>> {
+    fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>, ImageError> {
         Ok(selective_search(&dataset.image(index)?, &self.parameters))
     }
 

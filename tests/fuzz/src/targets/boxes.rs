@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use univip_coco::{Coco, Config};
 use univip_core::dataset::{Dataset, Split};
+use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
 use univip_core::proposals::{ProposalStore, StoreKey};
 
@@ -90,7 +91,7 @@ impl Dataset for Blank {
         format!("{index}.jpg")
     }
 
-    fn image(&self, _index: usize) -> Result<RgbImage> {
+    fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
         Ok(RgbImage::new(1000, 100))
     }
 

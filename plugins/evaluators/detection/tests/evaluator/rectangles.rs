@@ -49,10 +49,10 @@ impl Dataset for Rectangles {
         format!("rectangle-{index}")
     }
 
-    fn image(&self, index: usize) -> Result<RgbImage> {
+    fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         if (self.damaged)(index) {
             let problem = "is damaged".into();
-            return Err(ImageError { path: self.id(index).into(), problem }.into());
+            return Err(ImageError::Broken { path: self.id(index).into(), problem });
         }
         let (bounds, class) = self.object(index);
         let mut image = RgbImage::from_pixel(SIZE.width, SIZE.height, Rgb([20, 20, 40]));
@@ -64,7 +64,7 @@ impl Dataset for Rectangles {
         Ok(image)
     }
 
-    fn size(&self, _index: usize) -> Result<Size> {
+    fn size(&self, _index: usize) -> Result<Size, ImageError> {
         Ok(Size { width: SIZE.width + u32::from(self.resized), ..SIZE })
     }
 
