@@ -3,10 +3,10 @@
 
 use image::RgbImage;
 use std::path::PathBuf;
-use univip_core::augment::{Adjustment, Jitter, Renderer, ViewParameters};
 use univip_core::geometry::{BoundingBox, Size};
 use univip_core::recipe::{AugmentSettings, Augmentation, BlurScale, Interpolation};
 use univip_core::seed::stream;
+use univip_core::views::augment::{Adjustment, Jitter, Renderer, ViewParameters};
 
 /// The side of `view.png`.
 const SIDE: u32 = 47;

@@ -3,13 +3,13 @@
 use anyhow::{Result, anyhow};
 use image::RgbImage;
 use std::sync::Arc;
-use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
 use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
-use univip_core::loader::Loader;
 use univip_core::recipe::{AugmentSettings, BrokenImage, LoaderSettings};
 use univip_core::seed::Stream;
+use univip_core::views::augment::Renderer;
+use univip_core::views::loader::Loader;
 use univip_core::views::{Batch, BatchMaker, EpochOrder, Group, SCENE, Subject, ViewPlan, ViewSampler};
 
 const IMAGES: usize = 8;

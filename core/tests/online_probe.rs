@@ -4,12 +4,12 @@ use anyhow::Result;
 use candle_core::Device;
 use image::{Rgb, RgbImage};
 use std::sync::Arc;
-use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
 use univip_core::error::ImageError;
 use univip_core::networks::{Needs, NetworkParts, Networks};
 use univip_core::online_probe::{OnlineProbe, Shown};
 use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
+use univip_core::views::augment::Renderer;
 
 const SIDE: u32 = 32;
 

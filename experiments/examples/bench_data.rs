@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 use univip_core::assemble::Assembly;
-use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::error::ImageError;
 use univip_core::geometry::BoundingBox;
@@ -26,6 +25,7 @@ use univip_core::proposals::BuildOptions;
 use univip_core::recipe::{BrokenImage, Recipe};
 use univip_core::registry::Registry;
 use univip_core::seed::Stream;
+use univip_core::views::augment::Renderer;
 use univip_core::views::{
     BatchMaker, CropLimits, EpochOrder, Group, INSTANCE, INSTANCE_TARGET, SCENE, Subject, ViewContext,
     ViewPlan, ViewSampler,

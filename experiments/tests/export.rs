@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use univip_core::backbone_file;
+use univip_core::nn::backbone_file;
 
 /// A run of an untrained backbone of the smoke scale's width, and its directory.
 fn run(backbone: &str, runs: &Path) -> Result<PathBuf> {

@@ -1,11 +1,11 @@
 //! The trait of evaluators: they measure a frozen backbone and never change it.
 
 pub use super::canvas::{Canvas, Draw, Rows, enough};
-use crate::augment::Renderer;
 use crate::data::unread::Unread;
 use crate::dataset::{Dataset, Split};
 use crate::error::NotApplicable;
 pub use crate::nn::FrozenBackbone;
+use crate::views::augment::Renderer;
 use anyhow::{Result, bail, ensure};
 use candle_core::Tensor;
 use image::RgbImage;

@@ -1,16 +1,16 @@
 //! A linear classifier that learns beside the pre-training, on features it cannot change: how far the backbone is,
 //! while it is trained. No gradient of it reaches the backbone, and the pre-training takes the same course without it.
 
-use crate::augment::Renderer;
 use crate::data::BrokenImage;
 use crate::data::unread::Unread;
 use crate::dataset::Dataset;
 use crate::evaluate::{Accuracy, Canvas, FrozenBackbone, Metric, labels};
 use crate::nn::cross_entropy::cross_entropy;
 use crate::nn::ops::Map;
+use crate::nn::optim::{Gradients, Optimizer, OptimizerKind, OptimizerSettings};
 use crate::nn::{Linear, Parameters};
-use crate::optim::{Gradients, Optimizer, OptimizerKind, OptimizerSettings};
 use crate::seed::stream;
+use crate::views::augment::Renderer;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;

@@ -26,7 +26,7 @@ pub fn refuse_uneven(key: &str, length: usize, entering: usize) -> Result<()> {
     Ok(())
 }
 
-/// A [`remark`](super::Loss::remarks) on a queue of `length` keys that outlasts an epoch of `images`.
+/// A [`remark`](crate::loss::Loss::remarks) on a queue of `length` keys that outlasts an epoch of `images`.
 pub fn remark_on_length(key: &str, length: usize, images: usize) -> Option<String> {
     (length > images).then(|| {
         format!(

@@ -7,5 +7,4 @@ mod settings;
 pub mod similarity;
 pub mod transport;
 
-pub use loss::{Loss, LossContext, LossTerm, Step};
 pub use settings::LossSettings;

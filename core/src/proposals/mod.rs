@@ -5,7 +5,7 @@ mod filtered;
 mod key;
 mod limits;
 mod naive;
-mod settings;
+pub(crate) mod settings;
 mod shard;
 mod store;
 mod without_boxes;
@@ -14,7 +14,7 @@ pub use filtered::Proposals;
 pub use key::StoreKey;
 pub use limits::BoxLimits;
 pub use naive::fill_with_naive_boxes;
-pub use settings::ProposalSettings;
+pub(crate) use settings::ProposalSettings;
 pub use store::{BuildOptions, ProposalStore};
 
 use crate::dataset::Dataset;

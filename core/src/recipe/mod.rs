@@ -25,10 +25,11 @@ pub use crate::nn::BackboneKind;
 pub use crate::nn::optim::{
     OptimizerKind, OptimizerSettings, ParameterRule, RuleLr, ScheduleSemantics, ScheduleSettings,
 };
-pub use crate::proposals::ProposalSettings;
+pub use crate::proposals::settings::ProposalSettings;
 pub use crate::training::TrainSettings;
 pub use crate::views::augment::{AugmentSettings, Augmentation, BlurScale, Interpolation};
-pub use crate::views::{InstanceAugmentation, LoaderSettings, ViewBatchNorm, ViewSettings};
+pub use crate::views::loader_settings::LoaderSettings;
+pub use crate::views::settings::{InstanceAugmentation, ViewSettings};
 pub use files::{EMBEDDED_ROOT, Embedded};
 pub use layers::{Override, Sources};
 pub use sections::Settings;

@@ -1,7 +1,7 @@
 //! Checkpoints: everything that a resumed run needs to end in the same bits.
 
 use crate::files::{remove_abandoned, write_atomic};
-use crate::sealed_tensors::{seal, unseal};
+use crate::nn::sealed_tensors::{seal, unseal};
 use anyhow::{Context, Result, bail};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};

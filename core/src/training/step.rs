@@ -1,10 +1,10 @@
 //! One training step: the method on one screen (Eq. 12).
 
 use crate::loss::{Loss, LossTerm, Step};
+use crate::networks::target;
 use crate::networks::{Needs, Networks};
-use crate::optim::{Gradients, Optimizer};
+use crate::nn::optim::{Gradients, Optimizer};
 use crate::pool::in_pool;
-use crate::target;
 use crate::views::Batch;
 use anyhow::{Context, Result, anyhow};
 use candle_core::Tensor;

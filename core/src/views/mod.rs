@@ -2,19 +2,19 @@
 //! them.
 
 pub mod augment;
-pub mod batch;
+mod batch;
 mod crop;
 mod groups;
 pub mod loader;
-mod loader_settings;
+pub(crate) mod loader_settings;
 mod plan;
 mod scenes_and_instances;
-mod settings;
+pub(crate) mod settings;
 
 pub use batch::{Batch, BatchMaker, EpochOrder, Facts};
 pub use crop::{CropLimits, area_share};
 pub use groups::{Group, MOST_VIEWS, ViewBatchNorm};
-pub use loader_settings::LoaderSettings;
+pub(crate) use loader_settings::LoaderSettings;
 pub use plan::{Layer, Source, Subject, View, ViewPlan, ViewSampler};
 pub use scenes_and_instances::{INSTANCE, INSTANCE_TARGET, SCENE, ViewContext};
-pub use settings::{InstanceAugmentation, ViewSettings};
+pub(crate) use settings::{InstanceAugmentation, ViewSettings};

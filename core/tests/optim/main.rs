@@ -5,12 +5,12 @@ use candle_core::{Device, Tensor};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use univip_core::networks::target;
+use univip_core::nn::optim::{Decay, Gradients, Optimizer, Schedule, peak_lr, target_momentum};
 use univip_core::nn::{Init, Parameters};
-use univip_core::optim::{Decay, Gradients, Optimizer, Schedule, peak_lr, target_momentum};
 use univip_core::recipe::{
     OptimizerKind, OptimizerSettings, ParameterRule, ScheduleSemantics, ScheduleSettings,
 };
-use univip_core::target;
 
 mod rules;
 

@@ -4,8 +4,8 @@ use super::{close, fixture, flat, gradients, owned, parameters, rates, settings}
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use std::collections::HashMap;
+use univip_core::nn::optim::{Gradients, Optimizer};
 use univip_core::nn::{Init, Parameters};
-use univip_core::optim::{Gradients, Optimizer};
 use univip_core::recipe::{OptimizerKind, OptimizerSettings, ParameterRule, RuleLr};
 
 /// The step and the rate of `make.py`.

@@ -10,8 +10,8 @@ use candle_core::Device;
 use clap::{Args, ValueEnum};
 use std::fs;
 use std::path::PathBuf;
-use univip_core::backbone_file;
 use univip_core::files::{remove_abandoned_of, remove_if_there, write_atomic};
+use univip_core::nn::backbone_file;
 use univip_core::recipe::{BackboneKind, NetworkSettings};
 
 /// `univip export`

@@ -8,13 +8,13 @@ use rand::RngCore;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
-use univip_core::augment::{Renderer, ViewParameters};
 use univip_core::evaluate::FrozenBackbone;
 use univip_core::files::write_atomic;
 use univip_core::geometry::BoundingBox;
+use univip_core::nn::sealed_tensors::seal;
 use univip_core::recipe::AugmentSettings;
-use univip_core::sealed_tensors::seal;
 use univip_core::seed::stream;
+use univip_core::views::augment::{Renderer, ViewParameters};
 
 /// The side of the image in pixels: two positions a side of the last map.
 const SIDE: u32 = 64;

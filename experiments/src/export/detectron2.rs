@@ -3,7 +3,7 @@
 use anyhow::Result;
 use candle_core::Tensor;
 use std::collections::BTreeMap;
-use univip_core::backbone_file::names::detectron2;
+use univip_core::nn::backbone_file::names::detectron2;
 use univip_core::nn::layout::to_torchvision;
 use univip_core::recipe::{BackboneKind, Settings};
 

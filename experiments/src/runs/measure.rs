@@ -9,7 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::assemble::Assembly;
-use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Limited, Split, class_difference};
 use univip_core::error::{ImageError, Interrupted, NotApplicable};
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, labels};
@@ -17,6 +16,7 @@ use univip_core::event::{Event, Observer};
 use univip_core::recipe::Recipe;
 use univip_core::tally::Tally;
 use univip_core::unread::Unread;
+use univip_core::views::augment::Renderer;
 
 /// The evaluators of a recipe, and the images that they measure on.
 pub struct Probe<'a> {

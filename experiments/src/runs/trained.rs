@@ -6,9 +6,9 @@ use anyhow::{Context, Result, bail};
 use candle_core::Device;
 use std::fs;
 use std::path::{Path, PathBuf};
-use univip_core::backbone_file;
 use univip_core::error::suggest;
 use univip_core::evaluate::FrozenBackbone;
+use univip_core::nn::backbone_file;
 use univip_core::recipe::{Override, Recipe, Sources};
 use univip_run_format::{BACKBONE, RECIPE, RECORD, RunRecord, Status};
 

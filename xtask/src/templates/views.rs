@@ -54,7 +54,8 @@ mod tests {
     use univip_core::geometry::Size;
     use univip_core::proposals::BoxLimits;
     use univip_core::seed::stream;
-    use univip_core::views::{INSTANCE, SCENE, ViewBatchNorm, ViewSettings};
+    use univip_core::recipe::ViewSettings;
+    use univip_core::views::{INSTANCE, SCENE, ViewBatchNorm};
 
     #[test]
     fn every_crop_lies_inside_the_image_and_there_are_k_instances() -> Result<()> {

@@ -11,10 +11,10 @@ use crate::usage::needs_file;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use univip_core::backbone_file::{self, Import};
 use univip_core::error::brief;
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
+use univip_core::nn::backbone_file::{self, Import};
 use univip_core::registry::Registry;
 use univip_core::tally::Tally;
 

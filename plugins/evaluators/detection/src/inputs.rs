@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use candle_core::{Device, Tensor};
 use rand::Rng;
 use rayon::prelude::*;
-use univip_core::augment::Renderer;
 use univip_core::dataset::Dataset;
 use univip_core::error::ImageError;
 use univip_core::geometry::Size;
@@ -15,6 +14,7 @@ use univip_core::metrics::GroundTruth;
 use univip_core::metrics::rle::Rle;
 use univip_core::seed::Stream;
 use univip_core::unread::Unread;
+use univip_core::views::augment::Renderer;
 
 /// The last map's stride: sides of a batch are multiples of it.
 const STRIDE: usize = 32;

@@ -10,7 +10,7 @@ use anyhow::{Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use univip_core::error::NotApplicable;
 use univip_core::nn::Parameters;
-use univip_core::optim::{Decay, Gradients, Optimizer};
+use univip_core::nn::optim::{Decay, Gradients, Optimizer};
 use univip_core::pool::in_pool;
 use univip_core::recipe::{OptimizerKind, OptimizerSettings};
 

@@ -9,13 +9,13 @@ use anyhow::Result;
 use candle_core::{DType, Tensor};
 use image::RgbImage;
 use rand::seq::SliceRandom;
-use univip_core::augment::{Renderer, ViewParameters};
 use univip_core::evaluate::{Accuracy, EvaluationContext, FrozenBackbone, Metric, enough, labels};
 use univip_core::geometry::Size;
 use univip_core::nn::cross_entropy::one_hot;
 use univip_core::recipe::Augmentation;
 use univip_core::seed::{Stream, stream};
 use univip_core::views::CropLimits;
+use univip_core::views::augment::{Renderer, ViewParameters};
 
 /// Trains as `recipe` says and measures. Of several classifiers `top1` and `top5` are those of the best, as ORL reports
 /// it, and `top1-stem`, `top1-res2`, ... those of each: the best is chosen on val, a single one (res5) is not.

@@ -160,12 +160,12 @@ mod tests {
     use super::*;
     use candle_core::{Device, Tensor};
     use rand::Rng;
-    use univip_core::augment::Renderer;
     use univip_core::error::ImageError;
     use univip_core::evaluate::FrozenBackbone;
     use univip_core::nn::Parameters;
     use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
     use univip_core::unread::Unread;
+    use univip_core::views::augment::Renderer;
 
     /// Noise around a grey that tells the class.
     struct Greys {

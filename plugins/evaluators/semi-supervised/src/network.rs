@@ -5,8 +5,8 @@ use candle_core::Tensor;
 use univip_core::evaluate::FrozenBackbone;
 use univip_core::nn::cross_entropy::cross_entropy;
 use univip_core::nn::ops::Map;
+use univip_core::nn::optim::{Gradients, Optimizer};
 use univip_core::nn::{Backbone, Init, Linear, Mode, Parameters};
-use univip_core::optim::{Gradients, Optimizer};
 use univip_core::recipe::{OptimizerKind, OptimizerSettings};
 
 /// Backbone and classifier with an optimiser each, since they learn at different rates.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use univip_core::loss::{Loss, LossContext, Step};
 use univip_core::networks::{Features, Output, Place};
 use univip_core::nn::Parameters;
-use univip_core::optim::{Gradients, Optimizer};
+use univip_core::nn::optim::{Gradients, Optimizer};
 use univip_core::recipe::{OptimizerSettings, Table};
 use univip_core::registry::{Kind, Registry};
 use univip_core::views::{Group, INSTANCE, SCENE};

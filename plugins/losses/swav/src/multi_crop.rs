@@ -96,8 +96,8 @@ mod tests {
     use super::*;
     use univip_core::geometry::{BoundingBox, Size};
     use univip_core::proposals::BoxLimits;
+    use univip_core::recipe::ViewSettings;
     use univip_core::seed::stream;
-    use univip_core::views::ViewSettings;
 
     fn sampler(settings: MultiCropSettings) -> MultiCrop {
         let (views, limits) = (ViewSettings::default(), BoxLimits::default());

@@ -112,8 +112,8 @@ mod tests {
     use super::*;
     use univip_core::geometry::{BoundingBox, Size};
     use univip_core::proposals::BoxLimits;
-    use univip_core::recipe::Table;
-    use univip_core::views::{ViewBatchNorm, ViewSettings};
+    use univip_core::recipe::{Table, ViewSettings};
+    use univip_core::views::ViewBatchNorm;
 
     const SIZE: Size = Size { width: 640, height: 480 };
 

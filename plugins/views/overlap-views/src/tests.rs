@@ -2,9 +2,9 @@ use super::*;
 use proptest::prelude::*;
 use univip_core::geometry::Size;
 use univip_core::proposals::BoxLimits;
-use univip_core::recipe::Table;
+use univip_core::recipe::{Table, ViewSettings};
 use univip_core::seed::stream;
-use univip_core::views::{CropLimits, INSTANCE, SCENE, ViewBatchNorm, ViewSettings};
+use univip_core::views::{CropLimits, INSTANCE, SCENE, ViewBatchNorm};
 
 fn sampler(config: &str, instances: usize, limits: BoxLimits) -> OverlapViews {
     let config = Table::of(config).read().unwrap();

@@ -55,8 +55,9 @@ mod tests {
     use super::*;
     use univip_core::geometry::Size;
     use univip_core::proposals::BoxLimits;
+    use univip_core::recipe::ViewSettings;
     use univip_core::seed::stream;
-    use univip_core::views::{INSTANCE, SCENE, ViewBatchNorm, ViewSettings};
+    use univip_core::views::{INSTANCE, SCENE, ViewBatchNorm};
 
     fn sample(size: Size, instances: usize, boxes: &[BoundingBox], seed: u64) -> ViewPlan {
         let views = ViewSettings { instances, ..ViewSettings::default() };

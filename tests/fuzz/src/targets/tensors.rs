@@ -7,8 +7,8 @@ use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use univip_core::backbone_file;
 use univip_core::checkpoint::{self, Checkpoint, Checkpoints, Progress};
+use univip_core::nn::backbone_file;
 use univip_core::nn::{Backbone, Parameters};
 use univip_core::recipe::NetworkSettings;
 

@@ -9,7 +9,6 @@ use candle_core::{Device, Tensor};
 use rectangles::Rectangles;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use univip_core::augment::Renderer;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
@@ -17,6 +16,7 @@ use univip_core::nn::Parameters;
 use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings, Table};
 use univip_core::registry::EvaluatorPlugin;
 use univip_core::unread::Unread;
+use univip_core::views::augment::Renderer;
 use univip_detection::DetectionEvaluator;
 
 /// A narrow backbone and its tensors.
