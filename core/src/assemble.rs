@@ -177,7 +177,7 @@ impl<'a> Assembly<'a> {
             sampler,
             sampler_name: settings.views.name.clone(),
             renderer: Renderer::new(&settings.augment),
-            drawn: needs.map(|output| output.group.clone()).collect(),
+            rendered: needs.map(|output| output.group.clone()).collect(),
             broken: settings.loader.broken,
             batch: settings.train.batch,
             batches_per_epoch: steps_per_epoch * settings.train.accumulate as u64,

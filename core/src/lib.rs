@@ -27,7 +27,7 @@
 //!
 //! The source has a folder for each room, and a room uses only those before it in this list.
 //!
-//! **Data** ([`dataset`], [`image_file`], [`below`], [`identity`], [`unread`]): a [`dataset::Dataset`] returns images by index, with
+//! **Data** ([`dataset`], [`image_file`], [`below`], [`identity`], [`skipped`]): a [`dataset::Dataset`] returns images by index, with
 //! what is known of them. Files are decoded and refused in one place, and digested so that changed images are noticed.
 //!
 //! **Proposals** ([`proposals`]): a [`proposals::ProposalSource`] proposes boxes. Those that are expensive are kept on disk, filtered
@@ -148,7 +148,7 @@
 //!     sampler: Box::new(TwoCrops),
 //!     sampler_name: "two-crops".into(),
 //!     renderer: Renderer::new(&AugmentSettings::default()),
-//!     drawn: ["scene".to_string()].into(),
+//!     rendered: ["scene".to_string()].into(),
 //!     broken: BrokenImage::Fail,
 //!     batch: 4,
 //!     batches_per_epoch: 2,
@@ -192,7 +192,7 @@ pub mod views;
 
 // One name for each thing. Modules of the private rooms are named at the root: they are what plugins use most. The public rooms
 // hold their items and modules themselves. `recipe` names the settings of all rooms.
-pub use data::{below, dataset, identity, image_file, unread};
+pub use data::{below, dataset, identity, image_file, skipped};
 pub use evaluation::{canvas, diagnostics, evaluate, online_probe};
 pub use losses::{contrast, loss, memory, similarity, transport};
 pub use training::{checkpoint, event, step, trainer};

@@ -46,7 +46,8 @@ fn without_a_whole_checkpoint_nothing_is_done_again_unasked() {
     assert_eq!(latest(&checkpoints), (None, vec![]));
     fs::write(directory.path().join("step-00001000.safetensors"), "cut short").unwrap();
     let said = format!("{:#}", checkpoints.latest(&Device::Cpu).err().unwrap());
-    for part in ["step-00001000.safetensors is damaged", "not one of the 1 checkpoints is whole", "--force"] {
+    for part in ["step-00001000.safetensors is damaged", "not one of the 1 checkpoints is intact", "--force"]
+    {
         assert!(said.contains(part), "{said}");
     }
 }

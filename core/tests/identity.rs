@@ -99,7 +99,7 @@ fn what_images_hold_is_their_identity_and_where_they_lie_is_not() -> Result<()> 
 #[test]
 fn a_file_with_the_same_size_and_times_is_not_read_again() -> Result<()> {
     let (root, cache) = (folder()?, tempfile::tempdir()?);
-    // What has changed just now may change again unseen, and is not cached.
+    // A file that has changed just now may change again unseen, and is not cached.
     std::thread::sleep(Duration::from_millis(2100));
     let identity = checked(root.path(), cache.path())?.identity();
     let file = fs::read_dir(cache.path())?.next().context("no cache")??.path();
@@ -160,7 +160,7 @@ fn annotations_of_another_size_are_refused_by_the_first_image_that_has_some() ->
     let dataset = checked(root.path(), cache.path())?;
     dataset.check_sizes(&[0, 1])?;
     let said = dataset.check_sizes(&all).err().context("not refused")?.to_string();
-    for part in ["image 2.png (", "is 4 x 3 pixels", "drawn at 8 x 6"] {
+    for part in ["image 2.png (", "is 4 x 3 pixels", "annotated at 8 x 6"] {
         ensure!(said.contains(part), "{said}");
     }
     ensure!(dataset.size(2)? == Size { width: 4, height: 3 }, "the size of what is there");

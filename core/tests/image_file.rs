@@ -35,7 +35,7 @@ fn every_kind_of_file_decodes_as_with_pillow() {
     assert_eq!(seen, 45);
 }
 
-/// What is wrong with a file of that name and content; the error must name the file.
+/// The problem of a file of that name and content; the error must name the file.
 fn problem_of(name: &str, content: &[u8]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);
@@ -136,7 +136,7 @@ fn an_image_whose_decoder_panics_is_broken_as_any_other() {
 
 #[test]
 fn what_a_decoder_says_is_one_short_line() {
-    // Where a header breaks off, the JPEG decoder says so in two lines.
+    // A header that breaks off: the JPEG decoder says so in two lines.
     let bytes = std::fs::read(files().join("rgb.jpg")).unwrap();
     let scan = bytes.windows(2).rposition(|pair| pair == [0xff, 0xda]).unwrap();
     for length in (4..scan).step_by(5) {

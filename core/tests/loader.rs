@@ -1,4 +1,4 @@
-//! Batches of data that breaks: what is passed over, what stops a run, and that nothing hangs.
+//! Batches of data that breaks: what is skipped, what stops a run, and that nothing hangs.
 
 use anyhow::{Result, anyhow};
 use image::RgbImage;
@@ -14,7 +14,7 @@ use univip_core::views::{Batch, BatchMaker, EpochOrder, Group, SCENE, Subject, V
 
 const IMAGES: usize = 8;
 
-/// What becomes of image 3.
+/// The fault of image 3.
 #[derive(Clone, Copy, PartialEq)]
 enum Third {
     Whole,
@@ -69,7 +69,7 @@ fn epoch(third: Third, broken: BrokenImage, crop: BoundingBox, workers: usize) -
         sampler: Box::new(Always(crop)),
         sampler_name: "always".into(),
         renderer: Renderer::new(&AugmentSettings::default()),
-        drawn: [SCENE.to_string()].into(),
+        rendered: [SCENE.to_string()].into(),
         broken,
         batch: 4,
         batches_per_epoch: 2,

@@ -33,7 +33,7 @@ use univip_core::views::{
 use univip_experiments::{Library, prepare_process};
 use univip_plugins as _;
 
-/// What is measured, and whether the peer is too.
+/// The cases, and for each whether the peer is measured too.
 const CASES: [(&str, bool); 6] = [
     ("views with torchvision's blur", true),
     ("views with Pillow's blur", true),
@@ -143,7 +143,7 @@ fn photo_batches(recipe: &Recipe, photos: Photos) -> BatchMaker {
         sampler: Box::new(Crops(recipe.view_context())),
         sampler_name: "the peer's".into(),
         renderer: Renderer::new(&settings.augment),
-        drawn: [SCENE, INSTANCE].map(String::from).into(),
+        rendered: [SCENE, INSTANCE].map(String::from).into(),
         broken: BrokenImage::Fail,
         batch: 1,
         batches_per_epoch: images as u64,
@@ -169,7 +169,7 @@ fn scene_batches(recipe: &Recipe) -> Result<(BatchMaker, tempfile::TempDir)> {
         sampler: parts.view_sampler()?,
         sampler_name: settings.views.name.clone(),
         renderer: Renderer::new(&settings.augment),
-        drawn: [SCENE, INSTANCE, INSTANCE_TARGET].map(String::from).into(),
+        rendered: [SCENE, INSTANCE, INSTANCE_TARGET].map(String::from).into(),
         broken: BrokenImage::Fail,
         batch,
         batches_per_epoch: 2,

@@ -27,7 +27,7 @@ use univip_core::views::{Batch, Facts};
 use univip_experiments::{device, prepare_process};
 use univip_plugins as _;
 
-/// What is measured beside the peer.
+/// The cases that are measured beside the peer.
 const PAIRED: [&str; 6] = [
     "resnet18 w32 b32 64px",
     "resnet18 w64 b16 96px",
@@ -37,7 +37,7 @@ const PAIRED: [&str; 6] = [
     "univip-paper w64 b8 224px k4",
 ];
 
-/// How the cost grows with the side of the image, the batch and K.
+/// Cases that show how the cost grows with the side of the image, the batch and K.
 const GROWTH: [&str; 9] = [
     "resnet18 w64 b8 64px",
     "resnet18 w64 b8 128px",

@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
     let asked = match commands::parse(std::env::args_os().collect()) {
         Ok(asked) => asked,
         Err(error) => {
-            // Where nobody listens there is nothing left to do.
+            // If nobody listens there is nothing left to do.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(exit::UNUSABLE));
         }

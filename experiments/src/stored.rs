@@ -6,14 +6,14 @@ use univip_run_format as format;
 
 /// A measured number.
 pub fn metric(metric: &Metric) -> format::Metric {
-    let Metric { name, value, protocol, split, images, passed_over } = metric.clone();
+    let Metric { name, value, protocol, split, images, skipped } = metric.clone();
     format::Metric {
         name,
         value: value.is_finite().then_some(value),
         protocol,
         split,
         images: images as u64,
-        passed_over: passed_over as u64,
+        skipped: skipped as u64,
     }
 }
 

@@ -120,25 +120,23 @@ fn numbers(run: &Path, evaluator: &str) -> Result<Vec<(String, f64)>> {
 }
 
 #[test]
-fn the_whole_path_runs_and_says_what_it_passed_over() -> Result<()> {
+fn the_whole_path_runs_and_says_what_it_skipped() -> Result<()> {
     let (root, runs) = (root()?, tempfile::tempdir()?);
     let (code, said) = pre_trained(root.path(), "[\"detection\"]", runs.path())?;
     ensure!(code == Some(0), "{said}");
-    let (dropped, cut) = (
-        "boxes have no area inside of their image and are passed over",
-        "boxes reach out of their image and",
-    );
+    let (dropped, cut) =
+        ("boxes have no area inside of their image and are skipped", "boxes reach out of their image and");
     for (place, count, of) in [
         ("coco: ", format!("1 {dropped}: annotation 5 of "), "train2017/000.jpg"),
         ("coco: ", format!("1 {cut} are cut off: annotation 7 of "), "train2017/000.jpg"),
         (
             "detection: coco, split train: ",
-            "1 polygons are passed over: annotation 6: ".into(),
+            "1 polygons are skipped: annotation 6: ".into(),
             "a polygon has 2 points",
         ),
         (
             "detection: coco, split val: ",
-            "1 polygons are passed over: annotation 6: ".into(),
+            "1 polygons are skipped: annotation 6: ".into(),
             "a polygon has 2 points",
         ),
         ("detection: coco, split val: ", format!("1 {dropped}: annotation 5 of "), "val2017/000.jpg"),
@@ -166,7 +164,7 @@ fn a_missing_image_costs_that_image_in_pre_training_and_in_measuring() -> Result
     let run = run_directory(runs.path(), "table7-e")?;
     let before = numbers(&run, "knn")?;
     let (code, said) = measured(&[], runs.path())?;
-    let named = format!("detection: 1 images cannot be read and are passed over: {}", missing.display());
+    let named = format!("detection: 1 images cannot be read and are skipped: {}", missing.display());
     ensure!(code == Some(0) && said.contains(&named), "{code:?}: {said}");
     ensure!(numbers(&run, "knn")? == [&before[..], &before[..]].concat(), "the other's numbers are kept");
     ensure!(numbers(&run, "detection")?.iter().any(|(name, _)| name == "bbox_ap"));
@@ -248,7 +246,7 @@ fn annotations_of_another_size_are_refused_before_any_step() -> Result<()> {
         let output = output(&[row, &["--data", &data, "--set", &set]].concat(), runs.path())?;
         let text = String::from_utf8(output.stderr)?;
         ensure!(output.status.code() == Some(1), "{text}");
-        for part in ["image 103 (", "003.png) is 48 x 40 pixels", "drawn at 96 x 80"] {
+        for part in ["image 103 (", "003.png) is 48 x 40 pixels", "annotated at 96 x 80"] {
             ensure!(text.contains(part), "{row:?} said {text:?}, expected {part:?}");
         }
         Ok(())

@@ -119,7 +119,7 @@ fn what_cannot_be_used_is_said_and_the_exit_code_tells() -> Result<()> {
 }
 
 #[test]
-fn warnings_count_what_was_passed_over() -> Result<()> {
+fn warnings_count_what_was_skipped() -> Result<()> {
     let directory = tempfile::tempdir()?;
     files("boxes without an area", directory.path())?;
     let paths = paths(directory.path());

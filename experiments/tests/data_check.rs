@@ -72,7 +72,7 @@ fn all_that_is_wrong_with_a_folder_is_listed_at_once() -> Result<()> {
             "1 images are less than 32 pixels wide or high: b/tiny.png (31 x 40)",
             "1 images are more than 5 times as long as they are wide: b/long.png (300 x 50)",
             "1 images have the same pixels as another of the split: a/same.bmp = a/1.png",
-            "1 files have no ending of an image that is read and are passed over: notes.txt",
+            "1 files have no ending of an image that is read and are skipped: notes.txt",
             "val: 1 images, found",
             "1 images have the same pixels as one of train: a/leak.webp = b/6.png",
             "1 classes have no image: b",

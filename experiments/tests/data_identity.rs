@@ -220,7 +220,7 @@ fn a_directory_may_be_called_anything() -> Result<()> {
     Ok(())
 }
 
-/// Labelled images of which one cannot be read fail an evaluator that may not pass over any.
+/// Labelled images of which one cannot be read fail an evaluator that may not skip any.
 #[test]
 fn what_was_only_failed_on_may_be_mended() -> Result<()> {
     let work = tempfile::tempdir()?;
@@ -303,7 +303,7 @@ fn boxes_drawn_at_another_size_are_refused_before_any_step() -> Result<()> {
     let data = format!("voc={}", root.display());
     let row = ["ablate", "table8b", "--row", "ground-truth", "--scale", "smoke", "--set", "train.batch=2"];
     let (code, text) = said(&[&row[..], &["--data", &data, "--set", "evaluators.use=[]"]].concat(), &runs)?;
-    let said_sizes = "is 60 x 48 pixels, but its boxes were drawn at 120 x 96";
+    let said_sizes = "is 60 x 48 pixels, but its boxes were annotated at 120 x 96";
     ensure!(
         code == Some(1) && text.contains("image VOC2007/000001 (") && text.contains(said_sizes),
         "{text}"

@@ -98,13 +98,15 @@ fn a_flipped_bit_in_a_checkpoint_is_named_and_ends_in_the_same_bits() -> Result<
         "{said}"
     );
     ensure!(state()? == expected, "the run ended in other bits");
-    // Not one is whole: nothing is done again unasked.
+    // Not one is intact: nothing is done again unasked.
     entries(&run.join("checkpoints"))?.iter().try_for_each(|path| flip_a_bit(path))?;
     reopen(&run)?;
     let refused = output(&QUICK, runs.path())?;
     let said = stderr(&refused);
     ensure!(
-        refused.status.code() == Some(1) && said.contains("checkpoints is whole") && said.contains("--force"),
+        refused.status.code() == Some(1)
+            && said.contains("checkpoints is intact")
+            && said.contains("--force"),
         "{said}"
     );
     Ok(())

@@ -64,7 +64,7 @@ fn a_class_of_another_format_is_measured() -> Result<()> {
     let probe = option("image-folder", root.path());
     stdout(&[&MEASURE[..], &["evaluators.use=[\"knn\"]", "--probe-data", &probe]].concat(), runs.path())?;
     let text = evaluations(&run_directory(runs.path(), "random")?)?;
-    ensure!(text.contains("\"images\":2") && !text.contains("passed_over"), "{text}");
+    ensure!(text.contains("\"images\":2") && !text.contains("skipped"), "{text}");
     Ok(())
 }
 
@@ -84,7 +84,7 @@ fn a_class_of_a_format_that_is_not_read_is_named_before_anything_runs() -> Resul
 }
 
 #[test]
-fn evaluators_pass_over_what_cannot_be_read_and_say_of_how_many_images_a_number_is() -> Result<()> {
+fn evaluators_skip_what_cannot_be_read_and_say_of_how_many_images_a_number_is() -> Result<()> {
     let (root, runs) = (
         folder(&[
             "train/a/1.png",
@@ -107,12 +107,12 @@ fn evaluators_pass_over_what_cannot_be_read_and_say_of_how_many_images_a_number_
     let (code, said) = with("evaluators.use=[\"knn\", \"linear-probe\"]", &[])?;
     ensure!(code == Some(0), "{said}");
     for name in ["knn", "linear-probe"] {
-        let expected = format!("{name}: 2 images cannot be read and are passed over: ");
+        let expected = format!("{name}: 2 images cannot be read and are skipped: ");
         ensure!(said.contains(&expected) && said.contains("a/2.broken.jpg"), "{said}");
     }
     let text = evaluations(&run_directory(runs.path(), "random")?)?;
     let lines: Vec<&str> = text.lines().collect();
-    ensure!(lines.iter().all(|line| line.contains("\"images\":3,\"passed_over\":2")), "{text}");
+    ensure!(lines.iter().all(|line| line.contains("\"images\":3,\"skipped\":2")), "{text}");
 
     // An evaluator stops at the first where the recipe says so, and the run is failed.
     let (code, said) = with("evaluators.use=[\"knn\"]", &["--set", "loader.broken=fail"])?;
@@ -127,7 +127,7 @@ fn evaluators_pass_over_what_cannot_be_read_and_say_of_how_many_images_a_number_
 }
 
 #[test]
-fn an_image_too_large_for_the_recipe_is_named_and_passed_over_wherever_images_are_read() -> Result<()> {
+fn an_image_too_large_for_the_recipe_is_named_and_skipped_wherever_images_are_read() -> Result<()> {
     let (root, runs) = (folder(&["1.png", "2.png"])?, tempfile::tempdir()?);
     fs::write(root.path().join("huge.jpg"), claiming(13300)?)?;
     let data = option("images", root.path());

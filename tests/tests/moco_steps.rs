@@ -61,7 +61,7 @@ fn batch(fixture: &Tensors, number: usize) -> Result<Batch> {
     })
 }
 
-/// What the networks hold but for the loss's own: by torchvision's names.
+/// The networks' parameters but for the loss's own, by torchvision's names.
 fn of_networks(tensors: Tensors) -> Result<Tensors> {
     to_torchvision(&tensors.into_iter().filter(|(name, _)| !name.starts_with("loss.")).collect())
 }

@@ -247,7 +247,7 @@ fn a_method_says_which_it_is_and_is_a_run_of_its_own() {
     assert_eq!(load("methods/byol", None).fingerprint(), load("table7/a", None).fingerprint());
 }
 
-/// What depends on the scale's data and batch fits them.
+/// Values that depend on the scale's data and batch fit them.
 #[test]
 fn a_methods_sizes_fit_each_scale() {
     for scale in SCALES {

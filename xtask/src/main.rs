@@ -94,7 +94,7 @@ Exit codes: 0 nothing was found, 1 something was found or the chore failed.")]
     },
     /// Write a plugin crate into plugins/ and link it
     NewPlugin {
-        /// What it is
+        /// Kind of plugin
         kind: new_plugin::Kind,
         /// Its name in recipes: lower-case words joined by hyphens
         name: String,

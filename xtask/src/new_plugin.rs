@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use toml_edit::{DocumentMut, InlineTable, value};
 
-/// What a plugin can be.
+/// The kinds of plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
     /// A source of images
@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// Where plugins of this kind are, below `plugins/`.
+    /// The directory of plugins of this kind, below `plugins/`.
     fn folder(self) -> &'static str {
         match self {
             Kind::Dataset => "datasets",
@@ -57,7 +57,7 @@ impl Kind {
         }
     }
 
-    /// What to put into a recipe to use it.
+    /// The setting of a recipe that uses it.
     fn use_it(self, name: &str) -> String {
         match self {
             Kind::Dataset => format!("--set data.use={name}"),

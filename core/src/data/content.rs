@@ -1,4 +1,4 @@
-//! What an image file holds.
+//! The contents of an image file, as a digest.
 
 use super::stamp::Stamp;
 use crate::digest::hexadecimal;
@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 
-/// What an image file holds.
+/// The contents of an image file, as a digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
     /// The first half of the SHA-256 of its bytes.

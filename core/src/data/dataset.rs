@@ -20,9 +20,9 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
-    /// What a network may learn from.
+    /// The part that networks learn from.
     Train,
-    /// What it is measured on, and never sees in training.
+    /// The part that is measured on and never seen in training.
     Val,
 }
 
@@ -52,7 +52,7 @@ pub trait Dataset: Send + Sync {
     /// The number of images.
     fn len(&self) -> usize;
 
-    /// Whether there is no image.
+    /// True if there is no image.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -86,8 +86,8 @@ pub trait Dataset: Send + Sync {
         Ok(vec![None; self.annotations(index)?.len()])
     }
 
-    /// What detections in the image are measured against; `image` is the index. It is as exact as the dataset is, and
-    /// also has what cannot be learnt from: boxes in fractions of a pixel, boxes without an area. Without `masks` no
+    /// The objects that detections in the image are measured against; `image` is the index. They are as exact as the dataset is, and
+    /// include what cannot be learnt from: boxes in fractions of a pixel, boxes without an area. Without `masks` no
     /// object has one, and a dataset need not read them; all else is the same.
     fn ground_truth(&self, index: usize, masks: bool) -> Result<Vec<GroundTruth>> {
         let objects = self.annotations(index)?.into_iter().zip(self.masks(index)?);
@@ -115,8 +115,8 @@ pub trait Dataset: Send + Sync {
         &[]
     }
 
-    /// What of the split could not be used so far and was passed over, counted and named.
-    fn passed_over(&self) -> Tally {
+    /// The parts of the split that could not be used so far, counted and named.
+    fn skipped(&self) -> Tally {
         Tally::default()
     }
 
@@ -125,7 +125,7 @@ pub trait Dataset: Send + Sync {
         None
     }
 
-    /// What [`Dataset::file`] holds.
+    /// The contents of [`Dataset::file`].
     fn content(&self, index: usize) -> Option<Content> {
         self.file(index).map(|file| Content::of(&file))
     }
@@ -265,8 +265,8 @@ impl Dataset for Limited {
         self.dataset.classes()
     }
 
-    fn passed_over(&self) -> Tally {
-        self.dataset.passed_over()
+    fn skipped(&self) -> Tally {
+        self.dataset.skipped()
     }
 
     fn digest(&self) -> String {
@@ -278,7 +278,7 @@ impl Dataset for Limited {
     }
 }
 
-/// What of `val`'s classes is not as `train` has it: unknown ones or else other numbers, with the first by name. None where
+/// The difference of `val`'s classes from `train`'s: unknown ones, or else other numbers, with the first by name. None if
 /// val's classes are train's first ones.
 pub fn class_difference(train: &[String], val: &[String]) -> Option<String> {
     let place = |classes: &[String], name: &String| classes.iter().position(|class| class == name);

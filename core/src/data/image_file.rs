@@ -65,7 +65,7 @@ pub fn limit_pixels(most: u64) {
     MOST_PIXELS.store(most, Ordering::Relaxed);
 }
 
-/// Whether the name of a file ends as those of images that can be read do: `photo.JPG`, `scan.tif`.
+/// True if a file's name ends as those of images that can be read do: `photo.JPG`, `scan.tif`.
 pub fn is_named_as_image(path: &Path) -> bool {
     match ImageFormat::from_path(path) {
         Ok(format) => FORMATS.contains(&format),
@@ -212,7 +212,7 @@ fn name(format: ImageFormat) -> String {
     }
 }
 
-/// Whether the segments of a JPEG go on to its end-of-image marker.
+/// True if the segments of a JPEG go on to its end-of-image marker.
 ///
 /// The decoder fills what is missing with grey and says nothing. A search for the marker alone would find that of
 /// a thumbnail in the header, so segments are stepped over by their length.

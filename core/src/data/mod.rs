@@ -6,8 +6,8 @@ pub mod dataset;
 pub mod identity;
 pub mod image_file;
 mod settings;
+pub mod skipped;
 mod stamp;
 mod tiff;
-pub mod unread;
 
 pub use settings::{BrokenImage, DataChoice};

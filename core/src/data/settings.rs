@@ -22,7 +22,7 @@ impl Default for DataChoice {
 
 impl Config for DataChoice {}
 
-/// What to do with an image that cannot be read.
+/// The handling of an image that cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BrokenImage {

@@ -1,4 +1,4 @@
-//! What a file system says of a file without reading it.
+//! The size and times of a file, known without reading it.
 
 use std::fs::Metadata;
 use std::path::Path;
@@ -25,7 +25,7 @@ impl Stamp {
         Some(Self { bytes: metadata.len(), modified, changed: changed(&metadata) })
     }
 
-    /// Whether the file was written so shortly before now that another write could leave this stamp as it is.
+    /// True if the file was written so shortly before now that another write could leave this stamp as it is.
     pub fn is_recent(&self) -> bool {
         self.modified.max(self.changed) > nanoseconds(SystemTime::now()) - GRAIN
     }

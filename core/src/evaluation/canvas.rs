@@ -1,6 +1,6 @@
 //! The images of a dataset as tensors, without those that cannot be read.
 
-use crate::data::unread::Unread;
+use crate::data::skipped::Skipped;
 use crate::dataset::Dataset;
 use crate::error::refuse_any;
 use anyhow::{Context, Result, ensure};
@@ -9,15 +9,15 @@ use image::RgbImage;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
-/// How an evaluator draws image `index` of a split to `[S, S, 3]` floats.
-pub type Draw<'a> = dyn Fn(&RgbImage, usize, &mut [f32]) -> Result<()> + Sync + 'a;
+/// A function that renders image `index` of a split to `[S, S, 3]` floats.
+pub type Render<'a> = dyn Fn(&RgbImage, usize, &mut [f32]) -> Result<()> + Sync + 'a;
 
 /// A tensor with a row for each image that could be read.
 #[derive(Debug, Clone)]
 pub struct Rows {
     /// `[B, ...]`, without a row where no image could be read.
     pub values: Tensor,
-    /// The image of each row: those that were asked for, in their order, without the ones that were passed over.
+    /// The image of each row: those that were asked for, in their order, without the ones that were skipped.
     pub indices: Vec<usize>,
 }
 
@@ -28,34 +28,34 @@ impl Rows {
     }
 }
 
-/// What images are drawn to.
+/// The size and device of rendered images, and the record of skipped ones.
 #[derive(Debug, Clone, Copy)]
 pub struct Canvas<'a> {
     /// S, in pixels.
     pub size: u32,
-    /// Where the tensor is.
+    /// The device of the tensor.
     pub device: &'a Device,
-    /// What becomes of an image that cannot be read.
-    pub unread: &'a Unread,
+    /// Skips broken images, as `loader.broken` says.
+    pub skipped: &'a Skipped,
 }
 
 impl Canvas<'_> {
-    /// The images at `indices`, drawn by `draw` in parallel. `[B, S, S, 3]`.
+    /// The images at `indices`, rendered by `render` in parallel. `[B, S, S, 3]`.
     ///
     /// # Errors
-    /// When an image cannot be read and is not to be passed over.
-    pub fn draw(&self, dataset: &dyn Dataset, indices: &[usize], draw: &Draw<'_>) -> Result<Rows> {
+    /// When an image is broken and `loader.broken` is `fail`.
+    pub fn render(&self, dataset: &dyn Dataset, indices: &[usize], render: &Render<'_>) -> Result<Rows> {
         let side = self.size as usize;
         let length = side * side * 3;
         let mut pixels = vec![0f32; indices.len() * length];
-        let draw_one = |(out, &index): (&mut [f32], &usize)| -> Result<bool> {
+        let render_one = |(out, &index): (&mut [f32], &usize)| -> Result<bool> {
             let named = || format!("image {}", dataset.id(index));
-            let Some(image) = self.unread.pass(dataset.image(index))? else { return Ok(false) };
-            draw(&image, index, out).with_context(named)?;
+            let Some(image) = self.skipped.admit(dataset.image(index))? else { return Ok(false) };
+            render(&image, index, out).with_context(named)?;
             Ok(true)
         };
         let there: Vec<bool> =
-            pixels.par_chunks_mut(length).zip(indices).map(draw_one).collect::<Result<_>>()?;
+            pixels.par_chunks_mut(length).zip(indices).map(render_one).collect::<Result<_>>()?;
         if there.contains(&false) {
             let kept = pixels.chunks(length).zip(&there).filter(|(_, there)| **there);
             pixels = kept.flat_map(|(row, _)| row.iter().copied()).collect();
@@ -67,7 +67,7 @@ impl Canvas<'_> {
     }
 }
 
-/// Refuses to measure what is left of the images `asked` for, of which `readable` were not passed over.
+/// Refuses to measure what is left of the images `asked` for, of which `readable` were not skipped.
 ///
 /// # Errors
 /// When no image is left, or none of a class that had some: by name.
@@ -135,17 +135,17 @@ mod tests {
             out.fill(f32::from(image.get_pixel(0, 0)[0]) + 100.0 * index as f32);
             Ok(())
         };
-        let unread = Unread::new(BrokenImage::Skip);
-        let canvas = Canvas { size: 1, device: &Device::Cpu, unread: &unread };
-        let rows = canvas.draw(&dataset, &[5, 4, 0, 1, 2], &level)?;
+        let skipped = Skipped::new(BrokenImage::Skip);
+        let canvas = Canvas { size: 1, device: &Device::Cpu, skipped: &skipped };
+        let rows = canvas.render(&dataset, &[5, 4, 0, 1, 2], &level)?;
         assert_eq!((rows.values.dims(), &rows.indices[..]), (&[3, 1, 1, 3][..], &[5, 0, 2][..]));
         assert_eq!(rows.values.flatten_all()?.to_vec1::<f32>()?[..4], [505.0, 505.0, 505.0, 0.0]);
         assert_eq!(rows.labels(&[9, 8, 7, 6, 5, 4]), [4, 9, 7]);
-        assert_eq!(unread.count(), 2);
-        let none = canvas.draw(&dataset, &[1, 4], &level)?;
+        assert_eq!(skipped.count(), 2);
+        let none = canvas.render(&dataset, &[1, 4], &level)?;
         assert_eq!((none.values.dims(), none.indices.len()), (&[0, 1, 1, 3][..], 0));
-        let strict = Unread::new(BrokenImage::Fail);
-        assert!(Canvas { unread: &strict, ..canvas }.draw(&dataset, &[0, 1], &level).is_err());
+        let strict = Skipped::new(BrokenImage::Fail);
+        assert!(Canvas { skipped: &strict, ..canvas }.render(&dataset, &[0, 1], &level).is_err());
         Ok(())
     }
 

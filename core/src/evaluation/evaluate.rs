@@ -1,7 +1,7 @@
 //! The trait of evaluators: they measure a frozen backbone and never change it.
 
-pub use super::canvas::{Canvas, Draw, Rows, enough};
-use crate::data::unread::Unread;
+pub use super::canvas::{Canvas, Render, Rows, enough};
+use crate::data::skipped::Skipped;
 use crate::dataset::{Dataset, Split};
 use crate::error::NotApplicable;
 pub use crate::nn::FrozenBackbone;
@@ -25,29 +25,29 @@ pub struct Metric {
     pub split: String,
     /// The number of val images that were measured.
     pub images: usize,
-    /// The images, of train and val, that could not be read and were passed over.
+    /// The images, of train and val, that could not be read and were skipped.
     #[serde(default, skip_serializing_if = "none")]
-    pub passed_over: usize,
+    pub skipped: usize,
 }
 
 fn none(count: &usize) -> bool {
     *count == 0
 }
 
-/// What an evaluator is given.
+/// The inputs of an evaluator.
 pub struct EvaluationContext<'a> {
     /// The frozen backbone, in evaluation mode.
     pub backbone: &'a FrozenBackbone,
-    /// What a classifier may learn from.
+    /// The images that a classifier may learn from.
     pub train: &'a dyn Dataset,
-    /// What is measured.
+    /// The images that are measured on.
     pub val: &'a dyn Dataset,
     /// Opens a split of what the backbone learned from, for measurements that need its annotations.
     pub scenes: &'a Scenes<'a>,
     /// Draws images as the backbone is used to see them.
     pub renderer: &'a Renderer,
-    /// What becomes of images that cannot be read: all reading goes through it.
-    pub unread: &'a Unread,
+    /// Skips broken images, as `loader.broken` says: all reading goes through it.
+    pub skipped: &'a Skipped,
     /// The run's seed.
     pub seed: u64,
     /// The side of the images that the backbone sees, in pixels.
@@ -60,20 +60,20 @@ pub struct EvaluationContext<'a> {
 pub type Scenes<'a> = dyn Fn(Split) -> Result<Arc<dyn Dataset>> + 'a;
 
 impl EvaluationContext<'_> {
-    /// The images at `indices`, drawn by `draw`, on the backbone's device. `[B, S, S, 3]`.
+    /// The images at `indices`, rendered by `render`, on the backbone's device. `[B, S, S, 3]`.
     ///
     /// # Errors
-    /// As [`Canvas::draw`].
-    pub fn images(&self, dataset: &dyn Dataset, indices: &[usize], draw: &Draw<'_>) -> Result<Rows> {
-        let canvas = Canvas { size: self.image_size, device: self.backbone.device(), unread: self.unread };
-        canvas.draw(dataset, indices, draw)
+    /// As [`Canvas::render`].
+    pub fn images(&self, dataset: &dyn Dataset, indices: &[usize], render: &Render<'_>) -> Result<Rows> {
+        let canvas = Canvas { size: self.image_size, device: self.backbone.device(), skipped: self.skipped };
+        canvas.render(dataset, indices, render)
     }
 
     /// The pooled features of every image of a split that can be read, without augmentation: short side resized, centre
     /// cropped. `[N, F]`.
     ///
     /// # Errors
-    /// When an image cannot be read and is not to be passed over, when a class has none left, or a feature is not finite.
+    /// When an image is broken and `loader.broken` is `fail`, when a class has none left, or a feature is not finite.
     pub fn features(&mut self, dataset: &dyn Dataset, task: &str) -> Result<Rows> {
         /// Images a forward pass: enough to keep every core busy, few enough for any memory.
         const BATCH: usize = 64;
@@ -81,8 +81,8 @@ impl EvaluationContext<'_> {
         let all: Vec<usize> = (0..dataset.len()).collect();
         let (mut parts, mut indices) = (Vec::new(), Vec::new());
         for (number, batch) in all.chunks(BATCH).enumerate() {
-            let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
-            let images = self.images(dataset, batch, &draw)?;
+            let render = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
+            let images = self.images(dataset, batch, &render)?;
             (self.progress)(total.min(((number + 1) * BATCH) as u64), total, task);
             if images.indices.is_empty() {
                 continue;
@@ -151,7 +151,7 @@ impl Accuracy {
         Self { classes, images: 0, hits: [0; 2] }
     }
 
-    /// What was counted: images, those whose class came first, and those where it was among the first five.
+    /// Counts: images, those whose class came first, and those where it was among the first five.
     pub fn counts(&self) -> [u32; 3] {
         [self.images, self.hits[0], self.hits[1]].map(|count| count as u32)
     }
@@ -194,7 +194,7 @@ impl Accuracy {
             protocol: protocol.into(),
             split: split.into(),
             images: self.images,
-            passed_over: 0,
+            skipped: 0,
         };
         let mut metrics = vec![metric("top1", self.hits[0])];
         if self.classes > 5 {
@@ -218,7 +218,7 @@ pub trait Evaluator {
         Ok(Vec::new())
     }
 
-    /// Whether it measures on the probe data. One that does is left out where there is none, or no val split of it.
+    /// True if it measures on the probe data. It is then left out where there is none, or no val split of it.
     fn uses_probe_data(&self) -> bool {
         true
     }

@@ -2,7 +2,7 @@
 //! while it is trained. No gradient of it reaches the backbone, and the pre-training takes the same course without it.
 
 use crate::data::BrokenImage;
-use crate::data::unread::Unread;
+use crate::data::skipped::Skipped;
 use crate::dataset::Dataset;
 use crate::evaluate::{Accuracy, Canvas, FrozenBackbone, Metric, labels};
 use crate::nn::cross_entropy::cross_entropy;
@@ -36,7 +36,7 @@ pub struct OnlineProbe {
     labels: Vec<u32>,
     shown: Shown,
     backbone: FrozenBackbone,
-    unread: Unread,
+    skipped: Skipped,
     seed: u64,
     parameters: Parameters,
     classifier: Linear,
@@ -45,7 +45,7 @@ pub struct OnlineProbe {
     order: Order,
 }
 
-/// What the classifier is shown at each step.
+/// The batches that the classifier sees.
 pub struct Shown {
     /// Draws the images.
     pub renderer: Renderer,
@@ -53,7 +53,7 @@ pub struct Shown {
     pub image_size: u32,
     /// Their number.
     pub batch: usize,
-    /// What becomes of one that cannot be read.
+    /// The handling of broken images.
     pub broken: BrokenImage,
 }
 
@@ -76,13 +76,13 @@ impl OnlineProbe {
         };
         let optimizer = Optimizer::new(&settings, &parameters)?;
         let (accuracy, order) = (Accuracy::new(classes), Order::default());
-        let unread = Unread::new(shown.broken);
+        let skipped = Skipped::new(shown.broken);
         Ok(Self {
             dataset,
             labels,
             shown,
             backbone,
-            unread,
+            skipped,
             seed,
             parameters,
             classifier,
@@ -96,15 +96,15 @@ impl OnlineProbe {
     /// pre-training that has just been done.
     ///
     /// # Errors
-    /// When an image cannot be read and is not to be passed over.
+    /// When an image is broken and `loader.broken` is `fail`.
     pub fn step(&mut self, step: u64) -> Result<()> {
         let Shown { renderer, image_size, batch, .. } = &self.shown;
         let (seed, size, images) = (self.seed, *image_size, *batch as u64);
         let chosen = self.order.places(step * images..(step + 1) * images, self.labels.len() as u64, seed);
         // Without augmentation, as they are measured afterwards: a small crop hides what its class is.
         let render = |image: &_, _, out: &mut [f32]| renderer.plain(image, size, out);
-        let canvas = Canvas { size, device: self.backbone.device(), unread: &self.unread };
-        let images = canvas.draw(&*self.dataset, &chosen, &render)?;
+        let canvas = Canvas { size, device: self.backbone.device(), skipped: &self.skipped };
+        let images = canvas.render(&*self.dataset, &chosen, &render)?;
         // The statistics of features need two.
         if images.indices.len() < 2 {
             return Ok(());
@@ -128,12 +128,12 @@ impl OnlineProbe {
         metrics
     }
 
-    /// One line that names the images that were passed over since the run was begun or resumed; none where all were read.
-    pub fn passed_over(&self) -> Option<String> {
-        self.unread.line()
+    /// One line that names the images that were skipped since the run was begun or resumed; none where all were read.
+    pub fn skipped(&self) -> Option<String> {
+        self.skipped.line()
     }
 
-    /// What a checkpoint needs of it.
+    /// Its tensors for a checkpoint.
     pub fn state(&self) -> Result<BTreeMap<String, Tensor>> {
         let momenta =
             self.optimizer.state().into_iter().map(|(name, value)| (format!("momentum.{name}"), value));

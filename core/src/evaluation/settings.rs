@@ -65,7 +65,7 @@ impl Config for EvaluatorSettings {
 }
 
 impl EvaluatorSettings {
-    /// Whether anything is measured, so that the probe data are needed.
+    /// True if anything is measured, so that the probe data are needed.
     pub fn any(&self) -> bool {
         !self.names.is_empty() || !self.during.is_empty() || self.online > 0
     }

@@ -90,7 +90,7 @@ impl From<Tensor> for LossTerm {
     }
 }
 
-/// What a loss is built with, besides its own table of the recipe.
+/// The inputs of a loss's builder, besides its own table of the recipe.
 pub struct LossContext {
     /// The scope of its parameters and buffers; names come out as `loss.<name>.<parameter>`, which `[[optimizer.rules]]` of a recipe
     /// may name: to freeze prototypes at first, say.

@@ -3,7 +3,7 @@
 use candle_core::{D, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// How the similarity of a prediction and its target becomes a loss.
+/// The form of a loss from the similarity of a prediction and its target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SimilarityForm {

@@ -10,7 +10,7 @@ pub struct Sinkhorn {
     /// The weight of the entropy, in units of the cost; above 0. A smaller one comes closer to the
     /// unregularised plan and needs more iterations.
     pub epsilon: f64,
-    /// How often both marginals are fitted in turn; at least 1.
+    /// Iterations, each of which fits both marginals in turn; at least 1.
     pub iterations: usize,
 }
 
@@ -55,7 +55,7 @@ fn log_sum_exp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
     largest + terms.map(|term| (term - largest).exp()).sum::<f64>().ln()
 }
 
-/// What happens to the weights of Eq. 9 and 10, whose sums differ, before they become marginals of Eq. 7,
+/// The treatment of the weights of Eq. 9 and 10, whose sums differ, before they become marginals of Eq. 7,
 /// whose sums must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -54,7 +54,7 @@ impl Proposals {
         self.source.annotated()
     }
 
-    /// Where boxes are kept, if the source's are.
+    /// The store, if the source's boxes are stored.
     pub fn store(&self) -> Option<&ProposalStore> {
         self.store.as_ref().map(|stored| &stored.store)
     }

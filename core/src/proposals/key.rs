@@ -1,8 +1,8 @@
-//! What stored boxes follow from.
+//! The key of stored boxes.
 
 use serde::Serialize;
 
-/// What stored boxes follow from. Another value of any field is another directory.
+/// The inputs that stored boxes follow from. Another value of any field is another directory.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StoreKey {
     /// The name of the proposal source.

@@ -1,4 +1,4 @@
-//! Which boxes are worth being an instance (A.2, A.3).
+//! Limits on boxes that may be an instance (A.2, A.3).
 
 use crate::geometry::BoundingBox;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ impl Default for BoxLimits {
 }
 
 impl BoxLimits {
-    /// Whether side and aspect ratio are within the limits.
+    /// True if side and aspect ratio are within the limits.
     pub fn allows(&self, candidate: &BoundingBox) -> bool {
         let short = candidate.width.min(candidate.height);
         let long = candidate.width.max(candidate.height);

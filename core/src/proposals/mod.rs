@@ -31,12 +31,12 @@ pub trait ProposalSource: Send + Sync {
     /// Those of [`Dataset::image`], as they are; anything else is [`ImageError::Other`].
     fn propose(&self, dataset: &dyn Dataset, index: usize) -> Result<Vec<BoundingBox>, ImageError>;
 
-    /// Whether the boxes are those of the dataset's annotations, which must then have been made for these images.
+    /// True if the boxes are those of the dataset's annotations, which must then have been made for these images.
     fn annotated(&self) -> bool {
         false
     }
 
-    /// Whether the boxes cost enough to be kept on disk.
+    /// True if the boxes cost enough to be kept on disk.
     fn stored(&self) -> bool {
         false
     }

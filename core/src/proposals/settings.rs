@@ -11,7 +11,7 @@ pub struct ProposalSettings {
     /// A proposal source; its parameters are in `[proposal.<name>]`.
     #[serde(rename = "use")]
     pub name: String,
-    /// Which boxes are kept when they are read (A.3); naive boxes obey them too.
+    /// Limits on the boxes that are kept when they are read (A.3); naive boxes obey them too.
     pub limits: BoxLimits,
 }
 

@@ -21,7 +21,7 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
-/// What a shard says of itself.
+/// The header of a shard.
 #[derive(Debug, Serialize, Deserialize)]
 struct About {
     format: String,
@@ -30,7 +30,7 @@ struct About {
     key: serde_json::Value,
     shard: usize,
     images: Vec<String>,
-    /// What the images' files held; empty where they have none.
+    /// The contents of the images' files; empty if they have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     contents: Vec<String>,
 }
@@ -76,14 +76,14 @@ pub(super) fn encode(
     Ok(archive.finish()?.into_inner())
 }
 
-/// What the files of a shard's images held when it was written.
+/// The contents of the files of a shard's images when it was written.
 pub(super) fn contents(path: &Path) -> Result<Vec<String>> {
     let mut archive = ZipArchive::new(BufReader::new(File::open(path)?))?;
     let about: About = serde_json::from_reader(archive.by_name(ABOUT)?)?;
     Ok(about.contents)
 }
 
-/// Where the arrays of a shard are in its file.
+/// The places of a shard's arrays in its file.
 #[derive(Debug)]
 pub(super) struct Index(Vec<Place>);
 

@@ -35,19 +35,19 @@ pub struct ProposalStore {
     shards: Vec<Shard>,
 }
 
-/// What is known of a file of boxes, once it has been asked for.
+/// The index of a file of boxes, once it has been asked for.
 #[derive(Default)]
 struct Shard {
     path: OnceLock<PathBuf>,
     index: OnceLock<Index>,
 }
 
-/// How [`ProposalStore::build`] goes about it.
+/// Options of [`ProposalStore::build`].
 #[derive(Debug, Clone, Copy)]
 pub struct BuildOptions {
     /// Threads; 0 is one a core.
     pub threads: usize,
-    /// What to do with an image that cannot be read.
+    /// The handling of an image that cannot be read.
     pub broken: BrokenImage,
 }
 
@@ -69,7 +69,7 @@ impl ProposalStore {
         Ok(Self { directory, identity: Identity { key: key.clone(), sha256 }, images, shards })
     }
 
-    /// Where its files are.
+    /// The directory of its files.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -79,7 +79,7 @@ impl ProposalStore {
         self.identity.key.images
     }
 
-    /// Whether there is no image.
+    /// True if there is no image.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -209,7 +209,7 @@ impl ProposalStore {
         shard * Self::SHARD..((shard + 1) * Self::SHARD).min(self.len())
     }
 
-    /// Where the boxes of a shard's images, as they are, are or will be.
+    /// The path of the boxes of a shard's images as these are now.
     fn path(&self, shard: usize) -> &Path {
         self.shards[shard].path.get_or_init(|| {
             let contents = self.contents(shard);
@@ -221,7 +221,7 @@ impl ProposalStore {
         })
     }
 
-    /// What the files of a shard's images hold; empty where they have none.
+    /// The contents of the files of a shard's images; empty if they have none.
     fn contents(&self, shard: usize) -> Vec<String> {
         let contents: Vec<_> = self.range(shard).map(|image| self.images.content(image)).collect();
         let files = contents.iter().any(Option::is_some);
@@ -323,7 +323,7 @@ impl Build<'_> {
     }
 }
 
-/// What a build found for an image.
+/// The outcome of a build for an image.
 #[derive(Default)]
 struct Image {
     boxes: Vec<BoundingBox>,

@@ -1,4 +1,4 @@
-//! Where the files of recipes are: on disk, or embedded in the binary.
+//! Files of recipes, on disk or embedded in the binary.
 
 use crate::text_file::{self, TextFileError};
 use std::io::ErrorKind;

@@ -14,7 +14,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use std::path::{Path, PathBuf};
 
-/// What a recipe is made of.
+/// The sources of a recipe.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     /// The recipe's file.
@@ -161,7 +161,7 @@ struct Layer {
 }
 
 impl Layer {
-    /// Where `is_text`, the value is a string even if it looks like a number.
+    /// With `is_text` the value is a string even if it looks like a number.
     fn of(setting: Override, is_text: bool) -> Result<Self> {
         let Override { key, value, origin } = setting;
         if key.is_empty() || key.split('.').any(|part| part.is_empty()) {

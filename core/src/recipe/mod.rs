@@ -41,7 +41,7 @@ pub use univip_stdx::config::{Config, Invalid, Table};
 pub struct Recipe {
     /// The engine's settings.
     pub settings: Settings,
-    /// Which row of which table of the paper this is, if any.
+    /// The row and table of the paper that this is, if any.
     pub row: Option<Row>,
     /// The comment that opens the recipe's file, without its `#`.
     pub description: String,
@@ -67,7 +67,7 @@ pub struct Row {
     /// Its place in the table; rows of the same place stand by their file names.
     #[serde(default)]
     pub order: u32,
-    /// What the row is, in words.
+    /// The row in words.
     #[serde(default)]
     pub title: String,
     /// The paper's numbers by the name of their metric: `top1`, `map`, in percent.
@@ -119,7 +119,7 @@ impl Recipe {
         self.at(&format!("{}.{name}", kind.name()))
     }
 
-    /// Where the value of a dotted key came from: a file (from the recipes' root, where it is inside), an
+    /// The origin of a dotted key's value: a file (relative to the recipes' root, if it is inside), an
     /// environment variable, a flag, or `default`.
     pub fn origin(&self, key: &str) -> String {
         match self.figment.find_metadata(key) {

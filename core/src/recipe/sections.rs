@@ -18,33 +18,33 @@ use univip_stdx::config::require;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What images to learn from.
+    /// The images to learn from.
     pub data: DataChoice,
-    /// What labelled images to measure on.
+    /// The labelled images to measure on.
     pub probe_data: ProbeDataChoice,
-    /// How images are read.
+    /// The reading of images.
     pub loader: LoaderSettings,
-    /// Where candidate instances come from and which are kept.
+    /// The source of candidate instances, and the limits on them.
     pub proposals: ProposalSettings,
-    /// Which parts of an image the networks see.
+    /// The parts of an image that the networks see.
     pub views: ViewSettings,
-    /// How each kind of view is augmented.
+    /// The augmentation of each kind of view.
     pub augment: AugmentSettings,
     /// The backbone's shape, and what networks have in common.
     pub network: NetworkSettings,
     /// The heads behind the backbone.
     pub heads: HeadSettings,
-    /// Which losses, and their weights.
+    /// The losses and their weights.
     pub losses: LossSettings,
-    /// How parameters move.
+    /// The optimiser.
     pub optimizer: OptimizerSettings,
-    /// How the learning rate moves.
+    /// The schedule of the learning rate.
     pub schedule: ScheduleSettings,
-    /// How the target network follows (Eq. 1).
+    /// The momentum of the target network (Eq. 1).
     pub target: TargetSettings,
-    /// How long, in what batches, with what checkpoints.
+    /// Epochs, batches and checkpoints.
     pub train: TrainSettings,
-    /// What measures the backbone afterwards.
+    /// The measurements of the backbone.
     pub evaluators: EvaluatorSettings,
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use univip_stdx::config::Table;
 
 impl Recipe {
-    /// What the view sampler is built with.
+    /// The inputs of the view sampler's builder.
     pub fn view_context(&self) -> ViewContext {
         ViewContext {
             views: self.settings.views.clone(),

@@ -11,13 +11,13 @@ use std::path::{Path, PathBuf};
 
 /// The state of a run between two optimiser steps.
 pub struct Checkpoint {
-    /// What is not a tensor.
+    /// All that is not a tensor.
     pub progress: Progress,
     /// `online.*`, `target.*`, `optimizer.*` and, where there is an online probe, `probe.*`.
     pub tensors: BTreeMap<String, Tensor>,
 }
 
-/// Where a run stands.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// The fingerprint of the recipe that made it.
@@ -28,7 +28,7 @@ pub struct Progress {
     pub step: u64,
     /// The sum of the total losses of the epoch so far.
     pub epoch_total: f64,
-    /// The broken images passed over in the epoch so far.
+    /// The broken images skipped in the epoch so far.
     pub epoch_skipped: u64,
 }
 
@@ -51,7 +51,7 @@ impl Checkpoints {
         Ok(Self { directory: directory.to_path_buf(), keep: keep.max(1) })
     }
 
-    /// Where they are.
+    /// Their directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
@@ -71,10 +71,10 @@ impl Checkpoints {
         Ok(path)
     }
 
-    /// The newest checkpoint that is whole, and what was wrong with newer ones.
+    /// The newest checkpoint that is intact, and what was wrong with newer ones.
     ///
     /// # Errors
-    /// When there are checkpoints and not one of them is whole: what they stand for is not done again without being asked for.
+    /// When there are checkpoints and not one of them is intact: what they stand for is not done again without being asked for.
     pub fn latest(&self, device: &Device) -> Result<(Option<Checkpoint>, Vec<String>)> {
         let mut problems = Vec::new();
         for File { path, .. } in self.files()?.iter().rev() {
@@ -85,7 +85,7 @@ impl Checkpoints {
         }
         if let Some(newest) = problems.first() {
             bail!(
-                "{newest}; not one of the {} checkpoints is whole: put a copy of one back, or begin anew with --force",
+                "{newest}; not one of the {} checkpoints is intact: put a copy of one back, or begin anew with --force",
                 problems.len()
             );
         }

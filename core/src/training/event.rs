@@ -1,4 +1,4 @@
-//! What the engine tells the world while it runs.
+//! Events that the engine emits while it runs, and the trait of their observers.
 
 use crate::evaluate::Metric;
 use anyhow::Result;
@@ -48,7 +48,7 @@ pub enum Event {
         effective_rank: f32,
         /// The mean total loss of the epoch.
         total: f32,
-        /// Images that could not be read and were passed over.
+        /// Images that could not be read and were skipped.
         skipped: u64,
     },
     /// A checkpoint is on disk.
@@ -58,7 +58,7 @@ pub enum Event {
     },
     /// Work that is not a training step: making proposals, evaluating.
     Progress {
-        /// What is being done.
+        /// The task, in words.
         task: String,
         /// Units done.
         done: u64,
@@ -77,7 +77,7 @@ pub enum Event {
         epoch: Option<u64>,
         /// The evaluator's name.
         evaluator: String,
-        /// What it measured.
+        /// The measured number.
         metric: Metric,
     },
 }

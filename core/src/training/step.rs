@@ -41,7 +41,7 @@ pub struct Rates {
     pub momentum: f64,
 }
 
-/// What a step is worth logging for.
+/// The numbers of a step that are worth logging.
 #[derive(Debug, Clone, Default)]
 pub struct StepReport {
     /// The weighted sum, averaged over the forward passes.

@@ -29,12 +29,12 @@ const RANK_IMAGES: usize = 256;
 /// Those that pass through the backbone at once.
 const RANK_BATCH: usize = 32;
 
-/// What is done after each epoch: its number, counted from 0, and the networks, which it can look at.
+/// A function called after each epoch with its number, counted from 0, and the networks, which it can look at.
 pub type AfterEpoch<'a> = dyn FnMut(u64, &Networks, &mut dyn Observer) -> Result<()> + 'a;
 
 /// The parts of a trainer. [`crate::assemble`] makes them from a recipe.
 pub struct Components {
-    /// What learns, and from which losses.
+    /// Networks, losses and optimiser.
     pub method: Method,
     /// The side of the images that the effective rank is measured on, in pixels.
     pub rank_size: u32,
@@ -148,7 +148,7 @@ impl Trainer {
         let waited = begin.elapsed();
         for reason in batches.iter().flat_map(|batch| &batch.skipped) {
             progress.epoch_skipped += 1;
-            observer.observe(&Event::Warning { message: format!("passed over: {reason}") })?;
+            observer.observe(&Event::Warning { message: format!("skipped: {reason}") })?;
         }
         let momentum = self.parts.target.momentum_at(number, self.steps());
         let rates = Rates { lr: self.parts.schedule.lr(number), momentum };
@@ -189,7 +189,7 @@ impl Trainer {
             skipped: progress.epoch_skipped,
         })?;
         (progress.epoch_total, progress.epoch_skipped) = (0.0, 0);
-        if let Some(line) = self.probe.as_ref().and_then(OnlineProbe::passed_over) {
+        if let Some(line) = self.probe.as_ref().and_then(OnlineProbe::skipped) {
             observer.observe(&Event::Warning { message: format!("online probe: {line}") })?;
         }
         for metric in self.probe.iter_mut().flat_map(OnlineProbe::end_epoch) {

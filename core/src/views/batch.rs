@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Batch {
     /// By the name of their group: its V views, `[V B, S, S, 3]`, all first views, then all second ones, ...
     pub groups: BTreeMap<String, Tensor>,
-    /// What else is known of the images.
+    /// Facts of the images.
     pub facts: Facts,
     /// The images' ids, in order.
     pub ids: Vec<String>,
@@ -28,7 +28,7 @@ pub struct Batch {
     pub skipped: Vec<String>,
 }
 
-/// What a loss may know of a batch besides features.
+/// Facts of a batch that a loss may know besides features.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     /// The number of the batch in the run, counted from 0.
@@ -37,7 +37,7 @@ pub struct Facts {
     pub indices: Vec<usize>,
     /// Their classes, where each image has one. `[B]`.
     pub labels: Option<Vec<u32>>,
-    /// Their views, with the flips that were drawn. `[B]`.
+    /// Their views, with the flips that were chosen. `[B]`.
     pub plans: Vec<ViewPlan>,
 }
 
@@ -47,7 +47,7 @@ impl Batch {
         self.facts.indices.len()
     }
 
-    /// Whether there is no image.
+    /// True if there is no image.
     pub fn is_empty(&self) -> bool {
         self.facts.indices.is_empty()
     }
@@ -59,7 +59,7 @@ impl Batch {
     }
 }
 
-/// What a batch is made of and with.
+/// Makes batches: the images, their boxes, the sampler and the renderer.
 pub struct BatchMaker {
     /// The images.
     pub dataset: Arc<dyn Dataset>,
@@ -71,11 +71,11 @@ pub struct BatchMaker {
     pub sampler: Box<dyn ViewSampler>,
     /// The sampler's name in the recipe.
     pub sampler_name: String,
-    /// Draws the views.
+    /// Renders the views.
     pub renderer: Renderer,
-    /// The groups that are drawn; the others are planned only.
-    pub drawn: BTreeSet<String>,
-    /// What to do with a broken image.
+    /// The groups that are rendered; the others are planned only.
+    pub rendered: BTreeSet<String>,
+    /// The handling of a broken image.
     pub broken: BrokenImage,
     /// B.
     pub batch: usize,
@@ -142,18 +142,18 @@ impl BatchMaker {
             let (index, image) = self.readable(wanted, &mut skipped)?;
             let place = Place { index, slot, names: [epoch, index as u64, (slot + start) as u64] };
             let plan = self.plan(&image, &groups, place)?;
-            facts.plans.push(self.draw(&image, plan, place, &groups, &mut canvases)?);
+            facts.plans.push(self.render(&image, plan, place, &groups, &mut canvases)?);
             facts.indices.push(index);
             labels.extend(self.dataset.label(index).map(|label| label as u32));
             ids.push(self.dataset.id(index));
         }
         facts.labels = (labels.len() == self.batch).then_some(labels);
-        Ok(Batch { groups: tensors(&groups, canvases, &self.drawn)?, facts, ids, skipped })
+        Ok(Batch { groups: tensors(&groups, canvases, &self.rendered)?, facts, ids, skipped })
     }
 
-    /// Zeroed pixels for the groups that are drawn: those that are asked for, or whose pixels are.
+    /// Zeroed pixels for the groups that are rendered: those that are asked for, or whose pixels are.
     fn canvases(&self, groups: &[Group]) -> BTreeMap<String, Vec<f32>> {
-        let asked = groups.iter().filter(|group| self.drawn.contains(&group.name));
+        let asked = groups.iter().filter(|group| self.rendered.contains(&group.name));
         let own = asked.map(|group| group.pixels_of.as_ref().unwrap_or(&group.name));
         let sources: BTreeSet<&String> = own.collect();
         let length = |group: &Group| group.views() * self.batch * pixels(group.size);
@@ -187,8 +187,8 @@ impl BatchMaker {
         Ok(plan)
     }
 
-    /// Draws the views of an image and returns their plan with the flips that were drawn.
-    fn draw(
+    /// Renders the views of an image and returns their plan with the flips that were chosen.
+    fn render(
         &self,
         image: &RgbImage,
         mut plan: ViewPlan,
@@ -204,7 +204,7 @@ impl BatchMaker {
                 let start = (number * self.batch + place.slot) * length;
                 let out = &mut canvas[start..start + length];
                 let mut stream = view_stream(self.order.seed, group, number, place);
-                self.draw_view(image, view, augmentation, group.size, (&mut stream, out)).with_context(
+                self.render_view(image, view, augmentation, group.size, (&mut stream, out)).with_context(
                     || {
                         let id = self.dataset.id(place.index);
                         format!("a view of image {id} by the view sampler `{}`", self.sampler_name)
@@ -215,7 +215,7 @@ impl BatchMaker {
         Ok(plan)
     }
 
-    fn draw_view(
+    fn render_view(
         &self,
         image: &RgbImage,
         view: &mut View,
@@ -224,7 +224,7 @@ impl BatchMaker {
         (stream, out): (&mut Stream, &mut [f32]),
     ) -> Result<()> {
         let crop = view.as_crop().context(
-            "only views of one crop can be drawn so far: no layers of other images, no blank ones, no tiles",
+            "only views of one crop can be rendered so far: no layers of other images, no blank ones, no tiles",
         )?;
         let mut parameters = self.renderer.draw(augmentation, stream)?;
         parameters.flip = view.flip.unwrap_or(parameters.flip);
@@ -286,16 +286,16 @@ fn tensors(
     canvases: BTreeMap<String, Vec<f32>>,
     asked: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, Tensor>> {
-    let mut drawn = BTreeMap::new();
+    let mut rendered = BTreeMap::new();
     for (name, values) in canvases {
         let group = groups.iter().find(|group| group.name == name).context("a canvas of no group")?;
         let (side, count) = (group.size as usize, values.len() / pixels(group.size).max(1));
-        drawn.insert(name, Tensor::from_vec(values, (count, side, side, 3), &Device::Cpu)?);
+        rendered.insert(name, Tensor::from_vec(values, (count, side, side, 3), &Device::Cpu)?);
     }
     let asked = groups.iter().filter(|group| asked.contains(&group.name));
     let shared = asked.map(|group| {
         let source = group.pixels_of.as_ref().unwrap_or(&group.name);
-        let images = drawn.get(source).with_context(|| {
+        let images = rendered.get(source).with_context(|| {
             format!("the group `{}` shares the pixels of `{source}`, which is no group", group.name)
         })?;
         Ok((group.name.clone(), images.clone()))

@@ -16,7 +16,7 @@ pub struct Group {
     pub size: u32,
     /// Over which views batch norm takes its statistics.
     pub batch_norm: ViewBatchNorm,
-    /// The group whose pixels these views share. None: they are drawn on their own.
+    /// The group whose pixels these views share. None: they are rendered on their own.
     pub pixels_of: Option<String>,
 }
 

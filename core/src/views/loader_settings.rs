@@ -13,7 +13,7 @@ pub struct LoaderSettings {
     pub workers: usize,
     /// Batches prepared ahead.
     pub ahead: usize,
-    /// What to do with an image that cannot be read.
+    /// The handling of an image that cannot be read.
     pub broken: BrokenImage,
     /// The pixels of the largest image that is read; one with more is broken.
     pub max_pixels: u64,

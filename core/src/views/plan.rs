@@ -33,7 +33,7 @@ impl ViewPlan {
 pub struct View {
     /// Painted in order. One that fills the canvas is a plain crop.
     pub layers: Vec<Layer>,
-    /// Whether left and right are exchanged. None leaves it to the augmentation, and the batch's facts say what was drawn.
+    /// True if left and right are exchanged. None leaves it to the augmentation, and the batch's facts have the outcome.
     pub flip: Option<bool>,
     /// Parts of the canvas that are inputs of their own; none makes the canvas the one input.
     pub tiles: Vec<BoundingBox>,
@@ -60,13 +60,13 @@ impl View {
 /// A part of an image, painted at a place of the canvas.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Layer {
-    /// What is painted.
+    /// The pixels that are painted.
     pub source: Source,
     /// Its place on the canvas, in pixels; none is the whole canvas.
     pub at: Option<BoundingBox>,
 }
 
-/// Where the pixels of a layer come from.
+/// The source of a layer's pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Source {
     /// A part of the image itself, in its unflipped pixels.
@@ -77,7 +77,7 @@ pub enum Source {
     Blank,
 }
 
-/// What a view sampler is told about an image.
+/// The facts of an image that a view sampler is given.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
     /// The image's index in the dataset.

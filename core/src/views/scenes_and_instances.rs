@@ -11,7 +11,7 @@ pub const INSTANCE: &str = "instance";
 /// The group of the same instances, as the target network sees them.
 pub const INSTANCE_TARGET: &str = "instance-target";
 
-/// What a view sampler is built with, besides its own table of the recipe.
+/// The inputs of a view sampler's builder, besides its own table of the recipe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ViewContext {
     /// `[views]`: sizes, crops, K.

@@ -18,9 +18,9 @@ pub struct ViewSettings {
     pub instance_size: u32,
     /// K, the instances an image.
     pub instances: usize,
-    /// How a scene view is cropped.
+    /// Limits of a scene view's random crop.
     pub crop: CropLimits,
-    /// Whether o_k and t_k see two augmentations of a crop or the same one; the paper leaves it open.
+    /// Two augmentations of a crop for o_k and t_k, or the same one for both; the paper leaves it open.
     pub instance_augmentation: InstanceAugmentation,
 }
 
@@ -47,11 +47,11 @@ impl Config for ViewSettings {
     }
 }
 
-/// Whether the online and the target network see the same pixels of an instance.
+/// The pixels of an instance for the online and the target network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InstanceAugmentation {
-    /// o_k with view 1's probabilities, t_k with view 2's, drawn apart.
+    /// o_k with view 1's probabilities, t_k with view 2's, drawn independently.
     Independent,
     /// One rendering, with view 1's probabilities, for both.
     Shared,

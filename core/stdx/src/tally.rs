@@ -34,7 +34,7 @@ impl Tally {
         self.0.get(kind).map_or(0, |(count, _)| *count)
     }
 
-    /// A line for each kind: `2 boxes have no area and are passed over: annotation 3 in a.jpg, annotation 7 in b.jpg`.
+    /// A line for each kind: `2 boxes have no area and are skipped: annotation 3 in a.jpg, annotation 7 in b.jpg`.
     pub fn lines(&self) -> Vec<String> {
         let line = |(kind, (count, examples)): (&&str, &(usize, Vec<String>))| {
             let more = if *count > examples.len() { ", ..." } else { "" };

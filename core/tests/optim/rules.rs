@@ -185,7 +185,7 @@ fn a_rule_of_no_parameter_is_refused_with_what_there_is() -> Result<()> {
     Ok(())
 }
 
-/// What a checkpoint of SGD or LARS held before there were rules is what it holds.
+/// A checkpoint of SGD or LARS holds what it held before there were rules.
 #[test]
 fn the_state_counts_steps_only_where_a_step_depends_on_their_number() -> Result<()> {
     let parameters = Parameters::new(0, &Device::Cpu);

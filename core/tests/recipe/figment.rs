@@ -1,4 +1,4 @@
-//! What recipes rely on in figment 0.10, wrong answers included: a failure here after an upgrade means that
+//! Properties of figment 0.10 that recipes rely on, wrong answers included: a failure here after an upgrade means that
 //! `core/src/recipe` can be simpler.
 
 use figment::Figment;

@@ -4,7 +4,7 @@ use tempfile::TempDir;
 use univip_core::error::RecipeError;
 use univip_core::recipe::{Override, Recipe, Sources};
 
-/// What every recipe of these tests builds on: it names plugins that exist here.
+/// The base of every recipe of these tests: it names plugins that exist here.
 pub const BASE: &str = r#"
 [data]
 use = "meadow"

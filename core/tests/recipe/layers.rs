@@ -1,4 +1,4 @@
-//! Which layer wins, and what each value remembers of where it came from.
+//! The order of layers, and the origin of each value.
 
 use crate::folder::{Folder, flag, over_base};
 use univip_core::recipe::Sources;

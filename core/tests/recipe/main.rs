@@ -1,4 +1,4 @@
-//! What recipes mean, and what is refused.
+//! The meaning of recipes, and the refusal of wrong ones.
 
 mod figment;
 mod folder;

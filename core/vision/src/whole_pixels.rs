@@ -7,7 +7,7 @@ use univip_stdx::tally::Tally;
 pub const CLIPPED: &str = "boxes reach out of their image and are cut off";
 
 /// Boxes that cannot be learnt from.
-pub const DROPPED: &str = "boxes have no area inside of their image and are passed over";
+pub const DROPPED: &str = "boxes have no area inside of their image and are skipped";
 
 /// The whole pixels that a box `[x, y, width, height]` touches inside an image of `size`; none when there are none.
 /// Problems are counted under the name that `named` gives.

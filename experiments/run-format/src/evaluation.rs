@@ -28,8 +28,8 @@ pub struct Metric {
     /// The number of val images that were measured.
     pub images: u64,
     /// The images of train and val that were broken and therefore skipped.
-    #[serde(default, skip_serializing_if = "none")]
-    pub passed_over: u64,
+    #[serde(default, skip_serializing_if = "none", alias = "passed_over")]
+    pub skipped: u64,
 }
 
 fn none(count: &u64) -> bool {
@@ -48,5 +48,7 @@ mod tests {
         line.metric.value = Some(f64::NAN);
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(serde_json::from_str::<Evaluated>(&text).unwrap().metric.value, None);
+        let earlier = text.replace("\"images\":2000", "\"images\":2000,\"passed_over\":3");
+        assert_eq!(serde_json::from_str::<Evaluated>(&earlier).unwrap().metric.skipped, 3);
     }
 }

@@ -31,7 +31,7 @@ impl fmt::Display for BadLine {
 
 impl std::error::Error for BadLine {}
 
-/// Parses a file of JSON lines. Empty lines are passed over, and so is a last line that has no line break and is no JSON.
+/// Parses a file of JSON lines. Empty lines are skipped, and so is a last line that has no line break and is no JSON.
 ///
 /// # Errors
 /// Naming the first other line that is malformed.

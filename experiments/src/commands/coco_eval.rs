@@ -72,7 +72,7 @@ impl CocoEval {
         let (truth, classes) = (&instances.truth, instances.classes.len());
         let evaluation = evaluate(truth, &results.detections, kind, classes, &parameters)?;
         step.finish_and_clear();
-        for line in instances.passed_over.lines().iter().chain(&results.passed_over.lines()) {
+        for line in instances.skipped.lines().iter().chain(&results.skipped.lines()) {
             output::say(format_args!("warning: {line}"));
         }
         output::print(format_args!(
@@ -166,13 +166,13 @@ fn as_json(
         let (objects, detections, summary) = (class.objects, class.detections, numbers(&class.summary));
         json!({ "class": name, "objects": objects, "detections": detections, "summary": summary })
     });
-    let passed_over = [instances.passed_over.lines(), results.passed_over.lines()].concat();
+    let skipped = [instances.skipped.lines(), results.skipped.lines()].concat();
     json!({
         "type": kind.name(),
         "objects": instances.truth.len(),
         "detections": results.detections.len(),
         "summary": numbers(&evaluation.summary),
         "classes": classes.collect::<Vec<_>>(),
-        "passed_over": passed_over,
+        "skipped": skipped,
     })
 }

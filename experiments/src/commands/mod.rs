@@ -78,7 +78,7 @@ pub enum Command {
 /// The command line. An error quotes arguments: what in them would steer a terminal is escaped.
 ///
 /// # Errors
-/// What clap says of one that cannot be used, and its help.
+/// clap's message about one that cannot be used, and its help.
 pub fn parse(given: Vec<OsString>) -> Result<Cli, clap::Error> {
     let shown: Vec<String> = given.iter().map(|argument| printable(&argument.to_string_lossy())).collect();
     Cli::try_parse_from(given).map_err(|error| Cli::try_parse_from(shown).err().unwrap_or(error))

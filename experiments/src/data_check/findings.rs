@@ -50,9 +50,9 @@ struct First {
 
 /// A line for each kind.
 pub struct Lines {
-    /// What is wrong.
+    /// Faults.
     pub problems: Vec<String>,
-    /// What is worth knowing and nothing is wrong with.
+    /// Notable facts that are no faults.
     pub notes: Vec<String>,
 }
 
@@ -87,11 +87,11 @@ impl Findings {
     /// The findings in the split that was just read, and notes, a line per kind.
     pub fn end_split(&mut self, dataset: &dyn Dataset) -> Lines {
         let (mut tally, mut notes) = (std::mem::take(&mut self.tally), Tally::default());
-        tally.merge(dataset.passed_over());
+        tally.merge(dataset.skipped());
         let (classes, unlabelled) = (std::mem::take(&mut self.classes), std::mem::take(&mut self.unlabelled));
         // Of a dataset without classes no image has a label.
         if !dataset.classes().is_empty() {
-            // Where images have objects and no label, an image may show none of them, and a part of COCO lacks some classes.
+            // A dataset of objects has images without any, and a part of COCO lacks some classes.
             let labelled = std::mem::take(&mut self.labelled);
             let (tally, kind) =
                 if labelled { (&mut tally, UNLABELLED) } else { (&mut notes, WITHOUT_OBJECTS) };

@@ -253,7 +253,7 @@ const LEARNED: &str = "data train";
 
 /// Warns of what a dataset could not use.
 pub fn warn_of(name: &str, dataset: &dyn Dataset, observer: &mut dyn Observer) -> Result<()> {
-    for line in dataset.passed_over().lines() {
+    for line in dataset.skipped().lines() {
         observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
     }
     Ok(())

@@ -14,8 +14,8 @@ use univip_core::error::{ImageError, Interrupted, NotApplicable};
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, labels};
 use univip_core::event::{Event, Observer};
 use univip_core::recipe::Recipe;
+use univip_core::skipped::Skipped;
 use univip_core::tally::Tally;
-use univip_core::unread::Unread;
 use univip_core::views::augment::Renderer;
 
 /// The evaluators of a recipe, and the images that they measure on.
@@ -181,7 +181,7 @@ impl<'a> Probe<'a> {
         let (observer, opened) = (RefCell::new(observer), RefCell::default());
         let scenes = self.scenes(&observer, stop, &opened);
         let renderer = Renderer::new(&settings.augment);
-        let unread = Unread::new(settings.loader.broken);
+        let skipped = Skipped::new(settings.loader.broken);
         let mut progress = |done, total, task: &str| {
             // Drawing a bar cannot fail; the observers that write ignore progress.
             let _ = observer.borrow_mut().observe(&Event::Progress { task: task.into(), done, total });
@@ -191,7 +191,7 @@ impl<'a> Probe<'a> {
             train: &**train,
             val: &**val,
             scenes: &scenes,
-            unread: &unread,
+            skipped: &skipped,
             seed: self.seed,
             image_size: settings.probe_data.image_size,
             renderer: &renderer,
@@ -206,7 +206,7 @@ impl<'a> Probe<'a> {
             let of = format!("{name}: {}, split {}", settings.data.name, part.split().name());
             warn_of(&of, &*part.whole, &mut **observer)?;
         }
-        if let Some(line) = unread.line() {
+        if let Some(line) = skipped.line() {
             observer.observe(&Event::Warning { message: format!("{name}: {line}") })?;
         }
         if outcome.is_ok() {
@@ -215,7 +215,7 @@ impl<'a> Probe<'a> {
             scenes_used.iter().chain(labelled).try_for_each(|part| ledger.note(part))?;
         }
         for metric in outcome.iter_mut().flatten() {
-            metric.passed_over = unread.count();
+            metric.skipped = skipped.count();
         }
         Ok(outcome)
     }

@@ -68,7 +68,7 @@ fn reuse(
     if std::fs::read_to_string(&path).ok().and_then(|then| values(&then)) != values(&recipe) {
         // The finished run is as good as before where nothing can be written.
         if let Err(error) = write_atomic(&path, recipe.as_bytes()) {
-            let message = format!("the recipe keeps the place where its data was: {error:#}");
+            let message = format!("recipe.toml keeps the old path of the data: {error:#}");
             progress.observe(&Event::Warning { message })?;
         }
     }

@@ -35,7 +35,7 @@ mod gpu {
     use candle_core::{CudaDevice, Device};
     use std::sync::OnceLock;
 
-    /// Whether the user has asked for the CPU, by CUDA's own variable.
+    /// True if the user has asked for the CPU, by CUDA's own variable.
     pub fn hidden() -> bool {
         std::env::var("CUDA_VISIBLE_DEVICES").is_ok_and(|visible| ["", "-1"].contains(&visible.trim()))
     }

@@ -373,17 +373,17 @@ fn note(run: &Run) -> Option<String> {
             parts.push("finished, but evaluations.jsonl has no linear-probe top1".into());
         }
     }
-    parts.extend(passed_over(run));
+    parts.extend(skipped(run));
     parts.extend(run.notes.iter().cloned());
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// Which numbers of a run are without the images that could not be read.
-fn passed_over(run: &Run) -> Option<String> {
+/// The numbers of a run that were measured without some images, as these could not be read.
+fn skipped(run: &Run) -> Option<String> {
     let mut most: BTreeMap<&str, u64> = BTreeMap::new();
-    for measurement in run.measurements.iter().filter(|m| m.set.is_empty() && m.metric.passed_over > 0) {
+    for measurement in run.measurements.iter().filter(|m| m.set.is_empty() && m.metric.skipped > 0) {
         let count = most.entry(&measurement.evaluator).or_default();
-        *count = measurement.metric.passed_over.max(*count);
+        *count = measurement.metric.skipped.max(*count);
     }
     let one = |(evaluator, count): (&&str, &u64)| format!("{evaluator} without {count}");
     let all: Vec<String> = most.iter().map(one).collect();

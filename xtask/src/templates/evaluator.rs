@@ -45,7 +45,7 @@ impl Evaluator for MyPlugin {
             protocol: "my-plugin".into(),
             split: context.split(),
             images: val_labels.len(),
-            passed_over: 0,
+            skipped: 0,
         }])
     }
 }

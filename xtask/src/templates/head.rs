@@ -20,7 +20,7 @@ pub struct MyPlugin {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// Whether the layer has a bias.
+    /// True if the layer has a bias.
     pub bias: bool,
 }
 

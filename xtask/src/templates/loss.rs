@@ -21,7 +21,7 @@ pub struct MyPlugin {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
-    /// What the distance is multiplied by.
+    /// The factor of the distance.
     pub factor: f64,
 }
 

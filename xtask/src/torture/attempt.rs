@@ -11,7 +11,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is run, and where.
+/// A command and its directory.
 #[derive(Clone, Copy)]
 pub struct Attempt<'a> {
     /// The program.
@@ -22,27 +22,27 @@ pub struct Attempt<'a> {
     pub runs: &'a Path,
     /// Labelled images, whose contents are looked at, cached and checked.
     pub images: &'a Path,
-    /// Where the library of faults tells what it has done.
+    /// The file in which the library of faults notes what it has done.
     pub done: &'a Path,
     /// No process takes so long.
     pub limit: Duration,
 }
 
-/// How a process ended and what it said.
+/// The end of a process, and its output.
 pub struct Said {
-    /// What was to be done to it was really done.
+    /// True if the disturbance took place.
     pub happened: bool,
     /// At least one write was made short.
     pub shortened: bool,
     /// Workers and threads.
     pub parallel: (u64, u64),
-    /// How it ended.
+    /// Its end.
     pub outcome: Outcome,
     /// Its standard error.
     pub stderr: String,
 }
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// With exit code 0.
@@ -142,7 +142,7 @@ impl Attempt<'_> {
         let mut stderr = child.stderr.take().context("reading what univip says")?;
         let reader = thread::spawn(move || {
             let mut said = Vec::new();
-            // What was read before an error is as good as what there is.
+            // Lines that were read before an error are as good as all there are.
             let _ = stderr.read_to_end(&mut said);
             String::from_utf8_lossy(&said).into_owned()
         });
@@ -194,7 +194,7 @@ impl Said {
         self.stderr.contains("training goes on at step")
     }
 
-    /// What no disturbance may lead to: a panic, a silent failure, a damaged file, lines that are missing.
+    /// Outcomes that no disturbance may lead to: a panic, a silent failure, a damaged file, missing lines.
     pub fn problem(&self) -> Option<String> {
         if self.outcome == Outcome::Fell {
             return Some(format!("it fell over:\n{}", self.stderr));

@@ -1,10 +1,10 @@
-//! What is done to a run, drawn from a seed.
+//! Disturbances of a run, drawn from a seed.
 
 use super::operations::Operation;
 use std::fmt;
 use std::time::Duration;
 
-/// What is done to a process.
+/// A disturbance of a process.
 #[derive(Debug, Clone, Copy)]
 pub enum Disturbance {
     /// SIGKILL after so long.
@@ -16,7 +16,7 @@ pub enum Disturbance {
 /// A fault in a file operation, as `shim.c` takes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Fault {
-    /// What happens.
+    /// The kind of fault.
     pub mode: &'static str,
     /// To the operation of that number, counted from 1.
     pub at: u64,
@@ -26,7 +26,7 @@ pub struct Fault {
     pub short: bool,
 }
 
-/// What can happen to an operation.
+/// A fault of an operation.
 pub const MODES: [&str; 6] = ["kill", "torn", "powercut", "ENOSPC", "EIO", "EINTR"];
 
 /// The name of a kill at any moment, beside those of [`MODES`].
@@ -83,7 +83,7 @@ impl Draw {
         (mixed ^ (mixed >> 31)) % end.max(1)
     }
 
-    /// How many workers and threads.
+    /// The numbers of workers and threads.
     pub fn parallel(&mut self) -> (u64, u64) {
         (1 + self.below(MOST_PARALLEL.0), 1 + self.below(MOST_PARALLEL.1))
     }

@@ -1,4 +1,4 @@
-//! What a run has come to, to the bit.
+//! The results of a run, to the bit.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What must be the same however often a run was disturbed: by `<run>/<file>`, and stored boxes by their paths.
+/// The results that must be the same however often a run was disturbed: by `<run>/<file>`, and stored boxes by their paths.
 #[derive(PartialEq, Eq)]
 pub struct Ends(BTreeMap<String, Vec<u8>>);
 
@@ -41,7 +41,7 @@ impl Ends {
         Ok(Self(ends))
     }
 
-    /// What is otherwise in `found`, a line each.
+    /// The differences in `found`, a line each.
     pub fn differences(&self, found: &Self) -> Vec<String> {
         let all = self.0.keys().chain(found.0.keys().filter(|name| !self.0.contains_key(*name)));
         let differs = |name: &&String| self.0.get(*name) != found.0.get(*name);
@@ -80,7 +80,7 @@ fn steps(path: &Path) -> Result<Vec<u8>> {
     for (number, line) in text.lines().enumerate() {
         let mut event: Value = serde_json::from_str(line)
             .with_context(|| format!("{} line {} is not whole", path.display(), number + 1))?;
-        // How often it was begun and how often it was saved is another matter; and so are warnings.
+        // The numbers of starts and of checkpoints may differ, and so may warnings.
         if !["step", "epoch", "evaluation"].iter().any(|kind| event["event"] == *kind) {
             continue;
         }

@@ -21,10 +21,10 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tally::Tally;
 
-/// What `cargo xtask torture` takes.
+/// Arguments of `cargo xtask torture`.
 #[derive(Args)]
 pub struct Options {
-    /// How long; a round that has begun is finished
+    /// Duration in minutes; a round that has begun is finished
     #[arg(long, default_value_t = 1.0)]
     pub minutes: f64,
     /// The seed of the disturbances; without it another one each time

@@ -1,4 +1,4 @@
-//! What was done to a run and what came of it, in figures.
+//! Counts of disturbances and of their outcomes.
 
 use super::attempt::{Outcome, Said};
 use super::disturbance::{Disturbance, MODES, MOMENT};
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Tally {
     /// Runs that were disturbed and then finished.
     pub rounds: u64,
-    /// What should not have been.
+    /// Outcomes that should not have been.
     pub findings: u64,
     operations: BTreeMap<String, u64>,
     kinds: BTreeMap<&'static str, Counts>,

@@ -1,4 +1,4 @@
-//! What the files below a directory held when they were last read, on disk.
+//! The contents of the files below a directory when they were last read, kept on disk.
 
 use crate::data::content::{Content, Look};
 use crate::data::stamp::Stamp;
@@ -36,7 +36,7 @@ impl Cache {
         Self { file, root, looks, grown: false }
     }
 
-    /// What `file`, a path from the root, held when it had that stamp.
+    /// The last look at `file`, a path from the root, if it then had that stamp.
     pub fn get(&self, file: &str, stamp: Stamp) -> Option<Look> {
         self.looks.get(file).copied().filter(|look| look.stamp == Some(stamp))
     }

@@ -66,7 +66,7 @@ impl Checked {
             let done = (number * CHUNK + chunk.len()) as u64;
             let told = progress(done, unknown.len() as u64);
             if told.is_err() || saved.elapsed() > SAVE_EVERY || done == unknown.len() as u64 {
-                // Where it cannot be written, the next command reads the files again and loses nothing else.
+                // If it cannot be written, the next command reads the files again and loses nothing else.
                 let _ = cache.save();
                 saved = Instant::now();
             }
@@ -90,7 +90,7 @@ impl Checked {
             }
             let file = self.file(index).unwrap_or_default();
             bail!(
-                "image {} ({}) is {} x {} pixels, but its boxes were drawn at {} x {}: use the images that were annotated, \
+                "image {} ({}) is {} x {} pixels, but its boxes were annotated at {} x {}: use the images that were annotated, \
                  or scale the annotations with them",
                 self.id(index),
                 file.display(),
@@ -103,7 +103,7 @@ impl Checked {
         Ok(())
     }
 
-    /// What the cache or the file says of an image of a file.
+    /// The cached facts of an image file, or else those of a new look at it.
     fn find(&self, index: usize, folder: &Path, cache: &Cache) -> Found {
         let Some(file) = self.file(index) else { return Found { look: Look::NONE, new: None } };
         let name = file.strip_prefix(folder).ok().and_then(Path::to_str);
@@ -156,7 +156,7 @@ impl Checked {
     }
 }
 
-/// What is known of a file now, and its name in the cache where that has to learn it.
+/// The facts of a file, and its name in the cache if the cache does not have them yet.
 struct Found {
     look: Look,
     new: Option<String>,
@@ -210,8 +210,8 @@ impl Dataset for Checked {
         self.dataset.classes()
     }
 
-    fn passed_over(&self) -> Tally {
-        self.dataset.passed_over()
+    fn skipped(&self) -> Tally {
+        self.dataset.skipped()
     }
 
     fn file(&self, index: usize) -> Option<PathBuf> {

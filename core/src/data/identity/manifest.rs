@@ -56,7 +56,7 @@ impl Manifest {
         write_atomic(&path, text.as_bytes())
     }
 
-    /// What has changed since the manifest with the digest `earlier` was kept in `directory`, as the end of a sentence
+    /// The changes since the manifest with the digest `earlier` was kept in `directory`, as the end of a sentence
     /// that names the first image.
     pub fn changes_since(&self, directory: &Path, earlier: &str) -> String {
         if !self.has_files() {

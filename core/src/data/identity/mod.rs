@@ -1,6 +1,6 @@
 //! Images that changed since they were last used.
 //!
-//! What an image file holds is its [`Content`], a digest of its bytes. It is computed once and cached beside the file's
+//! A [`Content`] is a digest of an image file's bytes. It is computed once and cached beside the file's
 //! size and times ([`Checked`]), so that to know it again costs a look at each file and no reading. A [`Manifest`] has the
 //! contents of all images of a split: two of them tell which image has changed.
 

@@ -70,7 +70,7 @@ impl Blur {
     }
 }
 
-/// What two lines at the same distance weigh.
+/// The weight of two lines at the same distance.
 #[derive(Clone, Copy, Default)]
 struct Pair<'a> {
     weight: f32,

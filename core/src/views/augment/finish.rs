@@ -19,7 +19,7 @@ pub(super) struct Buffers {
     padded: Vec<f32>,
 }
 
-/// What is done to a view.
+/// The steps from a resized crop to the pixels of a view.
 pub(super) struct Finish<'a> {
     /// The colours; a flip is done before.
     pub parameters: &'a ViewParameters,

@@ -120,7 +120,7 @@ fn to_hsv([red, green, blue]: [f32; 3]) -> [f32; 3] {
 fn from_hsv([hue, saturation, value]: [f32; 3]) -> [f32; 3] {
     let sector = hue * (6.0 / 255.0);
     let chroma = value * saturation / 255.0;
-    // How far each channel lies below the value: 1 in the two sectors where it is lowest, 0 where it is highest.
+    // The distance of each channel below the value: 1 in the two sectors where it is lowest, 0 where it is highest.
     [5.0, 3.0, 1.0].map(|offset| {
         let position = sector + offset;
         let position = if position >= 6.0 { position - 6.0 } else { position };

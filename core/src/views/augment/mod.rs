@@ -45,7 +45,7 @@ impl Renderer {
         Self { settings: settings.clone(), normalisation }
     }
 
-    /// What it renders with.
+    /// The settings that it renders with.
     pub fn settings(&self) -> &AugmentSettings {
         &self.settings
     }

@@ -5,18 +5,18 @@ use crate::seed::Stream;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-/// What happens to the pixels of one view.
+/// The random parameters of one view's augmentation.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ViewParameters {
-    /// Whether left and right are exchanged.
+    /// True if left and right are exchanged.
     pub flip: bool,
-    /// How the colours change.
+    /// The change of colours.
     pub jitter: Option<Jitter>,
-    /// Whether the view becomes grey.
+    /// True if the view becomes grey.
     pub grey: bool,
     /// The blur's standard deviation as the recipe states it, in pixels of what `augment.blur_scale` says.
     pub blur: Option<f64>,
-    /// Whether light pixels are inverted.
+    /// True if light pixels are inverted.
     pub solarize: bool,
 }
 
@@ -66,7 +66,7 @@ impl ViewParameters {
         Self { flip, jitter: jittered.then_some(jitter), grey, blur: blurred.then_some(sigma), solarize }
     }
 
-    /// Whether nothing but the flip happens.
+    /// True if nothing but the flip happens.
     pub(super) fn leaves_colours(&self) -> bool {
         *self == Self { flip: self.flip, ..Self::default() }
     }

@@ -57,7 +57,7 @@ pub(super) fn load([reds, greens, blues]: Row<'_>, pixels: &[u8]) {
     });
 }
 
-/// What a transformation makes of each pixel by itself.
+/// A transformation of each pixel by itself.
 pub(super) trait Change {
     /// The new red, green and blue. An implementation must be `#[inline(always)]`, to become vector instructions.
     fn of(&self, pixel: [f32; 3]) -> [f32; 3];

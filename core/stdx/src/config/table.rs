@@ -95,7 +95,7 @@ impl Table {
 
     fn explain(&self, error: &figment::Error) -> RecipeError {
         let Problem { key, origin, text } = problem::explain(error);
-        // Where keys are hidden, the values were passed on without the memory of their files.
+        // Hidden keys: the values were passed on without the memory of their files.
         let origin = origin.filter(|_| self.hidden.is_empty()).unwrap_or_else(|| self.origin(&key));
         RecipeError { origin, key: self.key(&key), problem: text }
     }

@@ -19,7 +19,7 @@ use univip_stdx::tally::Tally;
 
 const FLAT: &str = "objects have a box without an area, which no detection finds";
 const AREALESS: &str = "objects have no `area` and are as large as their box";
-const MASKLESS: &str = "images have objects without a mask and are passed over, with what was found in them";
+const MASKLESS: &str = "images have objects without a mask and are skipped, with what was found in them";
 
 /// The objects of an annotation file.
 pub struct Instances {
@@ -28,7 +28,7 @@ pub struct Instances {
     /// The objects.
     pub truth: Vec<GroundTruth>,
     /// Problems with the file that were worked around.
-    pub passed_over: Tally,
+    pub skipped: Tally,
     /// Each category's class.
     categories: BTreeMap<u64, usize>,
     images: HashSet<u64>,
@@ -45,7 +45,7 @@ pub struct Results {
     /// The shape that pycocotools takes their sizes from: boxes, if the first detection has one, and otherwise masks.
     pub size_of: IouType,
     /// Problems with the file that were worked around.
-    pub passed_over: Tally,
+    pub skipped: Tally,
 }
 
 /// An entry of a results file. `M` as in [`AnnotationFile`].
@@ -70,7 +70,7 @@ impl Entry<IgnoredAny> {
 
 impl Instances {
     /// Reads an annotation file; masks only where they are measured. Images with an object that has no mask cannot be
-    /// measured on then, and are passed over.
+    /// measured on then, and are skipped.
     ///
     /// # Errors
     /// As [`AnnotationFile::read`], and for a mask that is broken.
@@ -100,7 +100,7 @@ impl Instances {
         }
         instances.truth.retain(|object| !instances.excluded.contains(&object.image));
         for image in &instances.excluded {
-            instances.passed_over.add(MASKLESS, || format!("image {image}"));
+            instances.skipped.add(MASKLESS, || format!("image {image}"));
         }
         Ok(instances)
     }
@@ -111,7 +111,7 @@ impl Instances {
         Self {
             classes: categories.values().map(|name| name.to_string()).collect(),
             truth: Vec::with_capacity(file.annotations.len()),
-            passed_over: Tally::default(),
+            skipped: Tally::default(),
             categories: categories.keys().enumerate().map(|(class, id)| (*id, class)).collect(),
             images: file.images.iter().map(|image| image.id).collect(),
             sizes: file.sizes().map_err(|error| error.to_string()),
@@ -124,13 +124,13 @@ impl Instances {
             (object.image_id, || format!("annotation {} of image {}", object.id, object.image_id));
         let [_, _, width, height] = object.bbox;
         if kind == IouType::BoundingBox && !(width > 0.0 && height > 0.0) {
-            self.passed_over.add(FLAT, || format!("{} with {:?}", named(), object.bbox));
+            self.skipped.add(FLAT, || format!("{} with {:?}", named(), object.bbox));
         }
         let area = object.area.unwrap_or_else(|| {
-            self.passed_over.add(AREALESS, named);
+            self.skipped.add(AREALESS, named);
             width * height
         });
-        drawn.oddities.iter().for_each(|oddity| oddity.count(&mut self.passed_over, named));
+        drawn.oddities.iter().for_each(|oddity| oddity.count(&mut self.skipped, named));
         if kind == IouType::Segmentation && drawn.mask.is_none() {
             self.excluded.insert(image);
         }
@@ -187,7 +187,7 @@ impl Instances {
         }
         let boxed = entries.first().is_none_or(|first| first.bbox.is_some());
         let size_of = if boxed { IouType::BoundingBox } else { IouType::Segmentation };
-        let mut passed_over = Tally::default();
+        let mut skipped = Tally::default();
         let read: Vec<Found> = entries
             .into_par_iter()
             .filter(|entry| !self.excluded.contains(&entry.image_id))
@@ -196,10 +196,10 @@ impl Instances {
         let mut detections = Vec::with_capacity(read.len());
         for Found { detection, oddities } in read {
             let named = || format!("one found in image {}", detection.image);
-            oddities.iter().for_each(|oddity| oddity.count(&mut passed_over, named));
+            oddities.iter().for_each(|oddity| oddity.count(&mut skipped, named));
             detections.push(detection);
         }
-        Ok(Results { detections, size_of, passed_over })
+        Ok(Results { detections, size_of, skipped })
     }
 
     fn detection(&self, entry: Entry, kind: IouType, size_of: IouType) -> Result<Found> {

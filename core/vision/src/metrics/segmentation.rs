@@ -35,7 +35,7 @@ pub enum Counts {
 /// A mask as it was drawn.
 #[derive(Debug, Default)]
 pub struct Drawn {
-    /// None where there was nothing to draw: no polygon, only empty ones, or only those that were passed over.
+    /// None where there was nothing to draw: no polygon, only empty ones, or only those that were skipped.
     pub mask: Option<Rle>,
     /// The problems found.
     pub oddities: Vec<Oddity>,
@@ -44,7 +44,7 @@ pub struct Drawn {
 /// A problem with a polygon whose object can still be measured.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Oddity {
-    /// It was passed over, for this reason.
+    /// It was skipped, for this reason.
     PassedOver(String),
     /// It has so many numbers, the last of which is half a point. It was drawn without, as by pycocotools.
     HalfPoint(usize),
@@ -55,7 +55,7 @@ impl Oddity {
     pub fn count(&self, tally: &mut Tally, named: impl Fn() -> String) {
         match self {
             Oddity::PassedOver(reason) => {
-                tally.add("polygons are passed over", || format!("{}: {reason}", named()));
+                tally.add("polygons are skipped", || format!("{}: {reason}", named()));
             }
             Oddity::HalfPoint(numbers) => {
                 let kind = "polygons end with half a point, which is left out";
@@ -66,7 +66,7 @@ impl Oddity {
 }
 
 impl Segmentation {
-    /// The mask in an image of `size`. Polygons of fewer than three points are passed over.
+    /// The mask in an image of `size`. Polygons of fewer than three points are skipped.
     ///
     /// # Errors
     /// When run lengths are broken or of an image of another size, and for a coordinate that is no number.

@@ -89,7 +89,7 @@ fn classes_are_categories_in_order_and_objects_are_as_the_file_has_them() {
     assert_eq!(found, [(9, 1, 0.75), (4, 0, 0.5)]);
     assert_eq!([&results.detections[0].mask, &results.detections[1].mask], [&runs, &mask]);
     assert_eq!(results.size_of, BoundingBox);
-    assert!(instances.passed_over.lines().is_empty() && results.passed_over.lines().is_empty());
+    assert!(instances.skipped.lines().is_empty() && results.skipped.lines().is_empty());
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn boxes_are_measured_whatever_stands_for_masks() {
 fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
     let lines = |annotations: &Value, results: &Value, kind| -> (usize, usize, Vec<String>) {
         let (instances, found) = read(annotations, results, kind).unwrap();
-        let lines = [instances.passed_over.lines(), found.passed_over.lines()].concat();
+        let lines = [instances.skipped.lines(), found.skipped.lines()].concat();
         (instances.truth.len(), found.detections.len(), lines)
     };
     let flat = with(annotations(), "/annotations/0/bbox", json!([1.0, 2.0, 0.0, 4.0]));
@@ -144,9 +144,10 @@ fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
     let short = with(annotations(), "/annotations/0/segmentation", line.clone());
     let (objects, found, said) = lines(&short, &with(results(), "/1/segmentation", line), Segmentation);
     assert_eq!((objects, found), (2, 2), "both are there, without a pixel");
-    let expected = "1 polygons are passed over: annotation 1 of image 9: a polygon has 2 points; expected at least three";
+    let expected =
+        "1 polygons are skipped: annotation 1 of image 9: a polygon has 2 points; expected at least three";
     assert_eq!(said[0], expected);
-    assert!(said[1].starts_with("1 polygons are passed over: one found in image 4"), "{said:?}");
+    assert!(said[1].starts_with("1 polygons are skipped: one found in image 4"), "{said:?}");
 
     for bare in [
         without(annotations(), "/annotations/0/segmentation"),
@@ -154,7 +155,7 @@ fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
     ] {
         let (objects, found, said) = lines(&bare, &results(), Segmentation);
         assert_eq!((objects, found), (1, 1), "the image is not measured on");
-        assert!(said[0].starts_with("1 images have objects without a mask and are passed over"), "{said:?}");
+        assert!(said[0].starts_with("1 images have objects without a mask and are skipped"), "{said:?}");
         assert!(said[0].ends_with("image 9"), "{said:?}");
         assert_eq!(lines(&bare, &results(), BoundingBox).0, 2);
     }
@@ -344,7 +345,7 @@ fn an_empty_polygon_is_no_mask() {
             (1, 1),
             "{empty}: image 9 is not measured on"
         );
-        let [said] = instances.passed_over.lines().try_into().unwrap();
+        let [said] = instances.skipped.lines().try_into().unwrap();
         assert!(said.ends_with("image 9"), "{said}");
     }
     let odd = json!([[1.0, 2.0, 4.0, 2.0, 4.0, 6.0, 7.0]]);
@@ -353,5 +354,5 @@ fn an_empty_polygon_is_no_mask() {
     let (expected, _) = read(&annotations(), &results(), Segmentation).unwrap();
     assert_eq!(instances.truth, expected.truth);
     let said = "1 polygons end with half a point, which is left out: annotation 1 of image 9 with 7 numbers";
-    assert_eq!(instances.passed_over.lines(), [said]);
+    assert_eq!(instances.skipped.lines(), [said]);
 }

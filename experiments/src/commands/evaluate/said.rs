@@ -19,8 +19,8 @@ pub fn told(measured: Measured) -> Result<bool> {
 /// Prints the numbers of an evaluator.
 pub fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
     let width = metrics.iter().map(|metric| metric.name.len()).fold(12, usize::max);
-    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images, passed_over }| {
-        let without = match passed_over {
+    metrics.iter().try_for_each(|Metric { name, value, protocol, split, images, skipped }| {
+        let without = match skipped {
             0 => String::new(),
             count => format!(" ({count} of train and val skipped)"),
         };

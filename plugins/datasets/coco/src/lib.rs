@@ -48,11 +48,11 @@ register_dataset!("coco", Coco, "MS COCO from a directory, with its boxes");
 pub struct Config {
     /// The directory that holds all others. Required.
     pub root: PathBuf,
-    /// What to learn from.
+    /// The parts to learn from.
     pub train: Vec<Part>,
-    /// What to measure on.
+    /// The parts to measure on.
     pub val: Vec<Part>,
-    /// Whether an annotated image may be a symbolic link to a file outside of its directory.
+    /// An annotated image may be a symbolic link to a file outside of its directory.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub follow_links: bool,
 }
@@ -101,7 +101,7 @@ pub struct Coco {
     images: Vec<Image>,
     classes: Vec<String>,
     files: Vec<Annotated>,
-    passed_over: Tally,
+    skipped: Tally,
     digest: String,
 }
 
@@ -138,7 +138,7 @@ struct Object {
 }
 
 impl Image {
-    /// What can be learnt from.
+    /// The objects that can be learnt from.
     fn usable(&self) -> impl Iterator<Item = (&Object, Annotation)> {
         self.objects.iter().filter_map(|object| {
             let Object { class, crowd, .. } = *object;
@@ -164,19 +164,19 @@ impl Coco {
         let categories = categories(files.iter().flatten())?;
         let dense: BTreeMap<u64, usize> =
             categories.keys().enumerate().map(|(class, category)| (*category, class)).collect();
-        let (mut images, mut annotated, mut passed_over) = (Vec::new(), Vec::new(), Tally::default());
+        let (mut images, mut annotated, mut skipped) = (Vec::new(), Vec::new(), Tally::default());
         for (part, file) in parts.iter().zip(files) {
             let directory = config.root.join(&part.images);
             ensure!(directory.is_dir(), "coco: `{}` is not a directory", directory.display());
             let (Some(file), Some(path)) = (file, &part.annotations) else {
-                images.extend(unlabelled(&directory, &mut passed_over)?);
+                images.extend(unlabelled(&directory, &mut skipped)?);
                 continue;
             };
             let (path, place) = (config.root.join(path), annotated.len());
             let directory = Below::new(&directory, config.follow_links).context("coco")?;
             let mut listed =
                 listed(&directory, &file, place).with_context(|| format!("coco: {}", path.display()))?;
-            add_objects(&mut listed, file, &dense, &mut passed_over);
+            add_objects(&mut listed, file, &dense, &mut skipped);
             images.extend(listed);
             annotated.push(Annotated { masks: Masks::new(path), directory });
         }
@@ -184,7 +184,7 @@ impl Coco {
         let classes: Vec<String> = categories.into_values().collect();
         let annotations = parts.iter().filter_map(|part| part.annotations.as_deref());
         let digest = digest(&images, &classes, annotations.map(|path| config.root.join(path)))?;
-        Ok(Self { images, classes, files: annotated, passed_over, digest })
+        Ok(Self { images, classes, files: annotated, skipped, digest })
     }
 
     /// The mask of an object, where its file has one.
@@ -251,9 +251,9 @@ impl Dataset for Coco {
         &self.classes
     }
 
-    fn passed_over(&self) -> Tally {
-        let mut all = self.passed_over.clone();
-        self.files.iter().for_each(|file| all.merge(file.masks.passed_over()));
+    fn skipped(&self) -> Tally {
+        let mut all = self.skipped.clone();
+        self.files.iter().for_each(|file| all.merge(file.masks.skipped()));
         all
     }
 
@@ -310,7 +310,7 @@ fn listed(directory: &Below, file: &Boxes, place: usize) -> Result<Vec<Image>> {
 }
 
 /// Puts the objects of an annotation file, which has been checked, into the images that it lists.
-fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, passed_over: &mut Tally) {
+fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, skipped: &mut Tally) {
     let by_id: HashMap<u64, usize> =
         file.images.iter().enumerate().map(|(place, image)| (image.id, place)).collect();
     for object in file.annotations {
@@ -321,7 +321,7 @@ fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, 
         image.objects.push(Object {
             id,
             exact,
-            bounding_box: whole_pixels::clip(exact, size, passed_over, named),
+            bounding_box: whole_pixels::clip(exact, size, skipped, named),
             area: object.area.unwrap_or(exact[2] * exact[3]),
             class: dense[&object.category_id],
             crowd: object.iscrowd,
@@ -329,14 +329,14 @@ fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, 
     }
 }
 
-const OTHER_FILES: &str = "files have no ending of an image that is read and are passed over";
+const OTHER_FILES: &str = "files have no ending of an image that is read and are skipped";
 
 /// The images of a directory, by their names and sorted by them.
-fn unlabelled(directory: &Path, passed_over: &mut Tally) -> Result<Vec<Image>> {
+fn unlabelled(directory: &Path, skipped: &mut Tally) -> Result<Vec<Image>> {
     let mut images = Vec::new();
     for path in visible(directory).context("coco")? {
         if !image_file::is_named_as_image(&path) {
-            passed_over.add(OTHER_FILES, || path.display().to_string());
+            skipped.add(OTHER_FILES, || path.display().to_string());
             continue;
         }
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

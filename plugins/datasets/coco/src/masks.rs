@@ -24,7 +24,7 @@ pub(crate) struct Masks {
 struct Read {
     /// Compressed, a tenth of the polygons' size, by annotation id.
     masks: HashMap<u64, String>,
-    passed_over: Tally,
+    skipped: Tally,
 }
 
 impl Masks {
@@ -39,10 +39,10 @@ impl Masks {
         read.masks.get(&annotation).map(|text| Rle::from_compressed(size, text)).transpose()
     }
 
-    /// What could not be used, if masks have been asked for.
-    pub(crate) fn passed_over(&self) -> Tally {
+    /// The masks that could not be used, if masks have been asked for.
+    pub(crate) fn skipped(&self) -> Tally {
         match self.read.get() {
-            Some(Ok(read)) => read.passed_over.clone(),
+            Some(Ok(read)) => read.skipped.clone(),
             _ => Tally::default(),
         }
     }
@@ -57,11 +57,11 @@ impl Masks {
                 Ok((id, segmentation.mask(size).with_context(broken)?))
             })
             .collect::<Result<_>>()?;
-        let mut read = Read { masks: HashMap::with_capacity(drawn.len()), passed_over: Tally::default() };
+        let mut read = Read { masks: HashMap::with_capacity(drawn.len()), skipped: Tally::default() };
         for (id, Drawn { mask, oddities }) in drawn {
             read.masks.extend(mask.map(|mask| (id, mask.compressed())));
             let named = || format!("annotation {id}");
-            oddities.iter().for_each(|oddity| oddity.count(&mut read.passed_over, named));
+            oddities.iter().for_each(|oddity| oddity.count(&mut read.skipped, named));
         }
         Ok(read)
     }

@@ -73,7 +73,7 @@ fn images_come_in_the_files_order_with_their_boxes_and_dense_classes() {
     assert_eq!(coco.annotations(0).unwrap(), expected);
     assert_eq!(coco.annotations(1).unwrap(), []);
     assert_eq!(coco.label(0), None);
-    let [dropped, clipped] = coco.passed_over().lines().try_into().unwrap();
+    let [dropped, clipped] = coco.skipped().lines().try_into().unwrap();
     assert!(dropped.starts_with("1 boxes have no area inside of their image"), "{dropped}");
     assert!(
         dropped.contains("annotation 3 of ") && dropped.contains("b.png with [40.0, 10.0, 5.0, 5.0]"),
@@ -207,7 +207,7 @@ fn an_annotation_that_is_none_is_named() {
 }
 
 #[test]
-fn a_polygon_that_is_none_is_counted_and_passed_over() {
+fn a_polygon_that_is_none_is_counted_and_skipped() {
     let mut short = annotations();
     short["annotations"][0]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0], [1.0, 2.0, 4.0, 2.0, 4.0, 6.0]]);
     short["annotations"][1]["segmentation"] = json!([[1.0, 2.0, 4.0, 2.0, 4.0]]);
@@ -215,9 +215,8 @@ fn a_polygon_that_is_none_is_counted_and_passed_over() {
     let coco = Coco::open(&config(root.path()), Split::Train).unwrap();
     let [some, none] = coco.masks(0).unwrap().try_into().unwrap();
     assert!(some.is_some_and(|mask| mask.area() > 0) && none.is_none());
-    let lines = coco.passed_over().lines();
-    let expected =
-        "2 polygons are passed over: annotation 1: a polygon has 2 points; expected at least three";
+    let lines = coco.skipped().lines();
+    let expected = "2 polygons are skipped: annotation 1: a polygon has 2 points; expected at least three";
     assert!(lines.iter().any(|line| line.starts_with(expected)), "{lines:?}");
 }
 
@@ -270,7 +269,7 @@ fn what_macos_puts_beside_images_is_no_image() {
     let coco = Coco::open(&config, Split::Train).unwrap();
     let ids: Vec<String> = (0..coco.len()).map(|index| coco.id(index)).collect();
     assert_eq!(ids, ["c.png", "d.png", "e.WEBP"]);
-    let [said] = coco.passed_over().lines().try_into().unwrap();
+    let [said] = coco.skipped().lines().try_into().unwrap();
     assert!(said.starts_with("1 files have no ending of an image") && said.ends_with("notes.txt"), "{said}");
 }
 

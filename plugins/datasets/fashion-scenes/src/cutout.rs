@@ -11,7 +11,7 @@ const LARGEST_HOLE: usize = 30;
 /// A side of the square with a black border, so that interpolation needs no bounds.
 const PADDED: usize = SIDE + 2;
 
-/// Which pixels are the item's, with small holes filled.
+/// The pixels of an item, with small holes filled.
 fn mask(pixels: &[u8; SIDE * SIDE]) -> [bool; SIDE * SIDE] {
     let mut mask = pixels.map(|grey| grey > BLACK);
     let mut seen = mask;
@@ -46,7 +46,7 @@ fn mask(pixels: &[u8; SIDE * SIDE]) -> [bool; SIDE * SIDE] {
     mask
 }
 
-/// How an item is shown.
+/// The appearance of an item in a scene.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pose {
     /// Pixels along a side of the item's square, before it is turned.
@@ -115,7 +115,7 @@ impl Cutout {
         cutout
     }
 
-    /// Whether a pixel is the item's.
+    /// True if a pixel is the item's.
     pub fn covers(&self, pixel: usize) -> bool {
         self.coverage[pixel] >= 0.5
     }

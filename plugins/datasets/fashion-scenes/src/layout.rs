@@ -1,4 +1,4 @@
-//! What is in a scene, and where: everything about it but the texture.
+//! The layout of a scene: everything about it but the texture.
 
 use crate::cutout::{Cutout, Pose};
 use crate::data::CLASSES;
@@ -30,7 +30,7 @@ impl SceneType {
         SceneType { name: "summer", classes: [0, 3, 5] },
     ];
 
-    /// How often a class occurs, relative to the others.
+    /// The frequency of a class, relative to the others.
     fn weight(&self, class: usize) -> u32 {
         if self.classes.contains(&class) { 12 } else { 1 }
     }
@@ -176,7 +176,7 @@ impl Layout {
         if covered.is_empty() {
             return false;
         }
-        // How many more pixels each may lose; the background all.
+        // The number of pixels that each may still lose; the background all.
         let spare: Vec<usize> = std::iter::once(usize::MAX)
             .chain(self.items.iter().map(|item| item.visible - (item.area as f32 * VISIBLE).ceil() as usize))
             .collect();

@@ -1,4 +1,4 @@
-//! Which items a split shows.
+//! The items of a split.
 
 use crate::data::{CLASSES, Items, PIXELS_SHA256, SIDE};
 use anyhow::Result;
@@ -12,7 +12,7 @@ const PER_CLASS: [usize; 2] = [1200, 200];
 
 /// The items of a split, as many of each class.
 ///
-/// Where items are held out, these are the last of each class of the train sheet: train is without them, and val is made of
+/// Items that are held out are the last of each class of the train sheet: train is without them, and val is made of
 /// them. So settings can be chosen without a look at the items that results are measured on.
 pub struct Pool {
     source: Source,

@@ -1,4 +1,4 @@
-//! What the two datasets promise.
+//! The promises of the two datasets.
 
 use std::collections::HashSet;
 use univip_core::dataset::{Dataset, Split};

@@ -102,7 +102,7 @@ impl Dataset for Images {
         Some(self.path(index))
     }
 
-    fn passed_over(&self) -> Tally {
+    fn skipped(&self) -> Tally {
         self.others.clone()
     }
 

@@ -49,10 +49,10 @@ pub struct ImageFolder {
     /// Paths below `directory`, and their classes.
     images: Vec<(String, usize)>,
     classes: Vec<String>,
-    passed_over: Tally,
+    skipped: Tally,
 }
 
-const BESIDE: &str = "files lie beside the directories of the classes and are passed over";
+const BESIDE: &str = "files lie beside the directories of the classes and are skipped";
 const NOT_MEASURED: &str = "classes of train have no image in val, which measures nothing of them";
 
 impl ImageFolder {
@@ -69,10 +69,10 @@ impl ImageFolder {
             let problem = format!("image-folder: there is no val split: {} is missing", directory.display());
             return Err(NotApplicable(problem).into());
         }
-        let mut passed_over = Tally::default();
+        let mut skipped = Tally::default();
         names(&directory, |path| !path.is_dir())?
             .into_iter()
-            .for_each(|name| passed_over.add(BESIDE, || format!("{}/{name}", split.name())));
+            .for_each(|name| skipped.add(BESIDE, || format!("{}/{name}", split.name())));
         let (mut images, mut empty) = (Vec::new(), Vec::new());
         let present = class_names(&directory)?;
         for name in &present {
@@ -83,7 +83,7 @@ impl ImageFolder {
                 empty.push(format!("{name} ({})", others.first().map_or("empty", String::as_str)));
             }
             images.extend(found.images.into_iter().map(|file| (format!("{name}/{file}"), class)));
-            passed_over.merge(found.others);
+            skipped.merge(found.others);
         }
         let what = format!(
             "classes in {} have no image ({}); convert what is there, or remove the directory",
@@ -92,8 +92,8 @@ impl ImageFolder {
         );
         refuse_any(&what, present.len(), empty.into_iter()).context("image-folder")?;
         let missing = classes.iter().filter(|class| !present.contains(class));
-        missing.for_each(|class| passed_over.add(NOT_MEASURED, || class.clone()));
-        Ok(Self { directory, images, classes, passed_over })
+        missing.for_each(|class| skipped.add(NOT_MEASURED, || class.clone()));
+        Ok(Self { directory, images, classes, skipped })
     }
 
     fn path(&self, index: usize) -> PathBuf {
@@ -138,8 +138,8 @@ impl Dataset for ImageFolder {
         Some(self.path(index))
     }
 
-    fn passed_over(&self) -> Tally {
-        self.passed_over.clone()
+    fn skipped(&self) -> Tally {
+        self.skipped.clone()
     }
 
     fn digest(&self) -> String {

@@ -7,19 +7,19 @@ use univip_core::image_file::is_named_as_image;
 use univip_core::tally::Tally;
 use walkdir::{DirEntry, WalkDir};
 
-/// What is below a directory.
+/// The entries below a directory.
 #[derive(Debug, Default)]
 pub struct Found {
     /// Image files, as paths from the directory with `/` between their parts.
     pub images: Vec<String>,
-    /// What else is there. Hidden names (`.DS_Store`, `._a.jpg`) are ignored.
+    /// All others. Hidden names (`.DS_Store`, `._a.jpg`) are ignored.
     pub others: Tally,
 }
 
-const OTHER_FILES: &str = "files have no ending of an image that is read and are passed over";
-const DEAD_LINKS: &str = "links lead to nothing and are passed over";
-const LOOPS: &str = "links lead back to a directory above them and are passed over";
-const SPECIAL: &str = "entries are neither files nor directories and are passed over";
+const OTHER_FILES: &str = "files have no ending of an image that is read and are skipped";
+const DEAD_LINKS: &str = "links lead to nothing and are skipped";
+const LOOPS: &str = "links lead back to a directory above them and are skipped";
+const SPECIAL: &str = "entries are neither files nor directories and are skipped";
 
 /// Looks through a directory and all below it, links included, in the order of torchvision's `ImageFolder`: directory
 /// by directory, each sorted by name.

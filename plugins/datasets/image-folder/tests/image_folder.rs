@@ -54,10 +54,10 @@ fn classes_and_images_are_sorted_and_labelled() {
     assert_eq!(found, expected.map(|(id, class)| (id.to_string(), Some(class))));
     assert_eq!(train.image(1).unwrap().get_pixel(0, 0), &Rgb([1, 0, 0]));
     assert_eq!(train.size(1).unwrap(), Size { width: 3, height: 2 });
-    let passed_over = train.passed_over().lines();
-    assert_eq!(passed_over.len(), 1);
-    assert!(passed_over[0].starts_with("1 files have no ending of an image"), "{passed_over:?}");
-    assert!(passed_over[0].ends_with(": readme.txt"), "{passed_over:?}");
+    let skipped = train.skipped().lines();
+    assert_eq!(skipped.len(), 1);
+    assert!(skipped[0].starts_with("1 files have no ending of an image"), "{skipped:?}");
+    assert!(skipped[0].ends_with(": readme.txt"), "{skipped:?}");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn val_has_the_classes_of_train_even_where_it_lacks_one() {
     assert_eq!((val.len(), val.label(0)), (1, Some(1)));
     assert_ne!(val.digest(), open(root.path(), Split::Train).unwrap().digest());
     assert_eq!(val.digest(), open(root.path(), Split::Val).unwrap().digest());
-    let lines = val.passed_over().lines();
+    let lines = val.skipped().lines();
     assert_eq!(lines, ["1 classes of train have no image in val, which measures nothing of them: hat"]);
 }
 
@@ -94,12 +94,10 @@ fn images_of_every_format_and_in_every_directory_are_found_as_by_torchvision() {
     for index in 0..train.len() {
         assert_eq!(train.image(index).unwrap().dimensions(), (3, 2), "{}", train.id(index));
     }
-    let lines = train.passed_over().lines();
+    let lines = train.skipped().lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].ends_with("passed over: photo.heic"), "{lines:?}");
-    assert!(
-        lines[1].ends_with("beside the directories of the classes and are passed over: train/beside.png")
-    );
+    assert!(lines[0].ends_with("skipped: photo.heic"), "{lines:?}");
+    assert!(lines[1].ends_with("beside the directories of the classes and are skipped: train/beside.png"));
 }
 
 #[test]
@@ -111,7 +109,7 @@ fn what_is_wrong_is_named() {
         (
             &["train/shoe/a.txt", "train/hat/1.png"],
             Split::Train,
-            ": shoe (1 files have no ending of an image that is read and are passed over: a.txt)",
+            ": shoe (1 files have no ending of an image that is read and are skipped: a.txt)",
         ),
         (&["train/shoe/1.png", "val/shoes/1.png"], Split::Val, "did you mean `shoe`?"),
     ];
@@ -140,7 +138,7 @@ fn unlabelled_images_are_found_below_their_root() {
     assert_eq!(ids(&all), ["10.png", "2.png", "trip/1.webp"]);
     assert!(all.classes().is_empty() && all.label(0).is_none());
     assert_eq!(all.image(2).unwrap().dimensions(), (3, 2));
-    assert!(all.passed_over().lines()[0].ends_with(": list.csv"));
+    assert!(all.skipped().lines()[0].ends_with(": list.csv"));
     let val = images::Images::open(&config, Split::Val).unwrap_err();
     assert!(val.is::<NotApplicable>() && val.to_string().contains("no val split"), "{val:#}");
 }
@@ -170,7 +168,7 @@ fn links_are_followed_once_and_dead_ones_are_named() {
     let config = images::Config { root: root.path().into() };
     let all = images::Images::open(&config, Split::Train).unwrap();
     assert_eq!(ids(&all), ["a/1.png", "b/1.png"]);
-    let lines = all.passed_over().lines();
+    let lines = all.skipped().lines();
     assert!(
         lines[0].starts_with("2 links lead back") && lines[1].starts_with("2 links lead to nothing"),
         "{lines:?}"

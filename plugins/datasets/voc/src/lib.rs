@@ -65,11 +65,11 @@ pub const CLASSES: [&str; 20] = [
 pub struct Config {
     /// The directory that holds those of the years (`VOCdevkit`). Required.
     pub root: PathBuf,
-    /// What to learn from.
+    /// The image sets to learn from.
     pub train: Vec<ImageSet>,
-    /// What to measure on.
+    /// The image sets to measure on.
     pub val: Vec<ImageSet>,
-    /// Whether images and annotations may be symbolic links to files outside of the directory of their year.
+    /// Images and annotations may be symbolic links to files outside of the directory of their year.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub follow_links: bool,
 }
@@ -118,7 +118,7 @@ impl univip_core::recipe::Config for Config {
 pub struct Voc {
     images: Vec<Image>,
     classes: Vec<String>,
-    passed_over: Tally,
+    skipped: Tally,
 }
 
 #[derive(Debug)]
@@ -178,10 +178,10 @@ impl Voc {
             refuse_any(&format!("objects are of unknown classes ({hint})"), objects, unknown.into_iter())
                 .context("voc")?;
         }
-        let mut passed_over = Tally::default();
+        let mut skipped = Tally::default();
         let images =
-            listed.into_iter().zip(read).map(|(one, (size, file))| one.image(size, file, &mut passed_over));
-        Ok(Self { images: images.collect(), classes: CLASSES.map(String::from).to_vec(), passed_over })
+            listed.into_iter().zip(read).map(|(one, (size, file))| one.image(size, file, &mut skipped));
+        Ok(Self { images: images.collect(), classes: CLASSES.map(String::from).to_vec(), skipped })
     }
 }
 
@@ -233,13 +233,13 @@ impl Listed {
         Ok((size, file))
     }
 
-    fn image(self, size: Size, file: AnnotationFile, passed_over: &mut Tally) -> Image {
+    fn image(self, size: Size, file: AnnotationFile, skipped: &mut Tally) -> Image {
         let mut objects = Vec::with_capacity(file.objects.len());
         for annotation::Object { name, bounding_box: exact, difficult } in file.objects {
             // Unknown classes have been refused.
             let Some(class) = class(&name) else { continue };
             let named = || format!("{name} in {}", self.annotation.display());
-            let bounding_box = whole_pixels::clip(exact, size, passed_over, named);
+            let bounding_box = whole_pixels::clip(exact, size, skipped, named);
             objects.push(Object { exact, bounding_box, class, difficult });
         }
         Image { id: self.id, path: self.image, year: self.year, size, objects }
@@ -301,8 +301,8 @@ impl Dataset for Voc {
         &self.classes
     }
 
-    fn passed_over(&self) -> Tally {
-        self.passed_over.clone()
+    fn skipped(&self) -> Tally {
+        self.skipped.clone()
     }
 
     fn file(&self, index: usize) -> Option<PathBuf> {

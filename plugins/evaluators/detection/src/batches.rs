@@ -30,7 +30,7 @@ impl<'a> Batches<'a> {
         Self { inputs, sides, size, seed, epoch: 0, left: Vec::new(), waiting: [Vec::new(), Vec::new()] }
     }
 
-    /// Calls `body` with the next `count` batches and their places, 0 to `count`. One is drawn while the one before it is
+    /// Calls `body` with the next `count` batches and their numbers, 0 to `count`. One is rendered while the one before it is
     /// learnt from.
     ///
     /// # Errors
@@ -42,9 +42,9 @@ impl<'a> Batches<'a> {
         mut body: impl FnMut(u64, &Images, &[Vec<Object>]) -> Result<()>,
     ) -> Result<()> {
         thread::scope(|scope| {
-            let (send, drawn) = sync_channel(1);
+            let (send, rendered) = sync_channel(1);
             // It ends when nobody takes any more.
-            let draw = move || {
+            let render = move || {
                 for _ in 0..count {
                     let batch = self.next();
                     let last = batch.is_err();
@@ -53,13 +53,13 @@ impl<'a> Batches<'a> {
                     }
                 }
             };
-            let drawing = thread::Builder::new().name("batches".into()).spawn_scoped(scope, draw);
-            drawing.context("starting the thread that draws images")?;
+            let rendering = thread::Builder::new().name("batches".into()).spawn_scoped(scope, render);
+            rendering.context("starting the thread that renders images")?;
             for place in 0..count {
-                let mut drawn = drawn.recv().context("the thread that draws images has ended")??;
-                let images = batch(&drawn, device)?;
+                let mut rendered = rendered.recv().context("the thread that renders images has ended")??;
+                let images = batch(&rendered, device)?;
                 let objects: Vec<_> =
-                    drawn.iter_mut().map(|input| std::mem::take(&mut input.objects)).collect();
+                    rendered.iter_mut().map(|input| std::mem::take(&mut input.objects)).collect();
                 body(place, &images, &objects)?;
             }
             Ok(())
@@ -69,25 +69,25 @@ impl<'a> Batches<'a> {
     /// The next images that have an object to learn from, all upright or all wide, so that little of a batch is padding.
     ///
     /// # Errors
-    /// When not one of the dataset's images can be learnt from: those that could were passed over.
+    /// When not one of the dataset's images can be learnt from: those that could were skipped.
     fn next(&mut self) -> Result<Vec<Input>> {
         let mut in_vain = 0;
         loop {
             let most = self.waiting.iter().map(Vec::len).max().unwrap_or(0);
             let chosen: Vec<(u64, usize)> = (most..self.size).map(|_| self.index()).collect();
-            let draw = |(epoch, index): (u64, usize)| {
+            let render = |(epoch, index): (u64, usize)| {
                 let mut stream = stream(self.seed, "detection image", &[epoch, index as u64]);
                 self.inputs.training(index, self.sides, &mut stream)
             };
-            let drawn: Vec<Option<Input>> = chosen.into_par_iter().map(draw).collect::<Result<_>>()?;
-            in_vain = if drawn.iter().any(Option::is_some) { 0 } else { in_vain + drawn.len() };
+            let rendered: Vec<Option<Input>> = chosen.into_par_iter().map(render).collect::<Result<_>>()?;
+            in_vain = if rendered.iter().any(Option::is_some) { 0 } else { in_vain + rendered.len() };
             // Two orders may share their images out so that a whole one is seen only after as many again.
             ensure!(
                 in_vain <= 2 * self.inputs.dataset.len(),
                 "not one of {} images can be learnt from: those with objects cannot be read",
                 self.inputs.dataset.len()
             );
-            for input in drawn.into_iter().flatten() {
+            for input in rendered.into_iter().flatten() {
                 let wide = input.size[1] > input.size[0];
                 self.waiting[usize::from(wide)].push(input);
             }

@@ -13,7 +13,7 @@ use univip_core::geometry::Size;
 use univip_core::metrics::GroundTruth;
 use univip_core::metrics::rle::Rle;
 use univip_core::seed::Stream;
-use univip_core::unread::Unread;
+use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
 
 /// The last map's stride: sides of a batch are multiples of it.
@@ -29,7 +29,7 @@ pub struct Input {
     pub objects: Vec<Object>,
 }
 
-/// Draws images of one dataset.
+/// Renders images of one dataset.
 pub struct Inputs<'a> {
     /// The dataset of the images.
     pub dataset: &'a dyn Dataset,
@@ -40,23 +40,23 @@ pub struct Inputs<'a> {
     /// Masks are learnt too; an object without one is learnt by its box.
     pub masks: bool,
     /// The handling of images that cannot be read.
-    pub unread: &'a Unread,
+    pub skipped: &'a Skipped,
 }
 
 impl Inputs<'_> {
-    /// Image `index` with its short side at `side` pixels, to measure; none where it cannot be read and is passed over.
+    /// Image `index` with its short side at `side` pixels, to measure; none where it cannot be read and is skipped.
     pub fn plain(&self, index: usize, side: u32) -> Result<Option<Input>> {
         let Some(full) = self.size(index)? else { return Ok(None) };
-        Ok(self.unread.pass(self.drawn(index, full, side, false))?)
+        Ok(self.skipped.admit(self.rendered(index, full, side, false))?)
     }
 
     /// Image `index` to learn from: its short side one of `sides`, mirrored half of the time. None where it has no
-    /// object that can be learnt from, or cannot be read and is passed over.
+    /// object that can be learnt from, or cannot be read and is skipped.
     pub fn training(&self, index: usize, sides: &[u32], stream: &mut Stream) -> Result<Option<Input>> {
         let side = sides[stream.random_range(0..sides.len() as u32) as usize];
         let mirrored = stream.random_bool(0.5);
         let Some((full, known)) = self.known(index)? else { return Ok(None) };
-        let Some(mut input) = self.unread.pass(self.drawn(index, full, side, mirrored))? else {
+        let Some(mut input) = self.skipped.admit(self.rendered(index, full, side, mirrored))? else {
             return Ok(None);
         };
         let place = |known| object(known, full, input.size, mirrored);
@@ -93,16 +93,16 @@ impl Inputs<'_> {
         Ok((!known.is_empty()).then_some((full, known)))
     }
 
-    /// The annotated size of image `index`; none where it cannot be read and is passed over.
+    /// The annotated size of image `index`; none where it cannot be read and is skipped.
     fn size(&self, index: usize) -> Result<Option<Size>> {
-        self.unread.pass(self.dataset.size(index)).with_context(|| self.named(index))
+        self.skipped.admit(self.dataset.size(index)).with_context(|| self.named(index))
     }
 
     fn named(&self, index: usize) -> String {
         format!("image {}", self.dataset.id(index))
     }
 
-    fn drawn(&self, index: usize, full: Size, side: u32, mirrored: bool) -> Result<Input, ImageError> {
+    fn rendered(&self, index: usize, full: Size, side: u32, mirrored: bool) -> Result<Input, ImageError> {
         let named = || self.named(index);
         let image = self.dataset.image(index)?;
         same(Size { width: image.width(), height: image.height() }, full).with_context(named)?;

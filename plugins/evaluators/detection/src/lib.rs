@@ -99,8 +99,8 @@ impl Evaluator for DetectionEvaluator {
         let train = Limited::nested(train, protocol.train_limit);
         let val = Limited::drawn(val, protocol.val_limit);
         let classes = train.classes();
-        let (renderer, unread, longest) = (context.renderer, context.unread, protocol.longest);
-        let inputs = |dataset| Inputs { dataset, renderer, longest, masks, unread };
+        let (renderer, skipped, longest) = (context.renderer, context.skipped, protocol.longest);
+        let inputs = |dataset| Inputs { dataset, renderer, longest, masks, skipped };
         training::applicable(&inputs(&train))?;
         measuring::applicable(&inputs(&val))?;
         let device = context.backbone.device();
@@ -129,7 +129,7 @@ impl Evaluator for DetectionEvaluator {
             protocol: self.config.name(),
             split: split.clone(),
             images,
-            passed_over: 0,
+            skipped: 0,
         };
         Ok(measured.into_iter().map(metric).collect())
     }

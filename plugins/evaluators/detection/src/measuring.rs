@@ -52,11 +52,11 @@ pub struct Measured {
 
 /// The average precisions `ap`, `ap50`, `ap75` and, of COCO, those by size, for `bbox` and, where the detector predicts
 /// masks, for `mask`; without those for which there is nothing to measure. Masks are measured on the images all of whose
-/// objects have one: `mask_images` is how many these are, where others were passed over. `progress` hears how many images
+/// objects have one: `mask_images` is how many these are, where others were skipped. `progress` hears how many images
 /// are done.
 ///
 /// # Errors
-/// When an image cannot be read and is not to be passed over, or all of them were.
+/// When an image is broken and `loader.broken` is `fail`, or all of them are.
 pub fn measure(
     detector: &dyn Detector,
     inputs: &Inputs<'_>,

@@ -108,8 +108,8 @@ impl Dataset for Renumbered {
         &self.classes
     }
 
-    fn passed_over(&self) -> Tally {
-        self.dataset.passed_over()
+    fn skipped(&self) -> Tally {
+        self.dataset.skipped()
     }
 
     fn file(&self, index: usize) -> Option<PathBuf> {

@@ -58,11 +58,11 @@ fn train(context: &mut EvaluationContext<'_>, recipe: &Recipe, labels: &Labels) 
         let mut order: Vec<usize> = (0..train.len()).collect();
         order.shuffle(&mut stream(seed, "linear-probe order", &[epoch]));
         for chosen in order.chunks(batch) {
-            let draw = |image: &RgbImage, index: usize, out: &mut [f32]| {
+            let render = |image: &RgbImage, index: usize, out: &mut [f32]| {
                 let mut stream = stream(seed, "linear-probe augment", &[epoch, index as u64]);
-                crops.draw(image, &mut stream, out)
+                crops.render(image, &mut stream, out)
             };
-            let images = context.images(train, chosen, &draw)?;
+            let images = context.images(train, chosen, &render)?;
             let lr = recipe.lr(step, steps_per_epoch, batch);
             step += 1;
             (context.progress)(step, steps, "linear-probe: training");
@@ -101,8 +101,8 @@ fn measure(
     let indices: Vec<usize> = (0..val.len()).collect();
     let mut readable = Vec::new();
     for chosen in indices.chunks(recipe.batch) {
-        let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
-        let images = context.images(val, chosen, &draw)?;
+        let render = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
+        let images = context.images(val, chosen, &render)?;
         if images.indices.is_empty() {
             continue;
         }
@@ -128,7 +128,7 @@ struct Crops<'a> {
 }
 
 impl Crops<'_> {
-    fn draw(&self, image: &RgbImage, stream: &mut Stream, out: &mut [f32]) -> Result<()> {
+    fn render(&self, image: &RgbImage, stream: &mut Stream, out: &mut [f32]) -> Result<()> {
         let Self { renderer, side, colours } = *self;
         if !colours {
             return renderer.random_crop_flip(image, side, stream, out);
@@ -285,7 +285,7 @@ mod tests {
         let draw = |colours, seed| -> Result<Vec<f32>> {
             let mut out = vec![0f32; 8 * 8 * 3];
             let crops = Crops { renderer: &renderer, side: 8, colours };
-            crops.draw(&image, &mut stream(seed, "draw", &[]), &mut out)?;
+            crops.render(&image, &mut stream(seed, "draw", &[]), &mut out)?;
             Ok(out)
         };
         assert_eq!(draw(false, 1)?, draw(false, 2)?, "crops and flips of one colour are alike");

@@ -57,7 +57,7 @@ pub fn evaluate(context: &mut EvaluationContext<'_>, protocol: Protocol) -> Resu
         protocol: protocol.name().into(),
         split: split.clone(),
         images: chosen_by.images(),
-        passed_over: 0,
+        skipped: 0,
     }));
     Ok(metrics)
 }
@@ -93,11 +93,11 @@ impl Learner<'_> {
             for step in 0..steps {
                 // Of equal size, so that no step sees a single image, of which batch norm could not make sense.
                 let batch = &order[step * order.len() / steps..(step + 1) * order.len() / steps];
-                let draw = |image: &RgbImage, index: usize, out: &mut [f32]| {
+                let render = |image: &RgbImage, index: usize, out: &mut [f32]| {
                     let mut stream = stream(seed, "semi-supervised augment", &[epoch, index as u64]);
                     renderer.random_crop_flip(image, side, &mut stream, out)
                 };
-                let images = context.images(context.train, batch, &draw)?;
+                let images = context.images(context.train, batch, &render)?;
                 let labels = images.labels(labels);
                 if epoch == 0 {
                     readable.extend(&images.indices);
@@ -140,8 +140,8 @@ impl Labelled<'_> {
         let mut accuracy = Accuracy::new(classes);
         let mut readable = Vec::new();
         for batch in chosen.chunks(BATCH) {
-            let draw = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
-            let images = context.images(dataset, batch, &draw)?;
+            let render = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
+            let images = context.images(dataset, batch, &render)?;
             if images.indices.is_empty() {
                 continue;
             }
@@ -164,7 +164,7 @@ mod tests {
     use univip_core::evaluate::FrozenBackbone;
     use univip_core::nn::Parameters;
     use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
-    use univip_core::unread::Unread;
+    use univip_core::skipped::Skipped;
     use univip_core::views::augment::Renderer;
 
     /// Noise around a grey that tells the class.
@@ -215,7 +215,7 @@ mod tests {
             val: &greys(50),
             scenes: &|_| Ok(std::sync::Arc::new(greys(0))),
             renderer: &renderer,
-            unread: &Unread::new(BrokenImage::Skip),
+            skipped: &Skipped::new(BrokenImage::Skip),
             seed: 3,
             image_size: 32,
             progress: &mut |done, total, _| assert!(done <= total),

@@ -42,7 +42,7 @@ pub struct Config {
     pub lambda: f64,
     /// K, the keys of each queue. The keys of a batch must divide it.
     pub queue: usize,
-    /// What similarities are divided by.
+    /// The temperature, which similarities are divided by.
     pub temperature: f64,
     /// The group whose views are queries.
     pub query: String,

@@ -36,7 +36,7 @@ pub struct InstDis {
 pub struct Config {
     /// Vectors of the bank that each feature is told from; 65,536 for the authors' later checkpoint (lemniscate's README).
     pub negatives: usize,
-    /// What similarities are divided by; the authors' 0.07.
+    /// The temperature, which similarities are divided by; the authors' 0.07.
     pub temperature: f64,
     /// The share of its old value that a vector keeps; the authors' 0.5.
     pub momentum: f64,

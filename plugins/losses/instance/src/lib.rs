@@ -34,7 +34,7 @@ pub struct Config {
     pub epsilon: f64,
     /// Sinkhorn's iterations; the paper gives none, OTA uses 50.
     pub iterations: usize,
-    /// How the weights of Eq. 9 and 10 come to the equal mass that Eq. 7 needs.
+    /// The way in which the weights of Eq. 9 and 10 get the equal mass that Eq. 7 needs.
     pub marginals: Marginals,
 }
 

@@ -39,7 +39,7 @@ const QUEUE: &str = "loss.moco.queue";
 pub struct Config {
     /// K, the keys of the queue. `train.batch` must divide it.
     pub queue: usize,
-    /// What similarities are divided by. MoCo v1: 0.07, v2: 0.2.
+    /// The temperature, which similarities are divided by. MoCo v1: 0.07, v2: 0.2.
     pub temperature: f64,
     /// The group whose views are queries.
     pub query: String,

@@ -28,9 +28,9 @@ pub struct NtXent {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What similarities are divided by. SimCLR: 0.1 for long runs; Table 5 of its paper has 0.05 to 1.
+    /// The temperature, which similarities are divided by. SimCLR: 0.1 for long runs; Table 5 of its paper has 0.05 to 1.
     pub temperature: f64,
-    /// What becomes of the 2B cross-entropies.
+    /// The reduction of the 2B cross-entropies.
     pub form: Form,
     /// A group of two views.
     pub group: String,
@@ -38,7 +38,7 @@ pub struct Config {
     pub head: String,
 }
 
-/// How the 2B cross-entropies become one number.
+/// The reduction of the 2B cross-entropies to one number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {

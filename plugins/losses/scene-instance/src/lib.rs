@@ -32,7 +32,7 @@ pub struct SceneInstance {
 pub struct Config {
     /// -cos as Eq. 5, or BYOL's 2 - 2 cos.
     pub form: SimilarityForm,
-    /// Whether f_linear (Eq. 4) has a bias; the paper does not say.
+    /// True if f_linear (Eq. 4) has a bias; the paper does not say.
     pub bias: bool,
 }
 

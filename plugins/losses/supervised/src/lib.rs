@@ -30,7 +30,7 @@ pub struct Supervised {
 pub struct Settings {
     /// The group whose views are classified.
     pub group: String,
-    /// What the classifier reads: `pooled`, or a head.
+    /// The classifier's input: `pooled`, or a head.
     pub from: String,
 }
 
@@ -63,7 +63,7 @@ impl LossPlugin for Supervised {
     }
 }
 
-/// What there is to do where images have no labels.
+/// The remedy if images have no labels.
 const UNLABELLED: &str = "the loss `supervised` needs a label for each image that is learned from, and data.use names images without: name \
                           labelled ones, such as --data fashion-icons or --data image-folder";
 

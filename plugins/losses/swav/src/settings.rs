@@ -13,7 +13,7 @@ use univip_core::views::SCENE;
 pub struct Settings {
     /// The number of prototypes.
     pub prototypes: usize,
-    /// What scores are divided by in predictions.
+    /// The temperature of predictions, which scores are divided by.
     pub temperature: f64,
     /// Sinkhorn's weight of the entropy, at least 0.025: cosines over less leave the range of a float.
     pub epsilon: f64,

@@ -24,7 +24,7 @@ pub struct Imported {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What `univip proposals import --name` called them.
+    /// The name given by `univip proposals import --name`.
     pub name: String,
 }
 

@@ -92,7 +92,7 @@ fn run(case: &str, directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What a case does, made ready before the clock starts.
+/// The work of a case, made ready before the clock starts.
 enum Work {
     Search { parameters: Parameters, pool: rayon::ThreadPool, images: Vec<RgbImage> },
     Reading { store: ProposalStore, order: Vec<usize>, _directory: tempfile::TempDir },

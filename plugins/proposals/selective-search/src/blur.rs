@@ -7,7 +7,7 @@ use univip_core::vectorised::vectorised;
 /// Every product is added with a single rounding, as OpenCV's is on processors that can, so that no edge of the
 /// pixel graph changes places with another.
 pub fn gaussian(channel: &[u8], width: usize, height: usize, sigma: f32) -> Vec<f32> {
-    // Where `mul_add` is an instruction and not a call.
+    // Here `mul_add` is an instruction and not a call.
     vectorised(
         #[inline(always)]
         || convolve(channel, width, height, sigma),

@@ -1,4 +1,4 @@
-//! What the segmentations of all scales have in common, found once.
+//! The common part of the segmentations of all scales, found once.
 //!
 //! The scale `k` decides only whether an edge still joins two components: at a larger `k` more do. Components grow in
 //! the same way at all scales until one of them joins where another does not. Up to there they are grown here, over
@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 pub struct Contraction {
     /// The node of every pixel, row-major; nodes are numbered in the order of their first pixels.
     pub nodes: Vec<u32>,
-    /// What is known of each node.
+    /// The facts of each node.
     pub components: Vec<Component>,
     /// The edges between nodes, lightest first.
     pub edges: Vec<Edge>,

@@ -62,7 +62,7 @@ pub fn group(mut slots: Slots, neighbours: &[(u32, u32)], measures: &[Measure]) 
 }
 
 struct Hierarchy {
-    /// Where each region's features are; `None` once it has merged.
+    /// The place of each region's features; `None` once it has merged.
     slots: Vec<Option<usize>>,
     /// Those each region touched when last looked at; some have merged since.
     neighbours: Vec<Vec<u32>>,

@@ -5,7 +5,7 @@ use crate::similarity::Measure;
 use serde::{Deserialize, Serialize};
 use univip_core::recipe::{Config, Invalid};
 
-/// What selective search looks for. Every colour space is segmented at every scale, and the regions are grouped
+/// Parameters of selective search. Every colour space is segmented at every scale, and the regions are grouped
 /// by every strategy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
@@ -90,7 +90,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What they come to.
+    /// The resulting parameters.
     pub fn parameters(&self) -> Parameters {
         use ColourSpace::{Blue, Grey, Hsv, Lab, Rgi};
         use Measure::{Colour, Fill, Size, Texture};

@@ -1,4 +1,4 @@
-//! What grouping needs to know of the regions of a segmentation, besides their features.
+//! The facts of a segmentation's regions that grouping needs, besides their features.
 
 use crate::segmentation::Segmentation;
 use univip_core::geometry::BoundingBox;

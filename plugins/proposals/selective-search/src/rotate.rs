@@ -10,7 +10,7 @@ use univip_core::vectorised::vectorised;
 /// An affine map of coordinates: `(a x + b y + c, d x + e y + f)`.
 type Affine = [[f32; 3]; 2];
 
-/// Where the pixels of an image lie when it is turned by 45 degrees about its centre, and back.
+/// The places of an image's pixels when it is turned by 45 degrees about its centre, and back.
 pub struct Rotation {
     width: usize,
     height: usize,

@@ -1,4 +1,4 @@
-//! How alike two regions are (Section 3.2.2 of Uijlings et al.).
+//! The similarity of two regions (Section 3.2.2 of Uijlings et al.).
 
 use crate::features::Histograms;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub enum Measure {
     Fill,
 }
 
-/// What is known of the regions while they merge; a merged region takes the place of one of its two.
+/// The features of the regions while they merge; a merged region takes the place of one of its two.
 #[derive(Clone)]
 pub struct Slots {
     /// Pixels of each.

@@ -148,7 +148,7 @@ impl Row {
     }
 }
 
-/// How slopes become codes: of each lane, a map of the falling ones (and zero) and one of the rising ones.
+/// Maps from slopes to codes: per lane, one of the falling slopes (and zero) and one of the rising ones.
 #[derive(Clone, Copy)]
 struct Scale {
     falling: Stretches,

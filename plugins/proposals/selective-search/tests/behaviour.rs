@@ -1,4 +1,4 @@
-//! What any user of the search may rely on.
+//! Properties that any user of the search may rely on.
 
 use image::{Rgb, RgbImage};
 use proptest::prelude::*;

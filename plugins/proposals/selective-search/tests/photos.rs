@@ -10,7 +10,7 @@ use univip_core::geometry::BoundingBox;
 use univip_core::recipe::Table;
 use univip_selective_search::{Settings, selective_search};
 
-/// How two lists of boxes agree.
+/// The agreement of two lists of boxes.
 #[derive(Default)]
 struct Agreement {
     photos: usize,

@@ -17,7 +17,7 @@ univip_core::register_views!("overlap", OverlapViews, "two crops that share K in
 /// fewer; the first K inside T, in order, are the instances. After the last try the first pair with the
 /// most proposals inside T is kept, and naive boxes inside T are added (A.2).
 ///
-/// Where the printed algorithm and the text differ, this is the text: the printed line 7 accepts a box
+/// The printed algorithm differs from the paper's text, and this is the text: the printed line 7 accepts a box
 /// that *contains* T, here a box must lie *inside* T; and line 5 would allow one try more than `iters`.
 ///
 /// The paper leaves open which pair the last try leaves, how small an overlap may be and what K = 0

@@ -155,7 +155,7 @@ fn assign<'a>(
     thresholds: &[f64],
     outcomes: impl Iterator<Item = &'a mut Outcome>,
 ) {
-    let (passed_over, asked): (Vec<usize>, Vec<usize>) =
+    let (ignorable, asked): (Vec<usize>, Vec<usize>) =
         (0..truth.len()).partition(|&place| ignored(truth[place], range));
     let least = thresholds.iter().copied().fold(f64::INFINITY, f64::min).min(WHOLE);
     // A bit for each threshold.
@@ -178,7 +178,7 @@ fn assign<'a>(
                 chosen
             };
             let chosen = best(&asked, &taken).or_else(|| {
-                let ignored = best(&passed_over, &taken);
+                let ignored = best(&ignorable, &taken);
                 outcome.ignored |= if ignored.is_some() { bit } else { 0 };
                 ignored
             });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use univip_core::dataset::Split;
 use univip_core::nn::{Backbone, Parameters};
 use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
-use univip_core::unread::Unread;
+use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
 use univip_detection::inputs::Inputs;
 use univip_detection::mask_rcnn::MaskRcnn;
@@ -30,9 +30,9 @@ fn moves(protocol: &Protocol) -> Result<Moves> {
     };
     let before = [values(&backbone)?, values(&heads)?];
     let (dataset, renderer) = (Rectangles::new(Split::Train, 12), Renderer::new(&AugmentSettings::default()));
-    let unread = Unread::new(BrokenImage::Fail);
+    let skipped = Skipped::new(BrokenImage::Fail);
     let inputs =
-        Inputs { dataset: &dataset, renderer: &renderer, longest: 256, masks: true, unread: &unread };
+        Inputs { dataset: &dataset, renderer: &renderer, longest: 256, masks: true, skipped: &skipped };
     let training = Training { detector: &detector, backbone: &backbone, heads: &heads, protocol, seed: 1 };
     training.run(&inputs, &Device::Cpu, &mut |_, _| {})?;
     let moved = |before: &BTreeMap<String, Tensor>, after: &Parameters| -> Result<_> {

@@ -15,7 +15,7 @@ use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric
 use univip_core::nn::Parameters;
 use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings, Table};
 use univip_core::registry::EvaluatorPlugin;
-use univip_core::unread::Unread;
+use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
 use univip_detection::DetectionEvaluator;
 
@@ -64,7 +64,7 @@ fn evaluate_told(
         val: &probe,
         scenes: &scenes,
         renderer: &renderer,
-        unread: &Unread::new(BrokenImage::Skip),
+        skipped: &Skipped::new(BrokenImage::Skip),
         seed: 1,
         image_size: 64,
         progress: &mut progress,
@@ -114,7 +114,7 @@ fn numbers_say_how_and_on_what_they_were_measured() -> Result<()> {
 }
 
 #[test]
-fn images_that_cannot_be_read_are_passed_over_and_no_number_is_of_them() -> Result<()> {
+fn images_that_cannot_be_read_are_skipped_and_no_number_is_of_them() -> Result<()> {
     let (metrics, _) = evaluate(QUICK, |rectangles| rectangles.damaged = |index| index % 4 == 3)?;
     assert!(metrics.iter().all(|metric| metric.images == 8), "{metrics:?}");
     let error = evaluate(QUICK, |rectangles| rectangles.damaged = |_| true).unwrap_err().to_string();

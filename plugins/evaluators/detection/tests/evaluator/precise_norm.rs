@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use univip_core::dataset::Split;
 use univip_core::nn::{Backbone, Mode, Parameters};
 use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
-use univip_core::unread::Unread;
+use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
 use univip_detection::batches::Batches;
 use univip_detection::detector::Images;
@@ -28,9 +28,9 @@ fn statistics(parameters: &Parameters) -> Result<BTreeMap<String, Vec<f32>>> {
 fn statistics_are_the_means_over_batches() -> Result<()> {
     let dataset = Rectangles::new(Split::Train, 12);
     let renderer = Renderer::new(&AugmentSettings::default());
-    let unread = Unread::new(BrokenImage::Fail);
+    let skipped = Skipped::new(BrokenImage::Fail);
     let inputs =
-        Inputs { dataset: &dataset, renderer: &renderer, longest: 256, masks: true, unread: &unread };
+        Inputs { dataset: &dataset, renderer: &renderer, longest: 256, masks: true, skipped: &skipped };
     let parameters = Parameters::new(3, &Device::Cpu);
     let settings =
         NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };

@@ -1,29 +1,29 @@
-//! The images that an evaluator cannot read, and what becomes of them.
+//! Images that an evaluator could not read and measured without.
 
 use crate::data::BrokenImage;
 use crate::error::ImageError;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Passes over images that cannot be read, as `loader.broken` says, and remembers each of them once.
+/// Skips images that cannot be read, as `loader.broken` says, and remembers each of them once.
 #[derive(Debug)]
-pub struct Unread {
+pub struct Skipped {
     broken: BrokenImage,
-    /// What is wrong with a file, by its path.
+    /// The problem of each file, by its path.
     images: Mutex<BTreeMap<String, String>>,
 }
 
-impl Unread {
-    /// Nothing is passed over so far.
+impl Skipped {
+    /// No image is skipped so far.
     pub fn new(broken: BrokenImage) -> Self {
         Self { broken, images: Mutex::default() }
     }
 
-    /// What was made of an image; none where the image cannot be read and is passed over.
+    /// The value that was made of an image; none where the image is broken and skipped.
     ///
     /// # Errors
     /// [`ImageError::Broken`] where `loader.broken` is `fail`, and any other.
-    pub fn pass<T>(&self, read: Result<T, ImageError>) -> Result<Option<T>, ImageError> {
+    pub fn admit<T>(&self, read: Result<T, ImageError>) -> Result<Option<T>, ImageError> {
         match read {
             Ok(read) => Ok(Some(read)),
             Err(ImageError::Broken { path, problem }) if self.broken == BrokenImage::Skip => {
@@ -35,7 +35,7 @@ impl Unread {
         }
     }
 
-    /// How many images were passed over.
+    /// The number of skipped images.
     pub fn count(&self) -> usize {
         self.images.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
@@ -48,7 +48,7 @@ impl Unread {
         let others: String = images.keys().skip(1).take(NAMED - 1).map(|path| format!(", {path}")).collect();
         let more = if images.len() > NAMED { ", ..." } else { "" };
         let count = images.len();
-        Some(format!("{count} images cannot be read and are passed over: {first} ({problem}){others}{more}"))
+        Some(format!("{count} images cannot be read and are skipped: {first} ({problem}){others}{more}"))
     }
 }
 
@@ -63,21 +63,21 @@ mod tests {
 
     #[test]
     fn each_image_is_counted_once_and_the_first_are_named() -> Result<(), ImageError> {
-        let unread = Unread::new(BrokenImage::Skip);
-        assert_eq!((unread.pass(Ok(7))?, unread.line()), (Some(7), None));
+        let skipped = Skipped::new(BrokenImage::Skip);
+        assert_eq!((skipped.admit(Ok(7))?, skipped.line()), (Some(7), None));
         for name in ["b", "a", "c", "d", "a", "b"] {
-            assert_eq!(unread.pass(broken(name))?, None);
+            assert_eq!(skipped.admit(broken(name))?, None);
         }
-        let line = "4 images cannot be read and are passed over: a (is empty), b, c, ...";
-        assert_eq!((unread.count(), unread.line().as_deref()), (4, Some(line)));
+        let line = "4 images cannot be read and are skipped: a (is empty), b, c, ...";
+        assert_eq!((skipped.count(), skipped.line().as_deref()), (4, Some(line)));
         Ok(())
     }
 
     #[test]
     fn what_is_no_fault_of_an_image_is_an_error_and_so_is_all_where_the_recipe_says_fail() {
-        assert!(Unread::new(BrokenImage::Skip).pass::<u8>(Err(anyhow!("no such class").into())).is_err());
-        let strict = Unread::new(BrokenImage::Fail);
-        assert!(matches!(strict.pass(broken("a")), Err(ImageError::Broken { .. })));
+        assert!(Skipped::new(BrokenImage::Skip).admit::<u8>(Err(anyhow!("no such class").into())).is_err());
+        let strict = Skipped::new(BrokenImage::Fail);
+        assert!(matches!(strict.admit(broken("a")), Err(ImageError::Broken { .. })));
         assert_eq!(strict.count(), 0);
     }
 }
