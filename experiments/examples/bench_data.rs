@@ -3,7 +3,7 @@
 //! - `bench_data cases` lists the cases, one JSON line each: `{"case", "peer"}`.
 //! - `bench_data prepare DIRECTORY` draws JPEG files into a directory.
 //! - `bench_data run CASE DIRECTORY` measures one case, and prints one JSON line: `{"case", "seconds", "peak_bytes",
-//!   "version"}`, seconds an image, and the most memory that it took beyond what was there before it.
+//!   "version"}`, seconds per image, and the most memory that it took beyond what was there before it.
 
 #[path = "../../plugins/proposals/selective-search/examples/drawn/mod.rs"]
 mod drawn;

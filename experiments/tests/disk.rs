@@ -85,7 +85,7 @@ fn a_changed_recipe_never_goes_on_from_an_old_checkpoint() -> Result<()> {
         fs::read_dir(runs.path())?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     found.retain(|path| path.join("run.json").exists() && path.to_string_lossy().contains("table7-e"));
     ensure!(found.len() == 2, "each recipe has a run of its own: {found:?}");
-    // The checkpoints of one in the place of the other's.
+    // One run gets the other's checkpoints.
     let [one, other] = [&found[0], &found[1]];
     fs::remove_dir_all(one.join("checkpoints"))?;
     fs::create_dir(one.join("checkpoints"))?;

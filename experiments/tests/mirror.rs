@@ -8,7 +8,7 @@ use common::{ROW, evaluations, run_directory, stdout, univip};
 use std::path::Path;
 use std::process::Command;
 
-/// Compiles the library that has the disk full for some files. Rust links with `cc`, too.
+/// Compiles the library that simulates a full disk for some files, with `cc`, which Rust links with as well.
 fn full_disk(directory: &Path) -> Result<std::path::PathBuf> {
     let library = directory.join("full_disk.so");
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/full_disk.c");

@@ -1,4 +1,4 @@
-//! A run that is asked to stop writes a checkpoint, says what a shell would say, and goes on later to the same bits.
+//! A run that is asked to stop writes a checkpoint, ends with the exit code that a shell would give, and resumes to the same bits.
 #![cfg(unix)]
 
 mod common;
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-/// Checkpoints only at the end: what an interruption saves is the only one.
+/// A run without periodic checkpoints: only an interruption writes one.
 fn late() -> Vec<&'static str> {
     let settings = [
         "--set",
@@ -57,7 +57,7 @@ fn each_signal_has_the_exit_code_of_a_shell_and_the_run_goes_on() -> Result<()> 
     let whole = tempfile::tempdir()?;
     stdout(&late(), whole.path())?;
     let expected = evaluations(&run_directory(whole.path(), "table7-e")?)?;
-    // A job's system may send its signal to a whole group and to each process of it.
+    // A job scheduler may send its signal to the process group and again to each process.
     for (signals, code) in [(vec!["INT"], 130), (vec!["TERM", "TERM"], 143), (vec!["HUP"], 129)] {
         let runs = tempfile::tempdir()?;
         let output = interrupted(runs.path(), &signals)?;

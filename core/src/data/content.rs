@@ -48,7 +48,7 @@ impl fmt::Display for Content {
     }
 }
 
-/// All that reading a file once tells.
+/// The facts that one reading of a file gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     /// None where there is no regular file.

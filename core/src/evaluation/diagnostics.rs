@@ -21,7 +21,7 @@ pub fn effective_rank(features: &Tensor) -> Result<f32> {
     let symmetric =
         if rows < columns { &centred * centred.transpose() } else { centred.transpose() * &centred };
     let squares = symmetric.symmetric_eigenvalues();
-    // Rounding leaves eigenvalues of nothing: about 1e-16 of the largest.
+    // Rounding turns eigenvalues of 0 into about 1e-16 of the largest.
     let rounding = squares.max() * 1e-12;
     let singular: Vec<f64> = squares.iter().filter(|square| **square > rounding).map(|s| s.sqrt()).collect();
     let mass: f64 = singular.iter().sum();

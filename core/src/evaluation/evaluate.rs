@@ -110,7 +110,7 @@ impl EvaluationContext<'_> {
 pub fn labels(dataset: &dyn Dataset, split: &str) -> Result<Vec<u32>> {
     let classes = dataset.classes().len();
     let missing = |problem: String| -> anyhow::Error {
-        let remedy = "set probe_data.use to a dataset with a class an image";
+        let remedy = "set probe_data.use to a dataset with one class per image";
         NotApplicable(format!("{problem}: {remedy}")).into()
     };
     if dataset.is_empty() {

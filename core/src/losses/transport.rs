@@ -15,7 +15,7 @@ pub struct Sinkhorn {
 }
 
 impl Sinkhorn {
-    /// The plans of B problems: `[B, K, K]` from costs `[B, K, K]`, supplies b `[B, K]` (one a row) and
+    /// The plans of B problems: `[B, K, K]` from costs `[B, K, K]`, supplies b `[B, K]` (one per row) and
     /// demands a `[B, K]` (one a column), all row-major. None is negative; each set has some mass.
     ///
     /// Each iteration fits the rows and then the columns, so that columns meet their demand exactly and

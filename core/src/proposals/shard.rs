@@ -46,7 +46,7 @@ const FORMAT: &str = "univip proposals 1";
 const ABOUT: &str = "about.json";
 /// The names of 64 images and the key take kilobytes; packed, gigabytes fit into a small file.
 const LARGEST_ABOUT: u64 = 4 << 20;
-/// 16 bytes a box are four million boxes of an image.
+/// At 16 bytes per box, four million boxes of an image.
 const LARGEST_ARRAY: u64 = 64 << 20;
 
 /// The bytes of a shard with the boxes of its images, by name and in order, and with what the images' files hold. The same

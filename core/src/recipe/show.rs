@@ -35,7 +35,7 @@ fn write_table(text: &mut String, recipe: &Recipe, path: &str, table: &Value) {
     }
 }
 
-/// The keys whose values differ, one a line, with both values and origins; empty when none does.
+/// The keys whose values differ, one per line, with both values and origins; empty when none does.
 pub fn diff(one: &Recipe, other: &Recipe) -> String {
     let (ours, theirs) = (flat(one), flat(other));
     let keys: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();

@@ -15,7 +15,7 @@ pub enum Event {
         step: u64,
         /// The number of optimiser steps of the whole run.
         steps: u64,
-        /// Optimiser steps an epoch.
+        /// Optimiser steps per epoch.
         steps_per_epoch: u64,
         /// Images an optimiser step.
         batch: usize,

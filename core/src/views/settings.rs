@@ -16,7 +16,7 @@ pub struct ViewSettings {
     pub scene_size: u32,
     /// The side of an instance as the networks see it, in pixels.
     pub instance_size: u32,
-    /// K, the instances an image.
+    /// K, the instances per image.
     pub instances: usize,
     /// Limits of a scene view's random crop.
     pub crop: CropLimits,

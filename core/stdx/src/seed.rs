@@ -1,4 +1,4 @@
-//! Random streams named by what they are for, so that nobody shifts another one's numbers.
+//! Random streams named by what they are for, so that no user of random numbers shifts another's.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

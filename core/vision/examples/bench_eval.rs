@@ -1,8 +1,8 @@
 //! Our side of `cargo xtask bench eval`.
 //!
 //! - `bench_eval cases` lists the cases, one JSON line each: `{"case", "peer"}`.
-//! - `bench_eval prepare DIRECTORY` draws annotations and detections, as COCO's files: of boxes as many as in val2017
-//!   with 100 detections an image, of masks a tenth.
+//! - `bench_eval prepare DIRECTORY` writes random annotations and detections as COCO files: as many boxes as val2017
+//!   has with 100 detections per image, and a tenth as many masks.
 //! - `bench_eval run CASE DIRECTORY` measures one case and prints one JSON line: `{"case", "seconds", "peak_bytes",
 //!   "version", "ap"}`, from what is in memory (or, for `files`, on disk) to the twelve numbers.
 
@@ -101,7 +101,7 @@ fn prepare(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Images with 1 to 13 objects; each is found three times, and the rest of the detections is anywhere.
+/// Images with 1 to 13 objects; each is found three times, and the other detections lie anywhere.
 fn drawn(images: u64, masks: bool) -> Result<(Value, Value)> {
     let (mut annotations, mut results) = (Vec::new(), Vec::new());
     for image in 1..=images {
@@ -182,7 +182,7 @@ fn outline([x, y, w, h]: [f64; 4], random: &mut Stream) -> Vec<f64> {
     (0..24).flat_map(point).collect()
 }
 
-/// Lets the peak begin anew; only Linux can, and elsewhere no memory is reported.
+/// Resets the peak of memory. Only Linux can; elsewhere no memory is reported.
 fn reset_peak() {
     let _ = fs::write("/proc/self/clear_refs", "5");
 }

@@ -12,11 +12,11 @@ use univip_core::files::{write_atomic_with, writing};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Writes `{"model": {name: tensor, ...}, "__author__": "univip", "matching_heuristics": True}`: what detectron2 takes for a
-/// backbone to be found inside a model.
+/// Writes `{"model": {name: tensor, ...}, "__author__": "univip", "matching_heuristics": True}`, for which detectron2 finds the
+/// place of each tensor in a larger model by its name.
 ///
 /// # Errors
-/// When a tensor is not `f32`, or the file cannot be written: then the old one is still whole.
+/// When a tensor is not `f32`, or the file cannot be written: then the old one is still intact.
 pub fn write(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<()> {
     write_atomic_with(path, |file| {
         let mut archive = ZipWriter::new(file);

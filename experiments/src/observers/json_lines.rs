@@ -1,4 +1,4 @@
-//! `metrics.jsonl`: one event a line, the source of truth for reports.
+//! `metrics.jsonl`: one event per line, the source of truth for reports.
 
 use super::lines_backward::LinesBackward;
 use crate::stored;

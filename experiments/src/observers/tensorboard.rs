@@ -59,7 +59,7 @@ impl Tensorboard {
 mod tests {
     use super::*;
 
-    /// The file of a run that goes on after the mirror has ended is not begun again by each event.
+    /// After the mirror has ended, later events of the run do not begin its file again.
     #[test]
     fn what_cannot_be_written_is_said_once() {
         let file = tempfile::NamedTempFile::new().unwrap();

@@ -59,7 +59,7 @@ mod gpu {
         Ok(FIRST.get_or_init(|| device).clone())
     }
 
-    /// The driver gives freed memory back to the system whenever it is waited for, several times a step, and the next
+    /// The driver gives freed memory back to the system whenever it is waited for, several times per step, and the next
     /// allocations pay for new pages.
     fn keep_freed_memory(gpu: &CudaDevice) -> Result<(), DriverError> {
         let mut most = u64::MAX;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use polars::prelude::{Column, DataFrame, IntoColumn, NamedFrom, Series};
 use univip_run_format::Plan;
 
-/// One row a table row, with the setting of its section. Means and sample deviations are over seeds;
+/// One row per table row, with the setting of its section. Means and sample deviations are over seeds;
 /// what was not measured is null.
 pub fn rows(section: &Section<'_>) -> Result<DataFrame> {
     let rows = &section.rows;
@@ -58,7 +58,7 @@ pub fn rows(section: &Section<'_>) -> Result<DataFrame> {
     DataFrame::new(rows.len(), columns).context("making the data frame of a table")
 }
 
-/// One row a run, so that any other statistic can be made of them.
+/// One row per run, so that any other statistic can be made of them.
 pub fn runs(section: &Section<'_>) -> Result<DataFrame> {
     let pairs: Vec<(&RowResult<'_>, &Run)> =
         section.rows.iter().flat_map(|row| row.runs.iter().map(move |run| (row, *run))).collect();

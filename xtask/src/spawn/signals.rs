@@ -24,8 +24,8 @@ mod unix {
     /// The command that runs; 0 when none does.
     pub static CHILD: AtomicI32 = AtomicI32::new(0);
 
-    /// By handlers, which end with `exec`: the command would inherit a signal that is ignored. One that this process was
-    /// started to ignore, as `nohup` does, stays so.
+    /// Signals are caught by handlers, which end with `exec`, and not ignored, which the command would inherit. A signal that
+    /// this process was started to ignore, as by `nohup`, stays ignored.
     pub fn listen() {
         extern "C" fn nothing(_: libc::c_int) {}
         extern "C" fn hand_on(signal: libc::c_int) {

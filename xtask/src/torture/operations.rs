@@ -7,7 +7,7 @@ use std::path::Path;
 pub struct Operation {
     /// `write`, `fsync`, ...
     pub kind: String,
-    /// On a file that only mirrors another: two of three operations are, and they matter least.
+    /// True if the file only mirrors another. Two of three operations are on such files, and they matter least.
     pub of_mirror: bool,
 }
 

@@ -23,7 +23,7 @@ pub fn not_negative(key: &'static str, value: f64) -> Result<(), Invalid> {
     require(value >= 0.0 && value.is_finite(), key, || format!("expected a number from 0 up, found {value}"))
 }
 
-/// `value` is no more than anybody means: beyond, memory or time would run out without a word.
+/// `value` is at most `most`: with larger values memory or time would run out without an error.
 pub fn at_most(key: &'static str, value: u64, most: u64) -> Result<(), Invalid> {
     require(value <= most, key, || format!("expected at most {most}, found {value}"))
 }

@@ -20,7 +20,7 @@ use univip_core::registry::DatasetPlugin;
 use univip_core::tally::Tally;
 use walk::images_below;
 
-register_dataset!("image-folder", ImageFolder, "labelled images from disk, one directory a class");
+register_dataset!("image-folder", ImageFolder, "labelled images from disk, one directory per class");
 
 /// `[dataset.image-folder]`
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! VOC's annotation files: one XML file an image.
+//! VOC's annotation files: one XML file per image.
 
 use anyhow::{Context, Result, ensure};
 use roxmltree::{Document, Node};

@@ -64,7 +64,7 @@ pub const BYOL: Recipe = Recipe {
 };
 
 impl Recipe {
-    /// The learning rate of a step, with `batch` images a step and `steps_per_epoch` steps an epoch.
+    /// The learning rate of a step, with `batch` images per step and `steps_per_epoch` steps per epoch.
     pub fn lr(&self, step: u64, steps_per_epoch: u64, batch: usize) -> f64 {
         match self.lr {
             LearningRate::Steps(lr, drops) => {

@@ -3,7 +3,7 @@
 //! - `bench_proposals cases` lists the cases, one JSON line each: `{"case", "peer"}`.
 //! - `bench_proposals prepare DIRECTORY` draws images into a directory.
 //! - `bench_proposals run CASE DIRECTORY` measures one case over the directory's images, and prints one JSON line:
-//!   `{"case", "seconds", "peak_bytes", "version"}`, seconds an image, and the most memory that it took beyond what
+//!   `{"case", "seconds", "peak_bytes", "version"}`, seconds per image, and the most memory that it took beyond what
 //!   was there before it.
 
 mod drawn;

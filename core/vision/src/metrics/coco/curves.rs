@@ -46,12 +46,12 @@ impl Curves {
 /// For each threshold the precision down to each right detection.
 fn precisions_when_right(matched: &Matched, size: usize, limit: usize, thresholds: usize) -> Vec<Vec<f64>> {
     let mut right = vec![Vec::new(); thresholds];
-    // Wrong at every threshold, as most are, and at one alone.
+    // Detections that are wrong at every threshold, as most are; and per threshold those that are wrong there.
     let (mut all_wrong, mut wrong) = (0_u32, vec![0_u32; thresholds]);
     for found in matched.found.iter().filter(|found| found.rank < limit) {
         let outcome = found.outcomes[size];
         if outcome.matched == 0 {
-            // Then it is ignored at every threshold or at none.
+            // A detection without any match is ignored at every threshold or at none.
             all_wrong += u32::from(outcome.ignored == 0);
             continue;
         }
@@ -78,7 +78,7 @@ fn at_recalls(mut precisions: Vec<f64>, objects: usize, recalls: &[f64]) -> impl
     }
     let mut hits = 1;
     recalls.iter().map(move |&recall| {
-        // A quotient is compared, as NumPy's does it: 0.29 * 100 is not 29.
+        // Quotients are compared, as NumPy does: 0.29 * 100 is not 29.
         while hits <= precisions.len() && (hits as f64 / objects as f64) < recall {
             hits += 1;
         }

@@ -9,27 +9,27 @@ use super::parameters::Parameters;
 pub struct Summary {
     /// Average precision over all thresholds of IoU.
     pub ap: f64,
-    /// At IoU 0.5.
+    /// Average precision at IoU 0.5.
     pub ap50: f64,
-    /// At IoU 0.75.
+    /// Average precision at IoU 0.75.
     pub ap75: f64,
-    /// Of objects up to 32² pixels.
+    /// Average precision of objects up to 32² pixels.
     pub ap_small: f64,
-    /// Between them.
+    /// Average precision of objects between 32² and 96² pixels.
     pub ap_medium: f64,
-    /// From 96² pixels.
+    /// Average precision of objects from 96² pixels.
     pub ap_large: f64,
-    /// Average recall with one detection an image and class.
+    /// Average recall with one detection per image and class.
     pub ar1: f64,
-    /// With ten.
+    /// Average recall with ten.
     pub ar10: f64,
-    /// With a hundred.
+    /// Average recall with a hundred.
     pub ar100: f64,
-    /// Of objects up to 32² pixels, with a hundred.
+    /// Average recall of objects up to 32² pixels, with a hundred.
     pub ar_small: f64,
-    /// Between them.
+    /// Average recall of objects between 32² and 96² pixels, with a hundred.
     pub ar_medium: f64,
-    /// From 96² pixels.
+    /// Average recall of objects from 96² pixels, with a hundred.
     pub ar_large: f64,
 }
 
