@@ -5,6 +5,7 @@ use crate::spawn;
 use crate::torture;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -14,6 +15,8 @@ use std::process::Command;
 pub enum Step {
     /// Formatting and clippy
     Lint,
+    /// Licences, sources and banned crates, by cargo-deny where it is installed
+    Deny,
     /// rustdoc, and the reference of recipe keys
     Docs,
     /// Every test
@@ -49,6 +52,7 @@ impl Step {
                 let clippy = [&["clippy"], &WORKSPACE[..], &["--all-targets", "--", "-D", "warnings"]];
                 cargo(&clippy.concat(), None)
             }
+            Self::Deny => deny(),
             Self::Docs => {
                 let doc = [&["doc"], &WORKSPACE[..], &["--no-deps", "--quiet"]];
                 cargo(&doc.concat(), Some("-D warnings"))?;
@@ -73,9 +77,25 @@ impl Step {
     }
 }
 
+/// Checks the dependencies against `deny.toml`. Advisories are left out: their database is on the network, and changes without
+/// a change of this repository.
+fn deny() -> Result<()> {
+    let found =
+        Command::new(cargo_program()).args(["deny", "--version"]).output().context("starting cargo")?;
+    if !found.status.success() {
+        println!("not checked: cargo-deny is not installed (`cargo install cargo-deny --locked`)");
+        return Ok(());
+    }
+    cargo(&["deny", "check", "bans", "licenses", "sources"], None)
+}
+
+fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
 /// Runs cargo in the workspace; `rustdoc` are flags for rustdoc.
 fn cargo(arguments: &[&str], rustdoc: Option<&str>) -> Result<()> {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = Command::new(cargo_program());
     command.args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     if let Some(flags) = rustdoc {
         command.env("RUSTDOCFLAGS", flags);
