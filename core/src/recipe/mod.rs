@@ -3,6 +3,7 @@
 mod files;
 mod inherit;
 mod layers;
+mod replaced;
 mod resolved;
 mod sections;
 mod show;
