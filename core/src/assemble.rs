@@ -79,7 +79,7 @@ impl<'a> Assembly<'a> {
     /// Both networks, with the heads that the losses read.
     ///
     /// # Errors
-    /// When a head refuses its table or cannot be built.
+    /// When the backbone or a head refuses its table or cannot be built.
     pub fn networks(&self, groups: Vec<Group>, seed: u64, device: &Device) -> Result<Networks> {
         let settings = &self.recipe.settings;
         let head = |name: &String| {
@@ -90,7 +90,9 @@ impl<'a> Assembly<'a> {
         let heads = settings.heads.names.iter().map(head).collect::<Result<_>>()?;
         let needs: Needs =
             self.recipe.needs(self.registry)?.into_iter().flat_map(|(_, needs)| needs).collect();
-        Networks::new(NetworkParts { settings: &settings.network, groups, heads, needs, seed }, device)
+        let backbone = self.recipe.backbone(self.registry)?;
+        let parts = NetworkParts { settings: &settings.network, backbone, groups, heads, needs, seed };
+        Networks::new(parts, device)
     }
 
     /// The losses, with their parameters among the online network's.

@@ -1,7 +1,6 @@
 //! `[network]` and `[target]` of a recipe.
 
 use crate::nn::optim::target_momentum;
-use crate::nn::{BackboneKind, BackboneShape};
 use crate::views::ViewBatchNorm;
 use serde::{Deserialize, Serialize};
 use univip_stdx::config::{Config, Invalid, at_least, require, within};
@@ -10,8 +9,8 @@ use univip_stdx::config::{Config, Invalid, at_least, require, within};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSettings {
-    /// The backbone.
-    pub backbone: BackboneKind,
+    /// A backbone; its parameters are in `[backbone.<name>]`.
+    pub backbone: String,
     /// Channels of the stem; 64 is the published network.
     pub width: usize,
     /// Whether the last batch norm of each residual block starts at 0 (torchvision's `zero_init_residual`).
@@ -28,17 +27,10 @@ pub struct NetworkSettings {
     pub batch_norm_images: usize,
 }
 
-impl From<&NetworkSettings> for BackboneShape {
-    fn from(settings: &NetworkSettings) -> Self {
-        let NetworkSettings { backbone, width, zero_init_residual, .. } = *settings;
-        Self { backbone, width, zero_init_residual }
-    }
-}
-
 impl Default for NetworkSettings {
     fn default() -> Self {
         Self {
-            backbone: BackboneKind::ResNet50,
+            backbone: "resnet50".into(),
             width: 64,
             zero_init_residual: false,
             hidden: 4096,

@@ -15,6 +15,7 @@ use anyhow::Result;
 use figment::Figment;
 use resolved::PluginTable;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -22,7 +23,6 @@ pub use crate::data::{BrokenImage, DataChoice};
 pub use crate::evaluation::{EvaluatorSettings, ProbeDataChoice};
 pub use crate::losses::LossSettings;
 pub use crate::networks::{HeadPlacement, HeadSettings, NetworkSettings, TargetSchedule, TargetSettings};
-pub use crate::nn::BackboneKind;
 pub use crate::nn::optim::{
     OptimizerKind, OptimizerSettings, ParameterRule, RuleLr, ScheduleSemantics, ScheduleSettings,
 };
@@ -148,8 +148,9 @@ impl Recipe {
 
     /// The plugins that the recipe names, with the key that names them.
     pub fn plugins(&self) -> Vec<(Kind, &str, &'static str)> {
-        let Settings { data, probe_data, proposals, views, losses, evaluators, .. } = &self.settings;
+        let Settings { data, probe_data, proposals, views, network, losses, evaluators, .. } = &self.settings;
         let mut plugins = vec![
+            (Kind::Backbone, network.backbone.as_str(), "network.backbone"),
             (Kind::Dataset, data.name.as_str(), "data.use"),
             (Kind::Dataset, probe_data.name.as_str(), "probe_data.use"),
             (Kind::Proposals, proposals.name.as_str(), "proposals.use"),
@@ -175,6 +176,8 @@ impl Recipe {
         };
         let mut plugins: Vec<PluginTable<'_>> =
             self.plugins().into_iter().map(resolve).collect::<Result<_>>()?;
+        // A backbone that has no settings of its own has no table: recipes are what they were before backbones were plugins.
+        plugins.retain(|table| table.kind != Kind::Backbone || table.values != json!({}));
         for name in &self.settings.heads.names {
             plugins.push(PluginTable { kind: Kind::Head, name, values: self.resolved_head(name, registry)? });
         }

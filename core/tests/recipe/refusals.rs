@@ -4,7 +4,7 @@ use crate::folder::{Folder, flag, over_base};
 use univip_core::recipe::Sources;
 
 const SECTIONS: &str = "data, probe_data, loader, proposals, views, augment, network, heads, losses, optimizer, schedule, \
-                        target, train, evaluators, dataset, evaluator, head, loss, proposal, view";
+                        target, train, evaluators, backbone, dataset, evaluator, head, loss, proposal, view";
 
 #[test]
 fn an_infinite_number_is_refused_where_no_range_says_so() {
@@ -81,7 +81,7 @@ fn unknown_names_in_a_file() {
         ),
         (
             "[network]\nbackbone = \"resnet19\"",
-            "`network.backbone`: unknown value `resnet19`; did you mean `resnet18`? Known: resnet18, resnet50".into(),
+            "`network.backbone`: unknown backbone `resnet19`; did you mean `resnet18`? Known: resnet18, resnet50".into(),
         ),
     ]);
 }

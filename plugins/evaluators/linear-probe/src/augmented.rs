@@ -158,7 +158,7 @@ fn inputs(backbone: &FrozenBackbone, images: &Tensor, stages: bool) -> Result<Ve
     if !stages {
         return Ok(vec![backbone.features(images)?]);
     }
-    backbone.stem_and_stages(images)?.iter().enumerate().map(|(stage, maps)| pool(maps, stage)).collect()
+    backbone.stem_and_maps(images)?.iter().enumerate().map(|(stage, maps)| pool(maps, stage)).collect()
 }
 
 /// A classifier, behind a batch norm where it sees maps.
