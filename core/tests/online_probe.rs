@@ -48,7 +48,15 @@ impl Dataset for Stripes {
 fn probe() -> Result<OnlineProbe> {
     let settings = NetworkSettings::default();
     let (backbone, groups, heads) = (common::small(8), Vec::new(), Vec::new());
-    let parts = NetworkParts { settings: &settings, backbone, groups, heads, needs: Needs::new(), seed: 0 };
+    let parts = NetworkParts {
+        settings: &settings,
+        backbone,
+        init: None,
+        groups,
+        heads,
+        needs: Needs::new(),
+        seed: 0,
+    };
     let backbone = Networks::new(parts, &Device::Cpu)?.frozen_backbone()?;
     let dataset = Stripes(vec!["dark".into(), "bright".into()]);
     let renderer = Renderer::new(&AugmentSettings::default());

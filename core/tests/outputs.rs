@@ -51,7 +51,10 @@ fn group(name: &str, views: usize) -> Group {
 fn networks(settings: &NetworkSettings, heads: Vec<HeadPlan>, needs: Needs) -> Result<Networks> {
     let groups = vec![group(SCENE, 2), group("local", 3)];
     let backbone = common::small(settings.width);
-    Networks::new(NetworkParts { settings, backbone, groups, heads, needs, seed: 0 }, &Device::Cpu)
+    Networks::new(
+        NetworkParts { settings, backbone, init: None, groups, heads, needs, seed: 0 },
+        &Device::Cpu,
+    )
 }
 
 /// Noise for the groups named.
@@ -153,6 +156,7 @@ fn a_stage_that_the_backbone_has_not_is_refused_with_those_that_it_has() {
     let parts = |backbone| NetworkParts {
         settings: &settings,
         backbone,
+        init: None,
         groups: groups.clone(),
         heads: Vec::new(),
         needs: needs.clone(),

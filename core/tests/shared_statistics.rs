@@ -39,6 +39,7 @@ fn online_and_target_network_take_the_hook() {
         let parts = NetworkParts {
             settings: &NetworkSettings::default(),
             backbone: common::small(4),
+            init: None,
             groups: vec![Group::new(SCENE, &["view1".into(), "view2".into()], 64)],
             heads: Vec::new(),
             needs: outputs.clone().into(),

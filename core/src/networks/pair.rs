@@ -19,6 +19,8 @@ pub struct NetworkParts<'a> {
     pub settings: &'a NetworkSettings,
     /// The backbone.
     pub backbone: BackbonePlan,
+    /// The values that the backbone starts from, by their names in it; random ones where there are none.
+    pub init: Option<BTreeMap<String, Tensor>>,
     /// The view sampler's groups, in the order in which the networks see them.
     pub groups: Vec<Group>,
     /// The heads, each behind those that it reads.
@@ -48,7 +50,8 @@ impl Networks {
     /// Parameters are called `backbone.*` and `<head>.*`.
     ///
     /// # Errors
-    /// When the backbone or a head cannot be built, or an output that is needed is of no group, stage or head.
+    /// When the backbone or a head cannot be built, initial values are not the backbone's, or an output that is needed is of no group,
+    /// stage or head.
     pub fn new(parts: NetworkParts<'_>, device: &Device) -> Result<Self> {
         let parameters = [(); 2].map(|()| Parameters::new(parts.seed, device));
         Self::in_parameters(parts, parameters)
@@ -63,7 +66,7 @@ impl Networks {
         parts: NetworkParts<'_>,
         [online_parameters, target_parameters]: [Parameters; 2],
     ) -> Result<Self> {
-        let NetworkParts { settings, backbone, groups, heads, needs, seed } = parts;
+        let NetworkParts { settings, backbone, init, groups, heads, needs, seed } = parts;
         let placements: Vec<_> =
             heads.iter().map(|head| (head.name.clone(), head.placement.clone())).collect();
         let wiring = Wiring { groups: &groups, heads: &placements };
@@ -76,6 +79,9 @@ impl Networks {
         // The online network has every head that is used, since the target's are copies of them.
         let online =
             Encoder::new(&backbone, settings, &heads, &required(None), &online_parameters.trainable())?;
+        if let Some(init) = init {
+            online_parameters.load_inside("backbone.", &init)?;
+        }
         check_stages(&needs, &online.sizes(), backbone.name())?;
         let target_places = required(Some(Side::Target));
         let target = match target_places.is_empty() {

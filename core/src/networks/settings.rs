@@ -15,6 +15,13 @@ pub struct NetworkSettings {
     pub width: usize,
     /// Whether the last batch norm of each residual block starts at 0 (torchvision's `zero_init_residual`).
     pub zero_init_residual: bool,
+    /// A file of weights that the backbone starts from, in place of random ones: safetensors, or one of `torch.save`, with the names
+    /// of an export or torchvision's. Empty is none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub init: String,
+    /// The SHA-256 of that file, which is found out where it is not stated. Another file is another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_sha256: Option<String>,
     /// Hidden units of a head that does not say otherwise.
     pub hidden: usize,
     /// D, the outputs of a head that does not say otherwise.
@@ -33,6 +40,8 @@ impl Default for NetworkSettings {
             backbone: "resnet50".into(),
             width: 64,
             zero_init_residual: false,
+            init: String::new(),
+            init_sha256: None,
             hidden: 4096,
             output: 256,
             instance_batch_norm: ViewBatchNorm::Each,
@@ -46,6 +55,9 @@ impl Config for NetworkSettings {
         at_least("width", self.width as u64, 1)?;
         at_least("hidden", self.hidden as u64, 1)?;
         at_least("output", self.output as u64, 1)?;
+        require(self.init_sha256.is_none() || !self.init.is_empty(), "init_sha256", || {
+            "there is no network.init that it could be of: set both or neither".into()
+        })?;
         require(self.batch_norm_images != 1, "batch_norm_images", || {
             "expected 0, for all of the batch, or at least 2, which batch norm needs; found 1".into()
         })

@@ -60,6 +60,9 @@ impl Sources {
 
 const PREFIX: &str = "UNIVIP_";
 
+/// A place of the engine's own.
+const INIT: &str = "network.init";
+
 /// All layers, merged.
 pub(super) struct Layers {
     pub figment: Figment,
@@ -110,7 +113,7 @@ fn overrides(sources: &Sources, registry: &Registry) -> Result<Vec<Layer>> {
     settings.extend(from_environment(&sources.environment)?);
     settings.extend(from_sets(&sources.sets)?);
     let layer = |setting: Override| {
-        let is_text = registry.is_place(&setting.key);
+        let is_text = registry.is_place(&setting.key) || setting.key == INIT;
         Layer::of(setting, is_text)
     };
     settings.into_iter().map(layer).collect()
@@ -170,7 +173,7 @@ pub(super) struct Layer {
 
 impl Layer {
     /// Where `is_text`, the value is a string even if it looks like a number.
-    fn of(setting: Override, is_text: bool) -> Result<Self> {
+    pub(super) fn of(setting: Override, is_text: bool) -> Result<Self> {
         let Override { key, value, origin } = setting;
         if key.is_empty() || key.split('.').any(|part| part.is_empty()) {
             let problem = "expected section.key, such as optimizer.lr".into();

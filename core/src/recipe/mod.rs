@@ -2,6 +2,7 @@
 
 mod files;
 mod inherit;
+pub(crate) mod init;
 mod layers;
 mod replaced;
 mod resolved;
@@ -95,6 +96,7 @@ impl Recipe {
         if losses.names.is_empty() {
             figment = layers::without_training(figment, &fallback)?;
         }
+        figment = init::with_digest(figment, &fallback)?;
         let settings = Settings::read(|section| table(&figment, section))?;
         let recipe = Self {
             resolved: serde_json::to_value(&settings)?,
@@ -141,7 +143,8 @@ impl Recipe {
 
     /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
     /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
-    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without [`Config::PLACES`].
+    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without places: [`Config::PLACES`], and
+    /// `network.init`, for whose contents `network.init_sha256` stands.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }

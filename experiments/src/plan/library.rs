@@ -99,7 +99,10 @@ impl Library {
         let mut values = Vec::new();
         for section in OF_BACKBONE {
             flatten(section, &recipe.resolved()[section], &mut |key, value| {
-                values.push((key, value.clone()))
+                // Weights that training starts from are no untrained ones.
+                if !key.starts_with("network.init") {
+                    values.push((key, value.clone()));
+                }
             });
         }
         let overlay = |(key, value)| -> Result<Override> {
