@@ -141,6 +141,7 @@ impl Crops<'_> {
             saturation: 0.4,
             hue: 0.0,
             grey: 0.0,
+            grey_first: false,
             blur: 0.0,
             blur_sigma: [0.1, 2.0],
             solarize: 0.0,
