@@ -19,6 +19,7 @@ use univip_naive_boxes as _;
 use univip_nt_xent as _;
 use univip_overlap_views as _;
 use univip_random_views as _;
+use univip_resnet as _;
 use univip_scene as _;
 use univip_scene_instance as _;
 use univip_selective_search as _;

@@ -4,10 +4,12 @@ use crate::dataset::{Dataset, Split};
 use crate::error::{NotApplicable, RecipeError};
 use crate::evaluate::Evaluator;
 use crate::loss::LossContext;
-use crate::networks::{HeadPlan, Needs, NetworkParts, Networks};
+use crate::networks::{HeadPlan, Needs, NetworkParts, NetworkSettings, Networks};
 use crate::nn::optim::{Optimizer, Schedule, peak_lr};
+use crate::nn::{BackbonePlan, backbone_file};
 use crate::online_probe::{OnlineProbe, Shown};
 use crate::proposals::{Proposals, StoreKey};
+use crate::recipe::init::digest as file_digest;
 use crate::recipe::{Recipe, TrainSettings};
 use crate::registry::{Kind, Registration, Registry};
 use crate::step::{Method, WeightedLoss};
@@ -15,7 +17,8 @@ use crate::training::trainer::{Components, Trainer};
 use crate::views::augment::Renderer;
 use crate::views::{BatchMaker, EpochOrder, Group, ViewSampler};
 use anyhow::Result;
-use candle_core::Device;
+use candle_core::{Device, Tensor};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,7 +82,8 @@ impl<'a> Assembly<'a> {
     /// Both networks, with the heads that the losses read.
     ///
     /// # Errors
-    /// When a head refuses its table or cannot be built.
+    /// When the backbone or a head refuses its table or cannot be built; when the file of initial weights has changed or is not of
+    /// this backbone: all tensors that are missing, left over or of another shape are listed.
     pub fn networks(&self, groups: Vec<Group>, seed: u64, device: &Device) -> Result<Networks> {
         let settings = &self.recipe.settings;
         let head = |name: &String| {
@@ -90,7 +94,31 @@ impl<'a> Assembly<'a> {
         let heads = settings.heads.names.iter().map(head).collect::<Result<_>>()?;
         let needs: Needs =
             self.recipe.needs(self.registry)?.into_iter().flat_map(|(_, needs)| needs).collect();
-        Networks::new(NetworkParts { settings: &settings.network, groups, heads, needs, seed }, device)
+        let backbone = self.recipe.backbone(self.registry)?;
+        let init = self.initial_values(&backbone, device)?;
+        let parts = NetworkParts { settings: &settings.network, backbone, init, groups, heads, needs, seed };
+        Networks::new(parts, device)
+    }
+
+    /// The values of `network.init`.
+    fn initial_values(
+        &self,
+        backbone: &BackbonePlan,
+        device: &Device,
+    ) -> Result<Option<BTreeMap<String, Tensor>>> {
+        let NetworkSettings { init, init_sha256, .. } = &self.recipe.settings.network;
+        if init.is_empty() {
+            return Ok(None);
+        }
+        let path = Path::new(init);
+        let refused = |problem: String| self.recipe.error("network.init", problem);
+        let found = file_digest(path).map_err(|error| refused(format!("{init}: {error}")))?;
+        if Some(&found) != init_sha256.as_ref() {
+            let problem = format!("{init} has changed since the recipe was read (SHA-256 {found} now)");
+            return Err(refused(problem).into());
+        }
+        let read = backbone_file::read(path, backbone, device);
+        Ok(Some(read.map_err(|error| refused(format!("{error:#}")))?.tensors()))
     }
 
     /// The losses, with their parameters among the online network's.

@@ -4,7 +4,9 @@ use crate::dataset::{Dataset, Split};
 use crate::error::{RecipeError, suggest};
 use crate::evaluate::Evaluator;
 use crate::loss::{Loss, LossContext};
-use crate::networks::{Head, HeadContext, Needs};
+use crate::networks::{BackboneContext, BackboneFacts, Head, HeadContext, Needs};
+use crate::nn::backbone_file::Architecture;
+use crate::nn::{Backbone, BackbonePlan};
 use crate::proposals::ProposalSource;
 use crate::views::{ViewContext, ViewSampler};
 use anyhow::{Result, bail};
@@ -65,6 +67,21 @@ impl Registry {
         self.0.iter().flat_map(of)
     }
 
+    /// The backbones of this binary, with the defaults of their own tables: what a file of tensors may hold.
+    pub fn architectures(&self) -> Vec<Architecture> {
+        let of = |plugin: &&'static Registration| -> Architecture {
+            let plugin = *plugin;
+            Box::new(move |width| {
+                BackbonePlan::new(plugin.name, width, move |scope| {
+                    let context =
+                        BackboneContext { parameters: scope.clone(), width, zero_init_residual: false };
+                    plugin.backbone(&Table::of(""), context)
+                })
+            })
+        };
+        self.0.iter().filter(|entry| entry.kind() == Kind::Backbone).map(of).collect()
+    }
+
     /// The plugin of that kind and name.
     ///
     /// # Errors
@@ -88,6 +105,8 @@ impl Registry {
 /// What a plugin is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// A [`Backbone`].
+    Backbone,
     /// A [`Dataset`].
     Dataset,
     /// An [`Evaluator`].
@@ -104,12 +123,20 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] =
-        [Kind::Dataset, Kind::Evaluator, Kind::Head, Kind::Loss, Kind::Proposals, Kind::Views];
+    pub const ALL: [Kind; 7] = [
+        Kind::Backbone,
+        Kind::Dataset,
+        Kind::Evaluator,
+        Kind::Head,
+        Kind::Loss,
+        Kind::Proposals,
+        Kind::Views,
+    ];
 
     /// As people say it, and as recipes name the tables of its parameters: `[loss.instance]`.
     pub fn name(self) -> &'static str {
         match self {
+            Kind::Backbone => "backbone",
             Kind::Dataset => "dataset",
             Kind::Evaluator => "evaluator",
             Kind::Head => "head",
@@ -144,6 +171,7 @@ impl Registration {
     /// What it is.
     pub fn kind(&self) -> Kind {
         match self.build {
+            Build::Backbone { .. } => Kind::Backbone,
             Build::Dataset(_) => Kind::Dataset,
             Build::Evaluator(_) => Kind::Evaluator,
             Build::Head(_) => Kind::Head,
@@ -156,6 +184,13 @@ impl Registration {
 
 /// How a plugin is made from its table of the recipe.
 pub enum Build {
+    /// Makes a [`Backbone`].
+    Backbone {
+        /// What is known of it before it is made.
+        facts: BackboneFacts,
+        /// Makes it.
+        build: fn(&Table, BackboneContext) -> Result<Box<dyn Backbone>>,
+    },
     /// Makes a [`Dataset`].
     Dataset(fn(&Table, Split) -> Result<Box<dyn Dataset>>),
     /// Makes an [`Evaluator`].
@@ -195,6 +230,22 @@ builder!(proposals, Proposals, dyn ProposalSource);
 builder!(views, Views, dyn ViewSampler, context: ViewContext);
 
 impl Registration {
+    /// Makes the backbone, which this must be.
+    pub fn backbone(&self, table: &Table, context: BackboneContext) -> Result<Box<dyn Backbone>> {
+        match self.build {
+            Build::Backbone { build, .. } => build(table, context),
+            _ => bail!("`{}` is a {}", self.name, self.kind().name()),
+        }
+    }
+
+    /// The facts of the backbone, which this must be.
+    pub fn backbone_facts(&self) -> Result<BackboneFacts> {
+        match self.build {
+            Build::Backbone { facts, .. } => Ok(facts),
+            _ => bail!("`{}` is a {}", self.name, self.kind().name()),
+        }
+    }
+
     /// Makes the loss, which this must be.
     pub fn loss(&self, table: &Table, context: LossContext) -> Result<Box<dyn Loss>> {
         match self.build {
@@ -210,6 +261,16 @@ impl Registration {
             _ => bail!("`{}` is a {}", self.name, self.kind().name()),
         }
     }
+}
+
+/// A backbone that recipes can name: implement it and call [`crate::register_backbone!`].
+pub trait BackbonePlugin: Backbone + Sized + 'static {
+    /// Its table of the recipe.
+    type Config: Config;
+    /// What is known of it before it is made.
+    const FACTS: BackboneFacts;
+    /// Makes it, and its parameters.
+    fn build(config: Self::Config, context: BackboneContext) -> Result<Self>;
 }
 
 /// A dataset that recipes can name: implement it and call [`crate::register_dataset!`].
@@ -260,6 +321,20 @@ pub trait ViewPlugin: ViewSampler + Sized + 'static {
     type Config: Config;
     /// Makes it.
     fn build(config: Self::Config, context: ViewContext) -> Result<Self>;
+}
+
+/// `register_backbone!("name", Type, "one line of what it is");`
+#[macro_export]
+macro_rules! register_backbone {
+    ($name:literal, $type:ty, $summary:literal) => {
+        $crate::register!(
+            BackbonePlugin,
+            $name,
+            $type,
+            $summary,
+            Backbone { facts, build: |table, context| context }
+        );
+    };
 }
 
 /// `register_dataset!("name", Type, "one line of what it is");`
@@ -332,6 +407,15 @@ macro_rules! register {
      $variant:ident { needs, build: |$table:ident, $argument:ident| $pass:ident }) => {
         $crate::register!(@submit $plugin, $name, $type, $summary, $crate::registry::Build::$variant {
             needs: |$table| Ok(<$type as $crate::registry::$plugin>::needs(&$table.read()?)),
+            build: |$table, $argument| {
+                Ok(Box::new(<$type as $crate::registry::$plugin>::build($table.read()?, $pass)?))
+            },
+        });
+    };
+    ($plugin:ident, $name:literal, $type:ty, $summary:literal,
+     $variant:ident { facts, build: |$table:ident, $argument:ident| $pass:ident }) => {
+        $crate::register!(@submit $plugin, $name, $type, $summary, $crate::registry::Build::$variant {
+            facts: <$type as $crate::registry::$plugin>::FACTS,
             build: |$table, $argument| {
                 Ok(Box::new(<$type as $crate::registry::$plugin>::build($table.read()?, $pass)?))
             },

@@ -96,6 +96,35 @@ fn jitters_as_torchvision_on_pillow_images() {
 }
 
 #[test]
+fn grey_comes_before_the_jitter_or_after_it() {
+    let jitter = Jitter { brightness: 1.3, contrast: 0.7, saturation: 1.2, hue: 0.08, ..UNCHANGED };
+    let parameters = |grey_first| ViewParameters {
+        jitter: Some(jitter),
+        grey: true,
+        grey_first,
+        ..ViewParameters::default()
+    };
+    check("grey-then-jitter", &rendered(parameters(true)), 0.0, 0.0);
+    check("jitter-then-grey", &rendered(parameters(false)), 3.0, 0.02);
+    // The two differ by more than that.
+    let pairs = rendered(parameters(true)).into_iter().zip(rendered(parameters(false)));
+    let apart = pairs.map(|(one, other)| (one - other).abs()).fold(0.0f32, f32::max);
+    assert!(apart > 5.0, "{apart}");
+    // The order is none of the random choices: all others are as without it.
+    let drawn = |grey_first| {
+        let settings = Augmentation { grey_first, ..Augmentation::default() };
+        (0..50)
+            .map(|view| ViewParameters::draw(&settings, &mut stream(0, "test", &[view])))
+            .collect::<Vec<_>>()
+    };
+    let (first, last) = (drawn(true), drawn(false));
+    assert!(first.iter().any(|view| view.grey) && first.iter().all(|view| view.grey_first == view.grey));
+    let undone =
+        first.into_iter().map(|view| ViewParameters { grey_first: false, ..view }).collect::<Vec<_>>();
+    assert_eq!(undone, last);
+}
+
+#[test]
 fn blurs_as_pillow() {
     // Pillow rounds after each of its six passes, here nothing is rounded. And Pillow repeats the edge pixel before
     // each pass; mirrored once, which is the same up to sigma 1.4, the outermost pixels of wider blurs differ.

@@ -1,5 +1,7 @@
 //! The linear classifier that learns beside the pre-training.
 
+mod common;
+
 use anyhow::Result;
 use candle_core::Device;
 use image::{Rgb, RgbImage};
@@ -8,7 +10,7 @@ use univip_core::dataset::Dataset;
 use univip_core::error::ImageError;
 use univip_core::networks::{Needs, NetworkParts, Networks};
 use univip_core::online_probe::{OnlineProbe, Shown};
-use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
+use univip_core::recipe::{AugmentSettings, BrokenImage, NetworkSettings};
 use univip_core::views::augment::Renderer;
 
 const SIDE: u32 = 32;
@@ -45,10 +47,17 @@ impl Dataset for Stripes {
 }
 
 fn probe() -> Result<OnlineProbe> {
-    let settings =
-        NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
-    let (groups, heads) = (Vec::new(), Vec::new());
-    let parts = NetworkParts { settings: &settings, groups, heads, needs: Needs::new(), seed: 0 };
+    let settings = NetworkSettings::default();
+    let (backbone, groups, heads) = (common::small(8), Vec::new(), Vec::new());
+    let parts = NetworkParts {
+        settings: &settings,
+        backbone,
+        init: None,
+        groups,
+        heads,
+        needs: Needs::new(),
+        seed: 0,
+    };
     let backbone = Networks::new(parts, &Device::Cpu)?.frozen_backbone()?;
     let dataset = Stripes(vec!["dark".into(), "bright".into()]);
     let renderer = Renderer::new(&AugmentSettings::default());

@@ -1,5 +1,7 @@
 //! The outputs that losses ask for: what is refused, what is built, and what is run.
 
+mod common;
+
 use anyhow::Result;
 use candle_core::{Device, Tensor};
 use rand::Rng;
@@ -7,7 +9,7 @@ use univip_core::networks::{
     Features, Head, HeadContext, HeadInput, HeadPlacement, HeadPlan, Needs, NetworkParts, NetworkSettings,
     Networks, Output, Wiring,
 };
-use univip_core::nn::{BackboneKind, Mlp, MlpShape, Mode};
+use univip_core::nn::{Mlp, MlpShape, Mode};
 use univip_core::seed::stream;
 use univip_core::views::{Batch, Facts, Group, SCENE};
 
@@ -39,8 +41,7 @@ fn head(name: &str, from: &str, twin: bool) -> HeadPlan {
 }
 
 fn settings() -> NetworkSettings {
-    let backbone = BackboneKind::ResNet18;
-    NetworkSettings { backbone, width: 4, hidden: 8, output: 6, ..NetworkSettings::default() }
+    NetworkSettings { width: 4, hidden: 8, output: 6, ..NetworkSettings::default() }
 }
 
 fn group(name: &str, views: usize) -> Group {
@@ -49,7 +50,11 @@ fn group(name: &str, views: usize) -> Group {
 
 fn networks(settings: &NetworkSettings, heads: Vec<HeadPlan>, needs: Needs) -> Result<Networks> {
     let groups = vec![group(SCENE, 2), group("local", 3)];
-    Networks::new(NetworkParts { settings, groups, heads, needs, seed: 0 }, &Device::Cpu)
+    let backbone = common::small(settings.width);
+    Networks::new(
+        NetworkParts { settings, backbone, init: None, groups, heads, needs, seed: 0 },
+        &Device::Cpu,
+    )
 }
 
 /// Noise for the groups named.
@@ -141,6 +146,29 @@ fn only_what_is_asked_for_is_given_and_targets_have_no_graph() -> Result<()> {
     assert!(error.contains("not asked for"), "{error}");
     assert!(!features.detached()?.joined(&online)?.track_op());
     Ok(())
+}
+
+/// A backbone of fewer stages than there are names for.
+#[test]
+fn a_stage_that_the_backbone_has_not_is_refused_with_those_that_it_has() {
+    let (settings, groups) = (settings(), vec![group(SCENE, 2)]);
+    let needs: Needs = [Output::online(SCENE, "stage2"), Output::online(SCENE, "stage4")].into();
+    let parts = |backbone| NetworkParts {
+        settings: &settings,
+        backbone,
+        init: None,
+        groups: groups.clone(),
+        heads: Vec::new(),
+        needs: needs.clone(),
+        seed: 0,
+    };
+    assert!(Networks::new(parts(common::small(4)), &Device::Cpu).is_ok());
+    let error = Networks::new(parts(common::of_stages(4, 3)), &Device::Cpu).err().expect("it has no stage 4");
+    let said = format!("{error:#}");
+    assert!(said.contains("`stage4`") && said.contains("the backbone `small` ends at `stage3`"), "{said}");
+    // One without any is no backbone.
+    let error = Networks::new(parts(common::of_stages(4, 0)), &Device::Cpu).err().expect("it has no stage");
+    assert!(format!("{error:#}").contains("expected 1 to 4"), "{error:#}");
 }
 
 #[test]

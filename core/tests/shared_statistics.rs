@@ -1,5 +1,6 @@
 //! The networks of several participants, each with a part of a batch, are those of one with the whole batch.
 
+mod common;
 #[path = "../nn/tests/nn/replicas.rs"]
 mod replicas;
 
@@ -9,19 +10,9 @@ use replicas::{Shares, together};
 use std::sync::Arc;
 use univip_core::networks::{NetworkParts, Networks, Output};
 use univip_core::nn::{Parameters, Synchronise};
-use univip_core::recipe::{BackboneKind, NetworkSettings};
+use univip_core::recipe::NetworkSettings;
 use univip_core::seed::stream;
 use univip_core::views::{Batch, Facts, Group, SCENE};
-
-fn resnet18() -> NetworkSettings {
-    NetworkSettings {
-        backbone: BackboneKind::ResNet18,
-        width: 4,
-        hidden: 12,
-        output: 6,
-        ..NetworkSettings::default()
-    }
-}
 
 fn noise(shape: &[usize], seed: u64) -> Tensor {
     let mut stream = stream(seed, "test", &[]);
@@ -46,7 +37,9 @@ fn online_and_target_network_take_the_hook() {
         let batch = Batch { groups, facts, ids, skipped: Vec::new() };
         let outputs = [Output::online(SCENE, "pooled"), Output::target(SCENE, "pooled")];
         let parts = NetworkParts {
-            settings: &resnet18(),
+            settings: &NetworkSettings::default(),
+            backbone: common::small(4),
+            init: None,
             groups: vec![Group::new(SCENE, &["view1".into(), "view2".into()], 64)],
             heads: Vec::new(),
             needs: outputs.clone().into(),

@@ -18,9 +18,9 @@ use univip_core::assemble::{Assembly, DataFacts};
 use univip_core::loss::Step;
 use univip_core::networks::target;
 use univip_core::nn::optim::{Gradients, Optimizer};
-use univip_core::nn::{Backbone, Mode, Parameters};
+use univip_core::nn::{Mode, Parameters};
 use univip_core::pool::in_pool;
-use univip_core::recipe::{BackboneKind, NetworkSettings, OptimizerSettings, Recipe, Sources};
+use univip_core::recipe::{OptimizerSettings, Recipe, Sources};
 use univip_core::registry::Registry;
 use univip_core::step::{Method, Rates, step};
 use univip_core::views::{Batch, Facts};
@@ -121,15 +121,13 @@ fn noise(batch: usize, side: usize, device: &Device) -> Result<Tensor> {
 
 /// Forward, backward and SGD of a backbone.
 fn backbone_step(case: &str, device: &Device) -> Result<impl FnMut() -> Result<()> + use<>> {
-    let backbone = match case.split(' ').next() {
-        Some("resnet18") => BackboneKind::ResNet18,
-        Some("resnet50") => BackboneKind::ResNet50,
-        _ => bail!("unknown case `{case}`"),
-    };
+    let (name, width) = (case.split(' ').next().unwrap_or_default(), number(case, "w")?);
+    let known = Registry::linked()?.architectures();
+    let plan = known.iter().map(|of_width| of_width(width)).find(|plan| plan.name() == name);
+    let plan = plan.with_context(|| format!("unknown case `{case}`"))?;
     let images = noise(number(case, "b")?, number(case, "px")?, device)?;
-    let settings = NetworkSettings { backbone, width: number(case, "w")?, ..NetworkSettings::default() };
     let parameters = Parameters::new(0, device);
-    let network = Backbone::new(&settings, &parameters.trainable())?;
+    let network = plan.build(&parameters.trainable())?;
     let settings = OptimizerSettings { momentum: 0.9, weight_decay: 1e-4, ..OptimizerSettings::default() };
     let mut optimizer = Optimizer::new(&settings, &parameters)?;
     Ok(move || {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use common::{ROW, evaluations, last_checkpoint, run_directory, stdout, univip};
 use std::path::Path;
 use std::process::Stdio;
@@ -11,8 +11,9 @@ use std::time::Duration;
 /// Several epochs with a checkpoint at every second step: many moments to be killed in.
 const LONGER: [&str; 4] = ["--set", "train.epochs=4", "--set", "train.checkpoint_every=2"];
 
-/// A row whose loss keeps a queue: neither networks nor optimiser have it.
-const WITH_A_QUEUE: [&str; 6] = ["ablate", "methods", "--row", "moco-v2", "--scale", "smoke"];
+/// Methods whose losses remember what neither networks nor optimiser have: a queue (two with DenseCL, one that starts late with
+/// SwAV, which also turns its prototypes before each step) or a bank.
+const WITH_MEMORY: [&str; 5] = ["moco-v1", "moco-v2", "dense-cl", "inst-dis", "swav"];
 
 fn arguments<'a>(extra: &[&'a str]) -> Vec<&'a str> {
     [&ROW[..], &LONGER[..], extra].concat()
@@ -58,8 +59,13 @@ fn a_killed_run_ends_in_the_same_bits() -> Result<()> {
 }
 
 #[test]
-fn a_killed_run_with_a_queue_ends_in_the_same_bits() -> Result<()> {
-    ends_in_the_same_bits(&[&WITH_A_QUEUE[..], &LONGER[..]].concat(), "methods-moco-v2")
+fn a_killed_run_of_each_method_with_a_memory_ends_in_the_same_bits() -> Result<()> {
+    for name in WITH_MEMORY {
+        let row = ["ablate", "methods", "--row", name, "--scale", "smoke"];
+        ends_in_the_same_bits(&[&row[..], &LONGER[..]].concat(), &format!("methods-{name}"))
+            .with_context(|| name.to_string())?;
+    }
+    Ok(())
 }
 
 /// Runs to the end, and again with many kills.

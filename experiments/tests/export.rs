@@ -8,7 +8,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use univip_core::nn::backbone_file;
+use univip_core::nn::backbone_file::{self, Import};
+use univip_core::registry::Registry;
+// The backbones that a file may hold.
+use univip_plugins as _;
 
 /// A run of an untrained backbone of the smoke scale's width, and its directory.
 fn run(backbone: &str, runs: &Path) -> Result<PathBuf> {
@@ -21,6 +24,11 @@ fn run(backbone: &str, runs: &Path) -> Result<PathBuf> {
 fn export(arguments: &[&str], runs: &Path) -> Result<(Option<i32>, String, String)> {
     let output = univip(&["export"], runs).args(arguments).arg("--runs").arg(runs).output()?;
     Ok((output.status.code(), String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
+}
+
+/// The backbone in a file.
+fn import(file: &Path) -> Result<Import> {
+    backbone_file::import(file, &Registry::linked()?.architectures(), &candle_core::Device::Cpu)
 }
 
 #[test]
@@ -57,7 +65,7 @@ fn an_export_is_whole_and_tells_what_it_is() -> Result<()> {
         })
         .collect::<candle_core::Result<_>>()?;
     let image = candle_core::Tensor::cat(&channels, 2)?.unsqueeze(0)?;
-    let backbone = backbone_file::import(&directory.join("backbone.safetensors"), &device)?.backbone;
+    let backbone = import(&directory.join("backbone.safetensors"))?.backbone;
     let difference = (backbone.features(&image)?.squeeze(0)? - &check["features"])?.abs()?.max(0)?;
     ensure!(difference.to_scalar::<f32>()? < 1e-4, "{difference}");
     Ok(())
@@ -97,7 +105,9 @@ fn every_export_is_read_again_to_the_bit() -> Result<()> {
     let device = candle_core::Device::Cpu;
     for (network, width, targets) in [
         ("resnet18", 64, &["torchvision", "timm", "safetensors"][..]),
+        ("resnet34", 4, &["safetensors"]),
         ("resnet50", 8, &["detectron2", "safetensors"]),
+        ("resnet101", 4, &["detectron2"]),
     ] {
         let runs = tempfile::tempdir()?;
         let sets = [format!("network.backbone={network}"), format!("network.width={width}")];
@@ -106,7 +116,7 @@ fn every_export_is_read_again_to_the_bit() -> Result<()> {
             ["run", "random", "--scale", "smoke", "--set", &sets[0], "--set", &sets[1], "--set", measure];
         stdout(&recipe, runs.path())?;
         let run = run_directory(runs.path(), "random")?;
-        let own = backbone_file::import(&run.join("backbone.safetensors"), &device)?.backbone;
+        let own = import(&run.join("backbone.safetensors"))?.backbone;
         let numbers = measured(&["random"], runs.path())?;
         for target in targets {
             let (code, directory, error) = export(&["random", "--to", target], runs.path())?;
@@ -115,7 +125,7 @@ fn every_export_is_read_again_to_the_bit() -> Result<()> {
             let manifest: Value =
                 serde_json::from_slice(&fs::read(Path::new(directory).join("manifest.json"))?)?;
             let file = Path::new(directory).join(manifest["file"].as_str().context("no file")?);
-            let import = backbone_file::import(&file, &device)?;
+            let import = import(&file)?;
             ensure!(
                 import.prefix.is_empty() && import.left_out.is_empty(),
                 "{target}: {:?}",

@@ -4,6 +4,13 @@ use crate::workspace;
 use anyhow::{Context, Result, ensure};
 use candle_core::{DType, Device, Tensor};
 use std::collections::BTreeMap;
+use univip_core::assemble::{Assembly, DataFacts};
+use univip_core::networks::target;
+use univip_core::nn::layout::{from_torchvision, to_torchvision};
+use univip_core::nn::optim::Optimizer;
+use univip_core::recipe::{Recipe, Sources};
+use univip_core::registry::Registry;
+use univip_core::step::Method;
 
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -21,6 +28,42 @@ pub fn fixture(name: &str) -> Result<Tensors> {
 pub fn part(all: &Tensors, part: &str) -> Tensors {
     let inside = all.iter().filter_map(|(name, value)| Some((name.strip_prefix(part)?, value)));
     inside.map(|(name, value)| (name.to_string(), value.clone())).collect()
+}
+
+/// The method of a recipe (`methods/moco-v2`) with what is set, at no scale, for `images` images: small networks, which start from the
+/// tensors `initial.*` of a fixture, and what the loss remembers from `remembered`, by its own names.
+pub fn method(
+    recipe: &str,
+    sets: &[&str],
+    images: usize,
+    fixture: &Tensors,
+    remembered: Tensors,
+) -> Result<Method> {
+    let experiments = workspace().join("experiments");
+    let small = ["network.backbone=resnet18", "network.width=4", "head.projector.output=16", "train.batch=8"];
+    let recipe = Recipe::load(&Sources {
+        path: experiments.join(format!("recipes/{recipe}.toml")),
+        scales: experiments.join("scales"),
+        sets: small.iter().chain(sets).map(ToString::to_string).collect(),
+        ..Sources::default()
+    })?;
+    let registry = Registry::linked()?;
+    let parts = Assembly::new(&recipe, &registry);
+    let groups = parts.view_sampler()?.groups();
+    let networks = parts.networks(groups.clone(), 0, &Device::Cpu)?;
+    let losses = parts.losses(&networks, &DataFacts { groups: &groups, images, classes: 0 })?;
+    let mut initial = networks.online().tensors();
+    initial.extend(from_torchvision(&part(fixture, "initial."))?);
+    initial.extend(remembered);
+    networks.online().load(&initial)?;
+    target::copy_from(networks.target(), networks.online())?;
+    let optimizer = Optimizer::new(&recipe.settings.optimizer, networks.online())?;
+    Ok(Method { networks, losses, optimizer })
+}
+
+/// What the networks hold but for the loss's own: by torchvision's names.
+pub fn of_networks(tensors: Tensors) -> Result<Tensors> {
+    to_torchvision(&tensors.into_iter().filter(|(name, _)| !name.starts_with("loss.")).collect())
 }
 
 /// The images of a step, `[views * B, S, S, 3]`, a pixel being u8 / 127.5 - 1.

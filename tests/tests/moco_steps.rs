@@ -2,52 +2,22 @@
 //! backward, SGD, the moving average, the running statistics and the queue. `fixtures/moco_steps.py` made the numbers.
 
 use anyhow::{Result, ensure};
-use candle_core::Device;
 use rand::seq::SliceRandom;
-use univip_core::assemble::{Assembly, DataFacts};
 use univip_core::loss::Step;
-use univip_core::networks::target;
-use univip_core::nn::layout::{from_torchvision, to_torchvision};
-use univip_core::nn::optim::Optimizer;
-use univip_core::recipe::{Recipe, Sources};
-use univip_core::registry::Registry;
 use univip_core::seed::stream;
 use univip_core::step::{Method, Rates, step};
 use univip_core::views::{Batch, Facts};
-use univip_tests::steps::{TOLERANCE, Tensors, check_all, fixture, images, part, relative_difference};
-use univip_tests::workspace;
+use univip_tests::steps::{
+    TOLERANCE, Tensors, check_all, fixture, images, method, of_networks, part, relative_difference,
+};
 
 const BATCH: usize = 8;
 
 /// MoCo v2 with small networks and the fixture's initial values, its batch norm over `norm` images.
-fn method(fixture: &Tensors, norm: usize) -> Result<Method> {
-    let sets = [
-        "network.backbone=resnet18",
-        "network.width=4",
-        "head.projector.output=16",
-        "loss.moco.queue=16",
-        "train.batch=8",
-        &format!("network.batch_norm_images={norm}"),
-    ];
-    let experiments = workspace().join("experiments");
-    let recipe = Recipe::load(&Sources {
-        path: experiments.join("recipes/methods/moco-v2.toml"),
-        scales: experiments.join("scales"),
-        sets: sets.map(String::from).into(),
-        ..Sources::default()
-    })?;
-    let registry = Registry::linked()?;
-    let parts = Assembly::new(&recipe, &registry);
-    let groups = parts.view_sampler()?.groups();
-    let networks = parts.networks(groups.clone(), 0, &Device::Cpu)?;
-    let losses = parts.losses(&networks, &DataFacts { groups: &groups, images: 100, classes: 0 })?;
-    let mut initial = networks.online().tensors();
-    initial.extend(from_torchvision(&part(fixture, "initial."))?);
-    initial.insert("loss.moco.queue".into(), fixture["initial_queue"].clone());
-    networks.online().load(&initial)?;
-    target::copy_from(networks.target(), networks.online())?;
-    let optimizer = Optimizer::new(&recipe.settings.optimizer, networks.online())?;
-    Ok(Method { networks, losses, optimizer })
+fn moco(fixture: &Tensors, norm: usize) -> Result<Method> {
+    let norm = format!("network.batch_norm_images={norm}");
+    let queue = [("loss.moco.queue".to_string(), fixture["initial_queue"].clone())];
+    method("methods/moco-v2", &["loss.moco.queue=16", &norm], 100, fixture, queue.into())
 }
 
 /// The batch of a step.
@@ -61,15 +31,10 @@ fn batch(fixture: &Tensors, number: usize) -> Result<Batch> {
     })
 }
 
-/// The networks' parameters but for the loss's own, by torchvision's names.
-fn of_networks(tensors: Tensors) -> Result<Tensors> {
-    to_torchvision(&tensors.into_iter().filter(|(name, _)| !name.starts_with("loss.")).collect())
-}
-
 fn three_steps(case: &str, norm: usize) -> Result<()> {
     let fixture = fixture("moco_steps")?;
     let expected = part(&fixture, &format!("{case}."));
-    let mut method = method(&fixture, norm)?;
+    let mut method = moco(&fixture, norm)?;
     let mut worst = 0f32;
     for number in 0..3 {
         let now = Step { number: number as u64, ..Step::default() };
@@ -102,4 +67,26 @@ fn three_steps_with_permuted_keys_end_where_pytorch_ends() -> Result<()> {
         ensure!(order == expected, "write these into ORDERS of moco_steps.py: batch {number}: {order:?}");
     }
     three_steps("shuffled", 4)
+}
+
+/// Gradient accumulation: a step has several forward passes, and `Loss::after_step` sees all of them.
+#[test]
+fn the_keys_of_all_passes_of_a_step_enter_the_queue() -> Result<()> {
+    let fixture = fixture("moco_steps")?;
+    let queue_after = |passes: &[usize]| -> Result<Vec<Vec<f32>>> {
+        let mut method = moco(&fixture, 0)?;
+        let batches = passes.iter().map(|number| batch(&fixture, *number)).collect::<Result<Vec<_>>>()?;
+        step(&mut method, &batches, Step::default(), Rates { lr: 0.02, momentum: 0.99 })?;
+        Ok(method.networks.online().tensors()["loss.moco.queue"].to_vec2()?)
+    };
+    let (initial, first, both) =
+        (fixture["initial_queue"].to_vec2::<f32>()?, queue_after(&[0])?, queue_after(&[0, 1])?);
+    ensure!(first[..BATCH] == both[..BATCH], "the keys of the first pass");
+    ensure!(first[BATCH..] == initial[BATCH..], "one pass filled more than its keys");
+    let second = queue_after(&[1])?;
+    ensure!(
+        both[BATCH..] == second[..BATCH] && second[..BATCH] != first[..BATCH],
+        "the keys of the second pass"
+    );
+    Ok(())
 }

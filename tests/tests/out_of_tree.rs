@@ -75,6 +75,7 @@ fn a_new_plugin_of_each_kind_compiles_passes_its_tests_and_runs() -> Result<()> 
     let copied = directory.path().join("univip");
     copy(&workspace(), &copied)?;
     let kinds = [
+        ("backbone", "new-backbone", "network.backbone=new-backbone"),
         ("head", "new-head", "head.projector.plugin=new-head"),
         ("loss", "new-loss", "losses.use=[\"new-loss\"]"),
         ("proposals", "new-proposals", "proposals.use=new-proposals"),

@@ -291,6 +291,9 @@ fn the_paper_scale_has_each_methods_published_values() {
                 ("/loss/moco/temperature", 0.07),
                 ("/loss/moco/queue", 65536.0),
                 ("/augment/view1/blur", 0.0),
+                ("/schedule/drops/0", 0.6),
+                ("/schedule/drops/1", 0.8),
+                ("/schedule/drop_factor", 0.1),
             ],
         ),
         (
@@ -316,6 +319,20 @@ fn the_paper_scale_has_each_methods_published_values() {
         let recipe = of(name);
         for (pointer, expected) in values {
             assert_eq!(number(&recipe, pointer), Some(expected), "{name} {pointer}");
+        }
+    }
+}
+
+/// MoCo v1 and InstDis make views grey first and drop their rate; what inherits MoCo v1 has its own.
+#[test]
+fn steps_and_grey_first_are_of_the_methods_whose_code_has_them() {
+    use univip_core::recipe::ScheduleSemantics::{Byol, Mmcv, Step};
+    for scale in ["paper", "small", "sitting", "smoke"] {
+        for (name, own) in [("moco-v1", true), ("inst-dis", true), ("moco-v2", false), ("dense-cl", false)] {
+            let settings = load(&format!("methods/{name}"), Some(scale)).settings;
+            assert_eq!(settings.augment.views["view1"].grey_first, own, "{name} at {scale}");
+            let cosine = if ["small", "sitting"].contains(&scale) { Byol } else { Mmcv };
+            assert_eq!(settings.schedule.semantics, if own { Step } else { cosine }, "{name} at {scale}");
         }
     }
 }

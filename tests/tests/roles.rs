@@ -60,7 +60,7 @@ fn the_parameters_of_every_network_and_loss_have_the_roles_that_they_are_listed_
             (format!("backbone.{norm}.weight"), Role::Norm),
         ]
     };
-    for (backbone, in_a_block) in [("resnet18", 2), ("resnet50", 3)] {
+    for (backbone, in_a_block) in [("resnet18", 2), ("resnet34", 2), ("resnet50", 3), ("resnet101", 3)] {
         let mut expected: BTreeMap<String, Role> =
             heads.map(|(layer, name, role)| (format!("{layer}.{name}"), role)).into();
         expected.extend(normed("conv1", "bn1"));
@@ -81,7 +81,7 @@ fn the_parameters_of_every_network_and_loss_have_the_roles_that_they_are_listed_
 /// Published checkpoints and runs were made by these rules.
 #[test]
 fn roles_are_what_names_and_shapes_were_read_as_before_there_were_any() -> Result<()> {
-    for backbone in ["resnet18", "resnet50"] {
+    for backbone in ["resnet18", "resnet34", "resnet50", "resnet101"] {
         let parameters = parameters(backbone)?;
         let buffers = parameters.buffers();
         let shapes = parameters.parameters();

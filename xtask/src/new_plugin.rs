@@ -10,6 +10,8 @@ use toml_edit::{DocumentMut, InlineTable, value};
 /// The kinds of plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Kind {
+    /// A network from images to maps and features
+    Backbone,
     /// A source of images
     Dataset,
     /// A way to measure a backbone
@@ -27,6 +29,7 @@ pub enum Kind {
 impl Kind {
     fn template(self) -> &'static str {
         match self {
+            Kind::Backbone => include_str!("templates/backbone.rs"),
             Kind::Dataset => include_str!("templates/dataset.rs"),
             Kind::Evaluator => include_str!("templates/evaluator.rs"),
             Kind::Head => include_str!("templates/head.rs"),
@@ -39,6 +42,7 @@ impl Kind {
     /// The directory of plugins of this kind, below `plugins/`.
     fn folder(self) -> &'static str {
         match self {
+            Kind::Backbone => "backbones",
             Kind::Dataset => "datasets",
             Kind::Evaluator => "evaluators",
             Kind::Head => "heads",
@@ -51,7 +55,9 @@ impl Kind {
     fn dependencies(self) -> &'static [&'static str] {
         match self {
             Kind::Dataset => &["anyhow", "image", "rand", "serde", "univip-core"],
-            Kind::Evaluator | Kind::Head | Kind::Loss => &["anyhow", "candle-core", "serde", "univip-core"],
+            Kind::Backbone | Kind::Evaluator | Kind::Head | Kind::Loss => {
+                &["anyhow", "candle-core", "serde", "univip-core"]
+            }
             Kind::Proposals => &["anyhow", "serde", "univip-core"],
             Kind::Views => &["anyhow", "serde", "univip-core"],
         }
@@ -60,6 +66,7 @@ impl Kind {
     /// The setting of a recipe that uses it.
     fn use_it(self, name: &str) -> String {
         match self {
+            Kind::Backbone => format!("--set network.backbone={name}"),
             Kind::Dataset => format!("--set data.use={name}"),
             Kind::Evaluator => format!("--set 'evaluators.use=[\"{name}\"]'"),
             Kind::Head => format!("--set head.projector.plugin={name}"),

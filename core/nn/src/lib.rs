@@ -1,5 +1,6 @@
-//! Networks: parameters, layers, ResNet, heads. Activations are channels-last: `[B, H, W, C]`.
+//! Networks: parameters, layers, heads, and the trait of backbones. Activations are channels-last: `[B, H, W, C]`.
 
+pub mod backbone;
 pub mod backbone_file;
 pub mod batch_norm;
 pub mod conv;
@@ -13,19 +14,18 @@ pub mod ops;
 pub mod optim;
 pub mod participant;
 pub mod pyramid;
-pub mod resnet;
 pub mod roi_align;
 pub mod sealed_tensors;
 pub mod store;
 pub mod synchronise;
 
+pub use backbone::{Backbone, BackbonePlan};
 pub use batch_norm::BatchNorm;
 pub use conv::Conv2d;
 pub use frozen::FrozenBackbone;
 pub use heads::{Mlp, MlpShape, OutputNorm};
 pub use linear::Linear;
 pub use participant::Participant;
-pub use resnet::{Backbone, BackboneKind, BackboneShape};
 pub use store::{Init, Parameters, Role, Scope};
 pub use synchronise::{Synchronise, Synchroniser};
 

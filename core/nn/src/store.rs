@@ -115,9 +115,18 @@ impl Parameters {
     /// # Errors
     /// When a name is missing or left over, or a shape differs: all of them are listed, and nothing is set.
     pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<()> {
+        self.load_inside("", values)
+    }
+
+    /// Sets every parameter and buffer whose name begins with `prefix`, by the rest of its name.
+    ///
+    /// # Errors
+    /// As [`Parameters::load`].
+    pub fn load_inside(&self, prefix: &str, values: &BTreeMap<String, Tensor>) -> Result<()> {
         let inner = self.lock();
-        let own: BTreeMap<&String, &Var> = inner.all().collect();
-        let expected = own.iter().map(|(name, var)| (name.as_str(), var.dims()));
+        let own: BTreeMap<&str, &Var> =
+            inner.all().filter_map(|(name, var)| Some((name.strip_prefix(prefix)?, var))).collect();
+        let expected = own.iter().map(|(name, var)| (*name, var.dims()));
         let found = values.iter().map(|(name, value)| (name.as_str(), value.dims()));
         fit(expected, found).context("the tensors do not fit the network")?;
         for (name, var) in own {

@@ -1,6 +1,6 @@
 //! `[probe_data]` and `[evaluators]` of a recipe.
 
-use crate::nn::resnet::image_side;
+use crate::nn::backbone::image_side;
 use serde::{Deserialize, Serialize};
 use univip_stdx::config::{Config, Invalid, distinct, require};
 

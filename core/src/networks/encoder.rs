@@ -3,14 +3,14 @@
 use super::NetworkSettings;
 use super::heads::{Head, HeadContext, HeadInput, HeadPlan};
 use super::outputs::{Place, with_sources};
-use crate::nn::{Backbone, Mode, Scope};
+use crate::nn::{Backbone, BackbonePlan, Mode, Scope};
 use anyhow::{Context, Result};
 use candle_core::Tensor;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One network: a backbone and the heads behind it.
 pub(super) struct Encoder {
-    backbone: Backbone,
+    backbone: Box<dyn Backbone>,
     /// Each behind those that it reads.
     heads: Vec<Placed>,
 }
@@ -24,12 +24,13 @@ struct Placed {
 impl Encoder {
     /// The backbone and those of `heads` that are in `required`.
     pub(super) fn new(
+        backbone: &BackbonePlan,
         settings: &NetworkSettings,
         heads: &[HeadPlan],
         required: &BTreeSet<Place>,
         scope: &Scope,
     ) -> Result<Self> {
-        let backbone = Backbone::new(settings, &scope.enter("backbone"))?;
+        let backbone = backbone.build(&scope.enter("backbone"))?;
         let mut encoder = Self { backbone, heads: Vec::new() };
         for HeadPlan { name, placement, build } in heads {
             if !required.contains(&Place::Head(name.clone())) {
@@ -56,9 +57,9 @@ impl Encoder {
 
     /// The channels of each place.
     pub(super) fn sizes(&self) -> BTreeMap<Place, usize> {
-        let stages = self.backbone.stage_sizes().into_iter().enumerate();
+        let stages = self.backbone.stages().iter().enumerate();
         let mut sizes: BTreeMap<Place, usize> =
-            stages.map(|(index, size)| (Place::Stage(index + 1), size)).collect();
+            stages.map(|(index, stage)| (Place::Stage(index + 1), stage.channels)).collect();
         sizes.insert(Place::Pooled, self.backbone.feature_size());
         sizes.extend(self.heads.iter().map(|placed| (Place::Head(placed.name.clone()), placed.head.size())));
         sizes
@@ -77,7 +78,7 @@ impl Encoder {
             .iter()
             .filter_map(|place| if let Place::Stage(stage) = place { Some(*stage) } else { None })
             .collect();
-        let (maps, pooled) = self.backbone.stages_and_pooled(images, mode, &stages)?;
+        let (maps, pooled) = self.backbone.maps_and_pooled(images, mode, &stages)?;
         let mut outputs: BTreeMap<Place, Tensor> =
             stages.iter().map(|stage| Place::Stage(*stage)).zip(maps).collect();
         outputs.insert(Place::Pooled, pooled);

@@ -93,7 +93,7 @@ impl Config for HeadSettings {
 /// The engine's own keys of `[head.<name>]`; the others are the plugin's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HeadPlacement {
-    /// A head plugin.
+    /// A head plugin. Where it is another than the inherited one, none of that one's settings are inherited.
     pub plugin: String,
     /// What the head reads: `pooled`, `stage1` to `stage4`, or heads that are listed before it.
     pub from: Vec<String>,
@@ -105,6 +105,9 @@ impl HeadPlacement {
     /// The keys of this struct, which the plugin's own settings do not have.
     pub const KEYS: &'static [&'static str] = &["plugin", "from", "twin"];
 
+    /// The plugin of a head that names none.
+    pub const PLUGIN: &'static str = "mlp";
+
     /// Reads `[head.<name>]`. Keys that it does not have take those of BYOL: a `predictor` stands behind the `projector`,
     /// online only; any other head reads the pooled features and has a twin.
     ///
@@ -115,7 +118,7 @@ impl HeadPlacement {
         let predictor = name == PREDICTOR;
         let source = if predictor { PROJECTOR } else { "pooled" };
         Ok(Self {
-            plugin: plugin.unwrap_or_else(|| "mlp".into()),
+            plugin: plugin.unwrap_or_else(|| Self::PLUGIN.into()),
             from: from.unwrap_or_else(|| vec![source.into()]),
             twin: twin.unwrap_or(!predictor),
         })

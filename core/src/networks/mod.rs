@@ -1,5 +1,6 @@
 //! The online and the target network, their heads, and their outputs by name.
 
+mod backbones;
 mod encoder;
 pub mod features;
 pub mod heads;
@@ -9,6 +10,7 @@ mod settings;
 pub mod target;
 mod wiring;
 
+pub use backbones::{BackboneContext, BackboneFacts};
 pub use features::Features;
 pub use heads::{Head, HeadContext, HeadInput, HeadPlacement, HeadPlan, HeadSettings, PREDICTOR, PROJECTOR};
 pub use outputs::{Needs, Output, Place, Side};

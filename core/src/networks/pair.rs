@@ -5,10 +5,10 @@ use super::heads::HeadPlan;
 use super::outputs::{Needs, Output, Place, Side};
 use super::wiring::Wiring;
 use super::{Features, NetworkSettings, target};
-use crate::nn::{FrozenBackbone, Mode, Parameters};
+use crate::nn::{BackbonePlan, FrozenBackbone, Mode, Parameters};
 use crate::seed::stream;
 use crate::views::{Batch, Group};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use candle_core::{Device, Tensor};
 use rand::seq::SliceRandom;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct NetworkParts<'a> {
     /// `[network]`.
     pub settings: &'a NetworkSettings,
+    /// The backbone.
+    pub backbone: BackbonePlan,
+    /// The values that the backbone starts from, by their names in it; random ones where there are none.
+    pub init: Option<BTreeMap<String, Tensor>>,
     /// The view sampler's groups, in the order in which the networks see them.
     pub groups: Vec<Group>,
     /// The heads, each behind those that it reads.
@@ -36,6 +40,7 @@ pub struct Networks {
     groups: Vec<Group>,
     needs: Needs,
     settings: NetworkSettings,
+    backbone: BackbonePlan,
     seed: u64,
 }
 
@@ -45,7 +50,8 @@ impl Networks {
     /// Parameters are called `backbone.*` and `<head>.*`.
     ///
     /// # Errors
-    /// When a head cannot be built, or an output that is needed is of no group or head.
+    /// When the backbone or a head cannot be built, initial values are not the backbone's, or an output that is needed is of no group,
+    /// stage or head.
     pub fn new(parts: NetworkParts<'_>, device: &Device) -> Result<Self> {
         let parameters = [(); 2].map(|()| Parameters::new(parts.seed, device));
         Self::in_parameters(parts, parameters)
@@ -60,7 +66,7 @@ impl Networks {
         parts: NetworkParts<'_>,
         [online_parameters, target_parameters]: [Parameters; 2],
     ) -> Result<Self> {
-        let NetworkParts { settings, groups, heads, needs, seed } = parts;
+        let NetworkParts { settings, backbone, init, groups, heads, needs, seed } = parts;
         let placements: Vec<_> =
             heads.iter().map(|head| (head.name.clone(), head.placement.clone())).collect();
         let wiring = Wiring { groups: &groups, heads: &placements };
@@ -71,15 +77,33 @@ impl Networks {
             wiring.required(outputs.map(|output| &output.place))
         };
         // The online network has every head that is used, since the target's are copies of them.
-        let online = Encoder::new(settings, &heads, &required(None), &online_parameters.trainable())?;
+        let online =
+            Encoder::new(&backbone, settings, &heads, &required(None), &online_parameters.trainable())?;
+        if let Some(init) = init {
+            online_parameters.load_inside("backbone.", &init)?;
+        }
+        check_stages(&needs, &online.sizes(), backbone.name())?;
         let target_places = required(Some(Side::Target));
         let target = match target_places.is_empty() {
             true => None,
-            false => Some(Encoder::new(settings, &heads, &target_places, &target_parameters.frozen())?),
+            false => {
+                let scope = target_parameters.frozen();
+                Some(Encoder::new(&backbone, settings, &heads, &target_places, &scope)?)
+            }
         };
         target::copy_from(&target_parameters, &online_parameters)?;
         let settings = settings.clone();
-        Ok(Self { online, target, online_parameters, target_parameters, groups, needs, settings, seed })
+        Ok(Self {
+            online,
+            target,
+            online_parameters,
+            target_parameters,
+            groups,
+            needs,
+            settings,
+            backbone,
+            seed,
+        })
     }
 
     /// The parameters of the online network; losses make theirs here too, under `loss.`.
@@ -200,8 +224,19 @@ impl Networks {
     /// # Errors
     /// When the device has no memory for it.
     pub fn frozen_backbone(&self) -> Result<FrozenBackbone> {
-        FrozenBackbone::new(&self.settings, &self.online_parameters.frozen().enter("backbone"))
+        FrozenBackbone::new(&self.backbone, &self.online_parameters.frozen().enter("backbone"))
     }
+}
+
+/// Refuses a stage that the backbone has not.
+fn check_stages(needs: &Needs, sizes: &BTreeMap<Place, usize>, backbone: &str) -> Result<()> {
+    let missing =
+        |output: &&Output| matches!(output.place, Place::Stage(_)) && !sizes.contains_key(&output.place);
+    if let Some(output) = needs.iter().find(missing) {
+        let stages = sizes.keys().filter(|place| matches!(place, Place::Stage(_))).count();
+        bail!("a loss asks for {output}, and the backbone `{backbone}` ends at `stage{stages}`");
+    }
+    Ok(())
 }
 
 fn rows(order: &[u32], device: &Device) -> Result<Tensor> {

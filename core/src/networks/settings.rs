@@ -1,7 +1,6 @@
 //! `[network]` and `[target]` of a recipe.
 
 use crate::nn::optim::target_momentum;
-use crate::nn::{BackboneKind, BackboneShape};
 use crate::views::ViewBatchNorm;
 use serde::{Deserialize, Serialize};
 use univip_stdx::config::{Config, Invalid, at_least, require, within};
@@ -10,12 +9,19 @@ use univip_stdx::config::{Config, Invalid, at_least, require, within};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct NetworkSettings {
-    /// The backbone.
-    pub backbone: BackboneKind,
+    /// A backbone; its parameters are in `[backbone.<name>]`.
+    pub backbone: String,
     /// Channels of the stem; 64 is the published network.
     pub width: usize,
     /// Whether the last batch norm of each residual block starts at 0 (torchvision's `zero_init_residual`).
     pub zero_init_residual: bool,
+    /// A file of weights that the backbone starts from, in place of random ones: safetensors, or one of `torch.save`, with the names
+    /// of an export or torchvision's. Empty is none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub init: String,
+    /// The SHA-256 of that file, which is found out where it is not stated. Another file is another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_sha256: Option<String>,
     /// Hidden units of a head that does not say otherwise.
     pub hidden: usize,
     /// D, the outputs of a head that does not say otherwise.
@@ -28,19 +34,14 @@ pub struct NetworkSettings {
     pub batch_norm_images: usize,
 }
 
-impl From<&NetworkSettings> for BackboneShape {
-    fn from(settings: &NetworkSettings) -> Self {
-        let NetworkSettings { backbone, width, zero_init_residual, .. } = *settings;
-        Self { backbone, width, zero_init_residual }
-    }
-}
-
 impl Default for NetworkSettings {
     fn default() -> Self {
         Self {
-            backbone: BackboneKind::ResNet50,
+            backbone: "resnet50".into(),
             width: 64,
             zero_init_residual: false,
+            init: String::new(),
+            init_sha256: None,
             hidden: 4096,
             output: 256,
             instance_batch_norm: ViewBatchNorm::Each,
@@ -54,6 +55,9 @@ impl Config for NetworkSettings {
         at_least("width", self.width as u64, 1)?;
         at_least("hidden", self.hidden as u64, 1)?;
         at_least("output", self.output as u64, 1)?;
+        require(self.init_sha256.is_none() || !self.init.is_empty(), "init_sha256", || {
+            "there is no network.init that it could be of: set both or neither".into()
+        })?;
         require(self.batch_norm_images != 1, "batch_norm_images", || {
             "expected 0, for all of the batch, or at least 2, which batch norm needs; found 1".into()
         })

@@ -6,6 +6,7 @@
 
 use super::files::Embedded;
 use super::inherit::{File, files};
+use super::replaced::drop_replaced;
 use crate::error::{RecipeError, suggest};
 use crate::registry::Registry;
 use anyhow::Result;
@@ -59,6 +60,9 @@ impl Sources {
 
 const PREFIX: &str = "UNIVIP_";
 
+/// A place of the engine's own.
+const INIT: &str = "network.init";
+
 /// All layers, merged.
 pub(super) struct Layers {
     pub figment: Figment,
@@ -88,24 +92,31 @@ pub(super) fn merge(sources: &Sources, registry: &Registry) -> Result<Layers> {
         recipe.extend(scale);
         recipe.extend(differences);
     }
-    let mut figment = Figment::new();
+    let mut files = Vec::new();
     for mut file in recipe {
         let at_scales = at_scales(&mut file, &scales, sources)?;
         for values in std::iter::once(file.values).chain(at_scales) {
-            let metadata = Metadata::from("recipe", file.path.as_path());
-            figment = figment.merge(Layer { metadata, values });
+            files.push(Layer { metadata: Metadata::from("recipe", file.path.as_path()), values });
         }
     }
-    let mut overrides = sources.overlays.clone();
-    overrides.extend(from_environment(&sources.environment)?);
-    overrides.extend(from_sets(&sources.sets)?);
-    for setting in overrides {
-        let is_text = registry.is_place(&setting.key);
-        figment = figment.merge(Layer::of(setting, is_text)?);
-    }
+    let overrides = overrides(sources, registry)?;
+    drop_replaced(&mut files, &overrides);
+    let figment = files.into_iter().chain(overrides).fold(Figment::new(), Figment::merge);
     let root = sources.scales.canonicalize().unwrap_or_else(|_| sources.scales.clone());
     let root = root.parent().map(Path::to_path_buf).unwrap_or_default();
     Ok(Layers { figment, row, description, root })
+}
+
+/// What is laid over the files: flags, the environment, `--set`.
+fn overrides(sources: &Sources, registry: &Registry) -> Result<Vec<Layer>> {
+    let mut settings = sources.overlays.clone();
+    settings.extend(from_environment(&sources.environment)?);
+    settings.extend(from_sets(&sources.sets)?);
+    let layer = |setting: Override| {
+        let is_text = registry.is_place(&setting.key) || setting.key == INIT;
+        Layer::of(setting, is_text)
+    };
+    settings.into_iter().map(layer).collect()
 }
 
 /// Takes `[at]` out of a file: its tables for the `scales` in use, each behind the one that it inherits.
@@ -155,14 +166,14 @@ pub(super) fn without_training(figment: Figment, origin: &str) -> Result<Figment
     Ok(figment.merge(Layer::of(setting, false)?))
 }
 
-struct Layer {
-    metadata: Metadata,
-    values: Dict,
+pub(super) struct Layer {
+    pub(super) metadata: Metadata,
+    pub(super) values: Dict,
 }
 
 impl Layer {
     /// With `is_text` the value is a string even if it looks like a number.
-    fn of(setting: Override, is_text: bool) -> Result<Self> {
+    pub(super) fn of(setting: Override, is_text: bool) -> Result<Self> {
         let Override { key, value, origin } = setting;
         if key.is_empty() || key.split('.').any(|part| part.is_empty()) {
             let problem = "expected section.key, such as optimizer.lr".into();

@@ -2,7 +2,9 @@
 
 mod files;
 mod inherit;
+pub(crate) mod init;
 mod layers;
+mod replaced;
 mod resolved;
 mod sections;
 mod show;
@@ -14,6 +16,7 @@ use anyhow::Result;
 use figment::Figment;
 use resolved::PluginTable;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -21,7 +24,6 @@ pub use crate::data::{BrokenImage, DataChoice};
 pub use crate::evaluation::{EvaluatorSettings, ProbeDataChoice};
 pub use crate::losses::LossSettings;
 pub use crate::networks::{HeadPlacement, HeadSettings, NetworkSettings, TargetSchedule, TargetSettings};
-pub use crate::nn::BackboneKind;
 pub use crate::nn::optim::{
     OptimizerKind, OptimizerSettings, ParameterRule, RuleLr, ScheduleSemantics, ScheduleSettings,
 };
@@ -95,6 +97,7 @@ impl Recipe {
         if losses.names.is_empty() {
             figment = layers::without_training(figment, &fallback)?;
         }
+        figment = init::with_digest(figment, &fallback)?;
         let settings = Settings::read(|section| table(&figment, section))?;
         let recipe = Self {
             resolved: serde_json::to_value(&settings)?,
@@ -141,15 +144,17 @@ impl Recipe {
 
     /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
     /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
-    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without [`Config::PLACES`].
+    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without places: [`Config::PLACES`], and
+    /// `network.init`, for whose contents `network.init_sha256` stands.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
 
     /// The plugins that the recipe names, with the key that names them.
     pub fn plugins(&self) -> Vec<(Kind, &str, &'static str)> {
-        let Settings { data, probe_data, proposals, views, losses, evaluators, .. } = &self.settings;
+        let Settings { data, probe_data, proposals, views, network, losses, evaluators, .. } = &self.settings;
         let mut plugins = vec![
+            (Kind::Backbone, network.backbone.as_str(), "network.backbone"),
             (Kind::Dataset, data.name.as_str(), "data.use"),
             (Kind::Dataset, probe_data.name.as_str(), "probe_data.use"),
             (Kind::Proposals, proposals.name.as_str(), "proposals.use"),
@@ -175,6 +180,8 @@ impl Recipe {
         };
         let mut plugins: Vec<PluginTable<'_>> =
             self.plugins().into_iter().map(resolve).collect::<Result<_>>()?;
+        // A backbone that has no settings of its own has no table: recipes are what they were before backbones were plugins.
+        plugins.retain(|table| table.kind != Kind::Backbone || table.values != json!({}));
         for name in &self.settings.heads.names {
             plugins.push(PluginTable { kind: Kind::Head, name, values: self.resolved_head(name, registry)? });
         }

@@ -32,9 +32,10 @@ pub(super) fn values<'a>(
     Ok(tidy(Value::Object(all)))
 }
 
-/// Keys that change no bit of a result: how batches are made ready, how often a run is saved, and what is measured
-/// on the way.
-const NO_INFLUENCE: [(&str, &str); 7] = [
+/// Keys that change no bit of a result: where initial weights lie, how batches are made ready, how often a run is saved, and what
+/// is measured on the way.
+const NO_INFLUENCE: [(&str, &str); 8] = [
+    ("network", "init"),
     ("loader", "workers"),
     ("loader", "ahead"),
     ("train", "checkpoint_every"),

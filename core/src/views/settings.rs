@@ -1,7 +1,7 @@
 //! `[views]` of a recipe.
 
 use super::{CropLimits, MOST_VIEWS, area_share};
-use crate::nn::resnet::image_side;
+use crate::nn::backbone::image_side;
 use serde::{Deserialize, Serialize};
 use univip_stdx::config::{Config, Invalid, at_most, ordered};
 

@@ -4,6 +4,9 @@ use anyhow::{Result, ensure};
 
 /// "did you mean `scene`?" when one of `known` is close to `given`, then the whole list.
 pub fn suggest(given: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return "none is known".into();
+    }
     let close = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(given, name), *name))

@@ -9,7 +9,7 @@ use univip_core::networks::target;
 use univip_core::nn::optim::{Decay, Gradients, Optimizer, Schedule, peak_lr, target_momentum};
 use univip_core::nn::{Init, Parameters};
 use univip_core::recipe::{
-    OptimizerKind, OptimizerSettings, ParameterRule, ScheduleSemantics, ScheduleSettings,
+    Config, OptimizerKind, OptimizerSettings, ParameterRule, ScheduleSemantics, ScheduleSettings,
 };
 
 mod rules;
@@ -172,7 +172,9 @@ fn accumulated_passes_are_one_pass_over_all_their_images() -> Result<()> {
 #[test]
 fn the_learning_rate_is_the_references_at_each_step_of_a_run() -> Result<()> {
     for run in schedules()?.runs {
-        let settings = ScheduleSettings { semantics: run.semantics, warmup_epochs: run.warmup_epochs };
+        let Run { semantics, warmup_epochs, ref drops, drop_factor, .. } = run;
+        let settings = ScheduleSettings { semantics, warmup_epochs, drops: drops.clone(), drop_factor };
+        settings.clone().completed().check().map_err(|invalid| anyhow::anyhow!(invalid.problem))?;
         let schedule = Schedule::new(&settings, run.peak, run.epochs, run.steps_per_epoch);
         assert_eq!(run.lr.len() as u64, run.epochs * run.steps_per_epoch);
         for (step, expected) in run.lr.iter().enumerate() {
@@ -259,6 +261,9 @@ struct Run {
     epochs: u64,
     steps_per_epoch: u64,
     warmup_epochs: f64,
+    #[serde(default)]
+    drops: Vec<f64>,
+    drop_factor: Option<f64>,
     lr: Vec<f64>,
 }
 

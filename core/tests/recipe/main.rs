@@ -2,6 +2,7 @@
 
 mod figment;
 mod folder;
+mod init;
 mod layers;
 mod plugins;
 mod refusals;

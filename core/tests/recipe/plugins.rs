@@ -1,7 +1,7 @@
 //! One plugin of each kind, so that recipes can name some: they are never built.
 
 use anyhow::{Result, anyhow, bail};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use univip_core::dataset::{Dataset, Split};
@@ -9,19 +9,26 @@ use univip_core::error::ImageError;
 use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
 use univip_core::geometry::BoundingBox;
 use univip_core::loss::{Loss, LossContext, LossTerm, Step};
-use univip_core::networks::{Features, Head, HeadContext, HeadInput, Needs, Output};
-use univip_core::nn::Mode;
+use univip_core::networks::{
+    BackboneContext, BackboneFacts, Features, Head, HeadContext, HeadInput, Needs, Output,
+};
+use univip_core::nn::backbone::Stage;
+use univip_core::nn::ops::Map;
+use univip_core::nn::{Backbone, Mode};
 use univip_core::proposals::ProposalSource;
 use univip_core::recipe::{Config, Invalid};
 use univip_core::registry::{
-    DatasetPlugin, EvaluatorPlugin, HeadPlugin, LossPlugin, ProposalPlugin, ViewPlugin,
+    BackbonePlugin, DatasetPlugin, EvaluatorPlugin, HeadPlugin, LossPlugin, ProposalPlugin, ViewPlugin,
 };
 use univip_core::seed::Stream;
 use univip_core::views::{Group, Subject, ViewContext, ViewPlan, ViewSampler};
 use univip_core::{
-    register_dataset, register_evaluator, register_head, register_loss, register_proposals, register_views,
+    register_backbone, register_dataset, register_evaluator, register_head, register_loss,
+    register_proposals, register_views,
 };
 
+register_backbone!("resnet18", Plain, "a backbone");
+register_backbone!("resnet50", Plain, "a backbone");
 register_dataset!("meadow", Meadow, "a dataset that must be told its folder");
 register_head!("mlp", Plain, "a head");
 register_evaluator!("ruler", Plain, "an evaluator");
@@ -81,6 +88,13 @@ struct Meadow;
 struct Pull;
 struct Plain;
 
+impl BackbonePlugin for Plain {
+    type Config = NoConfig;
+    const FACTS: BackboneFacts = BackboneFacts { multiply_adds: 1.0, residual_layers: None };
+    fn build(_: NoConfig, _: BackboneContext) -> Result<Self> {
+        Ok(Self)
+    }
+}
 impl DatasetPlugin for Meadow {
     type Config = MeadowConfig;
     fn build(_: MeadowConfig, _: Split) -> Result<Self> {
@@ -130,6 +144,20 @@ impl HeadPlugin for Plain {
     }
 }
 
+impl Backbone for Plain {
+    fn stages(&self) -> &[Stage] {
+        &[]
+    }
+    fn stem(&self, _: &Tensor, _: Mode) -> Result<Map> {
+        bail!("no map")
+    }
+    fn stage(&self, _: usize, _: &Map, _: Mode) -> Result<Map> {
+        bail!("no map")
+    }
+    fn device(&self) -> &Device {
+        &Device::Cpu
+    }
+}
 impl Dataset for Meadow {
     fn len(&self) -> usize {
         0

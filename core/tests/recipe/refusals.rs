@@ -4,7 +4,7 @@ use crate::folder::{Folder, flag, over_base};
 use univip_core::recipe::Sources;
 
 const SECTIONS: &str = "data, probe_data, loader, proposals, views, augment, network, heads, losses, optimizer, schedule, \
-                        target, train, evaluators, dataset, evaluator, head, loss, proposal, view";
+                        target, train, evaluators, backbone, dataset, evaluator, head, loss, proposal, view";
 
 #[test]
 fn an_infinite_number_is_refused_where_no_range_says_so() {
@@ -67,7 +67,7 @@ fn unknown_names_in_a_file() {
         (
             "[augment.view2]\nsolarise = 0.2",
             "`augment.view2.solarise`: unknown key; did you mean `solarize`? Known: flip, jitter, brightness, \
-             contrast, saturation, hue, grey, blur, blur_sigma, solarize"
+             contrast, saturation, hue, grey, grey_first, blur, blur_sigma, solarize"
                 .into(),
         ),
         (
@@ -81,7 +81,7 @@ fn unknown_names_in_a_file() {
         ),
         (
             "[network]\nbackbone = \"resnet19\"",
-            "`network.backbone`: unknown value `resnet19`; did you mean `resnet18`? Known: resnet18, resnet50".into(),
+            "`network.backbone`: unknown backbone `resnet19`; did you mean `resnet18`? Known: resnet18, resnet50".into(),
         ),
     ]);
 }
@@ -247,6 +247,27 @@ fn settings_that_contradict_each_other() {
         (
             "[evaluators]\nonline = 1",
             "`evaluators.online`: expected 0 or at least 2 images, for the statistics of their features, found 1".into(),
+        ),
+        (
+            "[schedule]\ndrops = [0.5]",
+            "`schedule.drops`: expected none unless schedule.semantics is \"step\"".into(),
+        ),
+        (
+            "[schedule]\ndrop_factor = 0.5",
+            "`schedule.drop_factor`: only steps have it: set schedule.semantics to \"step\", or leave it out".into(),
+        ),
+        (
+            "[schedule]\nsemantics = \"step\"\ndrops = [0.8, 0.6]",
+            "`schedule.drops`: expected rising shares of the run between 0 and 1, such as [0.6, 0.8], found [0.8, 0.6]"
+                .into(),
+        ),
+        (
+            "[schedule]\nsemantics = \"step\"\ndrops = [60.0]",
+            "`schedule.drops`: expected rising shares of the run between 0 and 1, such as [0.6, 0.8], found [60.0]".into(),
+        ),
+        (
+            "[schedule]\nsemantics = \"step\"",
+            "`schedule.drops`: expected rising shares of the run between 0 and 1, such as [0.6, 0.8], found []".into(),
         ),
         (
             "[train]\nepochs = 2\n[schedule]\nwarmup_epochs = 3",

@@ -210,6 +210,7 @@ fn diff_names_what_differs_and_where_it_came_from() {
 fn plugins_are_listed_with_the_key_that_names_them() {
     let recipe = Folder::new(&[]).load("recipes/base.toml");
     let expected = [
+        (Kind::Backbone, "resnet50", "network.backbone"),
         (Kind::Dataset, "meadow", "data.use"),
         (Kind::Dataset, "meadow", "probe_data.use"),
         (Kind::Proposals, "grid", "proposals.use"),

@@ -12,7 +12,8 @@ use std::fs;
 use std::path::PathBuf;
 use univip_core::files::{remove_abandoned_of, remove_if_there, write_atomic};
 use univip_core::nn::backbone_file;
-use univip_core::recipe::{BackboneKind, NetworkSettings};
+use univip_core::recipe::NetworkSettings;
+use univip_core::registry::{Kind, Registry};
 
 /// `univip export`
 #[derive(Args)]
@@ -63,25 +64,38 @@ impl Target {
         }
     }
 
-    /// Refuses a network that the target does not have.
-    fn check(self, network: &NetworkSettings) -> Result<()> {
-        let any_width = match self {
-            Target::Torchvision | Target::Timm => false,
-            Target::Detectron2 => network.backbone == BackboneKind::ResNet50,
-            Target::Safetensors => true,
+    /// Refuses a network that the target does not have; `layers` are those of the published ResNet that it is.
+    fn check(self, network: &NetworkSettings, layers: Option<usize>) -> Result<()> {
+        if self == Target::Safetensors {
+            return Ok(());
+        }
+        let Some(layers) = layers else {
+            let (target, backbone) = (self.name(), &network.backbone);
+            let problem =
+                format!("{target} has no {backbone}; `--to safetensors` writes it by its own names");
+            return Err(usage("--to", problem));
         };
+        // detectron2 lets bottleneck blocks be as narrow as one likes.
+        let any_width = self == Target::Detectron2 && layers >= 50;
         if !any_width && network.width != PUBLISHED_WIDTH {
             let problem = format!(
                 "{} has no {} of width {}, only of {PUBLISHED_WIDTH}; `--to safetensors` writes torchvision's names for a \
                  network of your own",
                 self.name(),
-                network.backbone.name(),
+                network.backbone,
                 network.width
             );
             return Err(usage("--to", problem));
         }
         Ok(())
     }
+}
+
+/// The layers of the published ResNet that a network's backbone is.
+fn residual_layers(network: &NetworkSettings) -> Result<Option<usize>> {
+    let registry = Registry::linked()?;
+    let plugin = registry.get(Kind::Backbone, &network.backbone, "the run's recipe", "network.backbone")?;
+    Ok(plugin.backbone_facts()?.residual_layers)
 }
 
 /// The channels of the published networks' stem.
@@ -96,7 +110,8 @@ impl Export {
     pub fn run(&self) -> Result<u8> {
         let run = TrainedRun::find(&self.run, &self.runs)?;
         let recipe = run.recipe(Vec::new(), Vec::new())?;
-        self.to.check(&recipe.settings.network)?;
+        let layers = residual_layers(&recipe.settings.network)?;
+        self.to.check(&recipe.settings.network, layers)?;
         let backbone = run.backbone(&recipe, &Device::Cpu)?;
         let tensors = backbone.tensors();
         let directory = match &self.out {
@@ -111,7 +126,8 @@ impl Export {
         }
         let file = match self.to {
             Target::Detectron2 => {
-                let yaml = detectron2::configuration(&recipe.settings);
+                let res2 = backbone.stages().first().map_or(0, |stage| stage.channels);
+                let yaml = detectron2::configuration(&recipe.settings, layers.unwrap_or_default(), res2);
                 write_atomic(&directory.join(detectron2::CONFIGURATION), yaml.as_bytes())?;
                 torch_file::write(&directory.join("backbone.pth"), &detectron2::tensors(&tensors)?)?;
                 "backbone.pth"

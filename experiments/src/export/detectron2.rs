@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use std::collections::BTreeMap;
 use univip_core::nn::backbone_file::names::detectron2;
 use univip_core::nn::layout::to_torchvision;
-use univip_core::recipe::{BackboneKind, Settings};
+use univip_core::recipe::Settings;
 
 /// The configuration's file.
 pub const CONFIGURATION: &str = "mask_rcnn_fpn_1x.yaml";
@@ -18,11 +18,9 @@ pub fn tensors(tensors: &BTreeMap<String, Tensor>) -> Result<BTreeMap<String, Te
 
 /// Mask R-CNN with FPN, the 1x schedule: the protocol of detection after self-supervised pre-training. It has no `_BASE_`,
 /// whose place depends on where detectron2 is; what it does not state are detectron2's defaults.
-pub fn configuration(settings: &Settings) -> String {
-    let (depth, res2) = match settings.network.backbone {
-        BackboneKind::ResNet18 => (18, settings.network.width),
-        BackboneKind::ResNet50 => (50, 4 * settings.network.width),
-    };
+///
+/// `depth` is the number of the ResNet's layers, `res2` the channels of its first stage.
+pub fn configuration(settings: &Settings, depth: usize, res2: usize) -> String {
     let width = settings.network.width;
     let levels = |values: &[f32; 3]| {
         let values = values.map(|value| format!("{:.3}", value * 255.0));
@@ -49,8 +47,8 @@ mod tests {
 
     #[test]
     fn the_configuration_follows_the_network_and_the_colours() {
-        let mut settings = Settings::default();
-        let text = configuration(&settings);
+        let settings = Settings::default();
+        let text = configuration(&settings, 50, 256);
         for line in [
             "PIXEL_MEAN: [123.675, 116.280, 103.530]",
             "PIXEL_STD: [58.395, 57.120, 57.375]",
@@ -60,8 +58,7 @@ mod tests {
             assert!(text.contains(line), "{line}\n{text}");
         }
         assert!(!text.contains(['{', '}']), "{text}");
-        settings.network.backbone = BackboneKind::ResNet18;
-        let text = configuration(&settings);
+        let text = configuration(&settings, 18, 64);
         assert!(text.contains("DEPTH: 18") && text.contains("RES2_OUT_CHANNELS: 64"), "{text}");
     }
 }

@@ -55,7 +55,7 @@ pub fn manifest(
         "file": file.file_name().map(|name| name.to_string_lossy()),
         "sha256": digest,
         "network": {
-            "architecture": settings.network.backbone.name(),
+            "architecture": settings.network.backbone,
             "width": settings.network.width,
             "parameters": record.parameters,
         },

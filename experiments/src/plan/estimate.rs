@@ -8,8 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use univip_core::networks::{Output, Side};
-use univip_core::recipe::{BackboneKind, Recipe, Settings};
-use univip_core::registry::Registry;
+use univip_core::recipe::Recipe;
+use univip_core::registry::{Kind, Registry};
 use univip_core::views::Group;
 use univip_run_format::{Machine, RunRecord, Status, phase};
 
@@ -144,27 +144,21 @@ fn matrix_product_speed() -> Result<f64> {
 /// # Errors
 /// When the recipe names plugins that are not linked.
 fn operations(recipe: &Recipe, registry: &Registry, images: f64) -> Result<f64> {
+    let name = &recipe.settings.network.backbone;
+    let key = "network.backbone";
+    let facts = registry.get(Kind::Backbone, name, &recipe.origin(key), key)?.backbone_facts()?;
+    let width = recipe.settings.network.width as f64 / 64.0;
+    // Width and side both enter squared.
+    let forward = |side: u32| 2.0 * facts.multiply_adds * (width * f64::from(side) / 224.0).powi(2);
     let needs: Vec<Output> = recipe.needs(registry)?.into_iter().flat_map(|(_, needs)| needs).collect();
     let group = |group: &Group| {
         let asked = |side| needs.iter().any(|output| output.group == group.name && output.side == side);
         // The online network goes forward and twice as much backward, the target network forward.
         let online = if asked(Side::Online) { 3.0 } else { 0.0 };
         let target = if asked(Side::Target) { 1.0 } else { 0.0 };
-        (online + target) * group.views() as f64 * forward(&recipe.settings, group.size)
+        (online + target) * group.views() as f64 * forward(group.size)
     };
     Ok(recipe.groups(registry)?.iter().map(group).sum::<f64>() * images)
-}
-
-/// Floating-point operations of a backbone's forward pass for one image of that side.
-fn forward(settings: &Settings, side: u32) -> f64 {
-    // Multiply-adds of the published networks (width 64) for 224 pixels; both factors enter squared.
-    let published = match settings.network.backbone {
-        BackboneKind::ResNet18 => 1.82e9,
-        BackboneKind::ResNet50 => 4.11e9,
-    };
-    let width = settings.network.width as f64 / 64.0;
-    let side = f64::from(side) / 224.0;
-    2.0 * published * width * width * side * side
 }
 
 #[cfg(test)]

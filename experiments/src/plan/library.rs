@@ -37,8 +37,8 @@ pub(super) fn caption(table: &str) -> &'static str {
 pub(super) const RANDOM: &str = "random";
 
 /// The sections that make an untrained backbone and its numbers; all others are about training.
-const OF_BACKBONE: [&str; 8] =
-    ["network", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
+const OF_BACKBONE: [&str; 9] =
+    ["network", "backbone", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
 
 /// The recipes and scales of this project, in the binary.
 const EMBEDDED: Embedded = Embedded { files: include!(concat!(env!("OUT_DIR"), "/embedded.rs")) };
@@ -99,7 +99,10 @@ impl Library {
         let mut values = Vec::new();
         for section in OF_BACKBONE {
             flatten(section, &recipe.resolved()[section], &mut |key, value| {
-                values.push((key, value.clone()))
+                // Weights that training starts from are no untrained ones.
+                if !key.starts_with("network.init") {
+                    values.push((key, value.clone()));
+                }
             });
         }
         let overlay = |(key, value)| -> Result<Override> {

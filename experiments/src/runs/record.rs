@@ -50,6 +50,12 @@ fn plugins(recipe: &Recipe, registry: &Registry) -> BTreeMap<String, String> {
             }
         }
     }
+    // One without settings has no table.
+    let backbone = &recipe.settings.network.backbone;
+    let of_name = |plugin: &&&Registration| plugin.kind() == Kind::Backbone && plugin.name == backbone;
+    if let Some(plugin) = registry.all().iter().find(of_name) {
+        used.insert(format!("backbone {backbone}"), format!("{} {}", plugin.crate_name, plugin.version));
+    }
     used
 }
 

@@ -10,6 +10,7 @@ use univip_core::error::suggest;
 use univip_core::evaluate::FrozenBackbone;
 use univip_core::nn::backbone_file;
 use univip_core::recipe::{Override, Recipe, Sources};
+use univip_core::registry::Registry;
 use univip_run_format::{BACKBONE, RECIPE, RECORD, RunRecord, Status};
 
 /// A run with its backbone.
@@ -54,7 +55,7 @@ impl TrainedRun {
     /// # Errors
     /// When the file is not whole or its tensors are not those of the recipe's network: all of them are listed.
     pub fn backbone(&self, recipe: &Recipe, device: &Device) -> Result<FrozenBackbone> {
-        backbone_file::read(&backbone(&self.path), &recipe.settings.network, device)
+        backbone_file::read(&backbone(&self.path), &recipe.backbone(&Registry::linked()?)?, device)
     }
 }
 

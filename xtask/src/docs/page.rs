@@ -261,11 +261,13 @@ mod tests {
                     /// A group.\n#[derive(Deserialize)]\nstruct Group {\n    \
                     /// Its augmentation.\n    pub augment: String,\n}\n";
         let source = Source::of(text);
-        let page = |defaults: &str| {
-            page(&source, &Defaults::read(defaults).unwrap(), &BTreeMap::new()).unwrap()
-        };
+        let page =
+            |defaults: &str| page(&source, &Defaults::read(defaults).unwrap(), &BTreeMap::new()).unwrap();
         let named = page("[view.crops]\ngroups.scene.augment = \"view1\"\n");
-        assert!(named.contains("| `groups.scene.augment` | text | `\"view1\"` |  | Its augmentation. |"), "{named}");
+        assert!(
+            named.contains("| `groups.scene.augment` | text | `\"view1\"` |  | Its augmentation. |"),
+            "{named}"
+        );
         let any = page("[view.crops]\n");
         assert!(any.contains("| `groups.<name>.augment` | text |  |"), "{any}");
     }

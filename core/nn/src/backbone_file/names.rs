@@ -1,4 +1,4 @@
-//! The names of a ResNet's tensors in libraries and checkpoints.
+//! The names of a residual network's tensors in libraries and checkpoints.
 
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
@@ -66,6 +66,11 @@ pub(super) struct Found {
 const PREFERRED: [&str; 3] = ["encoder_q.", "backbone.", "encoder."];
 
 impl Found {
+    /// A file that holds a backbone and nothing else, by our own names, which are torchvision's.
+    pub(super) fn plain() -> Self {
+        Self { naming: Naming::Torchvision, prefix: String::new() }
+    }
+
     /// Looks for the stem of a backbone beside its first layer.
     ///
     /// # Errors
@@ -101,7 +106,7 @@ impl Found {
             let names: Vec<String> = shapes.keys().take(3).map(|name| brief(name)).collect();
             bail!(
                 "it has no conv1.weight [width, 3, 7, 7] beside a layer1.0.conv1.weight, with or without a prefix: expected \
-                 torchvision's or detectron2's names of a resnet18 or resnet50, found {} ({} tensors)",
+                 torchvision's or detectron2's names of a residual network, found {} ({} tensors)",
                 names.join(", "),
                 shapes.len()
             );

@@ -117,13 +117,20 @@ impl OptimizerSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleSettings {
-    /// The exact meaning of warm-up and cosine.
+    /// How the rate moves.
     pub semantics: ScheduleSemantics,
     /// The warm-up, in epochs (fractions allowed).
     pub warmup_epochs: f64,
+    /// `step` only: the shares of the run after which the rate is multiplied by `drop_factor`, each rounded to a whole epoch:
+    /// epochs 120 and 160 of 200 are 0.6 and 0.8, whatever the epochs of a scale.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drops: Vec<f64>,
+    /// `step` only: the factor of each drop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drop_factor: Option<f64>,
 }
 
-/// Two published readings of "cosine with a linear warm-up".
+/// Two published readings of "cosine with a linear warm-up", and steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleSemantics {
@@ -131,16 +138,45 @@ pub enum ScheduleSemantics {
     Mmcv,
     /// The cosine steps every step and starts after the warm-up.
     Byol,
+    /// The rate drops at given epochs, as PyTorch's `MultiStepLR` (MoCo v1, InstDis); the warm-up is mmcv's.
+    Step,
 }
+
+/// The factor of a drop where a recipe does not set it; `MultiStepLR`'s, and that of both methods.
+pub(super) const DROP_FACTOR: f64 = 0.1;
 
 impl Default for ScheduleSettings {
     fn default() -> Self {
-        Self { semantics: ScheduleSemantics::Mmcv, warmup_epochs: 4.0 }
+        Self { semantics: ScheduleSemantics::Mmcv, warmup_epochs: 4.0, drops: Vec::new(), drop_factor: None }
     }
 }
 
 impl Config for ScheduleSettings {
+    /// The factor is a value of a recipe with steps, and absent from all others.
+    fn completed(mut self) -> Self {
+        if self.semantics == ScheduleSemantics::Step {
+            self.drop_factor.get_or_insert(DROP_FACTOR);
+        }
+        self
+    }
+
     fn check(&self) -> Result<(), Invalid> {
-        not_negative("warmup_epochs", self.warmup_epochs)
+        not_negative("warmup_epochs", self.warmup_epochs)?;
+        let step = self.semantics == ScheduleSemantics::Step;
+        require(step || self.drops.is_empty(), "drops", || {
+            "expected none unless schedule.semantics is \"step\"".into()
+        })?;
+        require(step || self.drop_factor.is_none(), "drop_factor", || {
+            "only steps have it: set schedule.semantics to \"step\", or leave it out".into()
+        })?;
+        let rising = self.drops.is_sorted_by(|one, next| one < next);
+        let inside = self.drops.iter().all(|share| *share > 0.0 && *share < 1.0);
+        require(!step || (!self.drops.is_empty() && rising && inside), "drops", || {
+            format!(
+                "expected rising shares of the run between 0 and 1, such as [0.6, 0.8], found {:?}",
+                self.drops
+            )
+        })?;
+        positive("drop_factor", self.drop_factor.unwrap_or(DROP_FACTOR))
     }
 }

@@ -2,7 +2,7 @@
 
 mod candle;
 mod differences;
-mod networks;
+mod heads;
 mod on_tensors;
 mod operations;
 mod participants;

@@ -1,7 +1,7 @@
 //! Batch norm of a batch that participants share: together they compute what one would on the whole batch.
 
 use crate::replicas::{Shares, together};
-use crate::{Case, assert_close, gradients, noise, numbers, on_tensors};
+use crate::{Case, gradients, noise, numbers, on_tensors};
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;
@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 use univip_nn::ops::{BatchStatistics, Map};
-use univip_nn::{Backbone, BatchNorm, Mode, Parameters, Synchronise, Synchroniser};
-use univip_nn::{BackboneKind, BackboneShape};
+use univip_nn::{BatchNorm, Mode, Parameters, Synchronise, Synchroniser};
 
 type Hook = Arc<dyn Synchronise>;
 
@@ -171,57 +170,6 @@ fn nobody_changes_a_bit_by_coming_late() {
     let expected = run_with_late(None);
     for late in 0..3 {
         assert!(run_with_late(Some(late)) == expected, "when participant {late} was late");
-    }
-}
-
-fn resnet18() -> BackboneShape {
-    BackboneShape { backbone: BackboneKind::ResNet18, width: 4, ..BackboneShape::default() }
-}
-
-/// The features of `images`, the gradient of the images, and the parameters' gradients and the buffers by name.
-struct Trained {
-    features: Tensor,
-    images: Tensor,
-    gradients: BTreeMap<String, Tensor>,
-    buffers: BTreeMap<String, Tensor>,
-}
-
-fn train_backbone(images: &Tensor, g: &Tensor, groups: usize, parameters: Parameters) -> Trained {
-    let network = Backbone::new(resnet18(), &parameters.trainable()).unwrap();
-    let images = Var::from_tensor(images).unwrap();
-    let features = network.forward(&images, Mode::Train { groups }).unwrap();
-    let all = parameters.parameters();
-    let mut variables = vec![("images", images.as_tensor())];
-    variables.extend(all.iter().map(|(name, var)| (name.as_str(), var.as_tensor())));
-    let mut gradients = gradients(&features, g, &variables);
-    let images = gradients.remove("images").unwrap();
-    let buffers = parameters.buffers().into_iter().map(|(name, var)| (name, var.as_detached_tensor()));
-    Trained { features, images, gradients, buffers: buffers.collect() }
-}
-
-#[test]
-fn a_resnet_on_two_threads_is_the_resnet_on_the_whole_batch() {
-    for groups in [1, 2] {
-        let (images, g) = (noise(&[5 * groups, 64, 64, 3], 0), noise(&[5 * groups, 32], 1));
-        let whole = train_backbone(&images, &g, groups, Parameters::new(0, &Device::Cpu));
-        let shares = Shares { groups, images: &[2, 3] };
-        let parts = together(2, |rank, participant| {
-            let parameters = Parameters::new(0, &Device::Cpu).synchronised(Arc::new(participant));
-            train_backbone(&shares.part(rank, &images), &shares.part(rank, &g), groups, parameters)
-        });
-        let joined = |of: fn(&Trained) -> &Tensor| {
-            shares.join(&parts.iter().map(|part| of(part).clone()).collect::<Vec<_>>())
-        };
-        assert_close(&joined(|part| &part.features), &whole.features, 1e-5, "features");
-        assert_close(&joined(|part| &part.images), &whole.images, 1e-5, "the images' gradient");
-        for (name, expected) in &whole.gradients {
-            let sum = sum(&[&parts[0], &parts[1]].map(|part| part.gradients[name].clone()));
-            assert_close(&sum, expected, 1e-5, name);
-        }
-        for (name, expected) in &whole.buffers {
-            assert_close(&parts[0].buffers[name], expected, 1e-5, name);
-            assert!(bits(&parts[0].buffers[name]) == bits(&parts[1].buffers[name]), "{name}");
-        }
     }
 }
 

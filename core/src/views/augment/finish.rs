@@ -51,6 +51,9 @@ pub(super) fn finish(
     let mut sum = 0.0;
     for (mut row, pixels) in planes.rows().zip(pixels.chunks_exact(3 * side)) {
         rows::load(again(&mut row), pixels);
+        if parameters.grey_first {
+            change(again(&mut row), Grey);
+        }
         adjust(&mut row, before, 0.0);
         if contrast.is_some() {
             sum += jitter::sum_of_greys(row);
@@ -60,7 +63,7 @@ pub(super) fn finish(
     let mean = (sum / (side * side) as f64 + 0.5).floor() as f32;
     for mut row in planes.rows() {
         adjust(&mut row, after, mean);
-        if parameters.grey {
+        if parameters.grey && !parameters.grey_first {
             change(again(&mut row), Grey);
         }
         if let Some(blur) = &blur {

@@ -1,6 +1,6 @@
 //! From the crops of an image to what a network sees: normalised floats, channels last.
 //!
-//! Order: crop and resize, flip, jitter, grey, blur, solarise, normalise. Each step agrees with the Pillow and
+//! Order: crop and resize, flip, jitter, grey (or grey, jitter), blur, solarise, normalise. Each step agrees with the Pillow and
 //! torchvision code that UniVIP's reference implementations call, up to a grey level or two.
 
 mod blur;

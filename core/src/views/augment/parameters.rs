@@ -14,6 +14,8 @@ pub struct ViewParameters {
     pub jitter: Option<Jitter>,
     /// True if the view becomes grey.
     pub grey: bool,
+    /// Whether it becomes so before its colours change; false where it does not.
+    pub grey_first: bool,
     /// The blur's standard deviation as the recipe states it, in pixels of what `augment.blur_scale` says.
     pub blur: Option<f64>,
     /// True if light pixels are inverted.
@@ -63,7 +65,14 @@ impl ViewParameters {
         let jitter = Jitter::draw(settings, stream);
         let [least, most] = settings.blur_sigma;
         let sigma = least + (most - least) * stream.random::<f64>();
-        Self { flip, jitter: jittered.then_some(jitter), grey, blur: blurred.then_some(sigma), solarize }
+        Self {
+            flip,
+            jitter: jittered.then_some(jitter),
+            grey,
+            grey_first: grey && settings.grey_first,
+            blur: blurred.then_some(sigma),
+            solarize,
+        }
     }
 
     /// True if nothing but the flip happens.

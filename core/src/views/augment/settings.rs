@@ -92,7 +92,7 @@ impl Config for AugmentSettings {
     }
 }
 
-/// `[augment.<name>]`: probabilities and strengths, applied in this order.
+/// `[augment.<name>]`: probabilities and strengths, applied in this order but for `grey_first`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augmentation {
@@ -110,6 +110,9 @@ pub struct Augmentation {
     pub hue: f64,
     /// Probability of becoming grey.
     pub grey: f64,
+    /// Views become grey before their colours are jittered (MoCo v1, InstDis): hue and saturation then do nothing to grey ones.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub grey_first: bool,
     /// Probability of a Gaussian blur.
     pub blur: f64,
     /// The blur's standard deviation, from and to, in pixels of what `augment.blur_scale` says.
@@ -128,6 +131,7 @@ impl Default for Augmentation {
             saturation: 0.2,
             hue: 0.1,
             grey: 0.2,
+            grey_first: false,
             blur: 1.0,
             blur_sigma: [0.1, 2.0],
             solarize: 0.0,

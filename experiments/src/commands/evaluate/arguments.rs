@@ -12,8 +12,8 @@ pub struct Evaluate {
     /// A run: its directory, or the beginning of its name in --runs (table7-e)
     #[arg(conflicts_with = "backbone")]
     pub run: Option<String>,
-    /// A backbone in a safetensors file or one of torch.save (.pth), or the directory of an export: a resnet18 or
-    /// resnet50 of any width, with torchvision's names or detectron2's, alone or in a checkpoint
+    /// A backbone in a safetensors file or one of torch.save (.pth), or the directory of an export: a ResNet of any
+    /// width, with torchvision's names or detectron2's, alone or in a checkpoint, or another backbone by its own names
     #[arg(long, value_name = "FILE")]
     pub backbone: Option<PathBuf>,
     /// The evaluators; by default those of the recipe that have not measured the run yet

@@ -25,7 +25,8 @@ pub fn evaluate(asked: &Evaluate, path: &Path, registry: &Registry, stop: &Atomi
     manifest::check(&path)?;
     let probe_data = data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref());
     let recipe = asked.library(&asked.scale, &asked.set, probe_data)?.load(&asked.recipe)?;
-    let Import { backbone, prefix, left_out } = backbone_file::import(&path, &device::best()?)?;
+    let Import { backbone, prefix, left_out } =
+        backbone_file::import(&path, &registry.architectures(), &device::best()?)?;
     let names = match &asked.with[..] {
         [] => recipe.settings.evaluators.names.clone(),
         with => with.to_vec(),

@@ -1,6 +1,7 @@
 //! R-CNNs without a pyramid (He et al. 2016, 2017): proposals from the backbone's third stage, and its fourth as head.
 
 use crate::anchors::{Anchors, RATIOS};
+use crate::backbone::of_four_stages;
 use crate::box_head::{BoxPredictor, RegionPredictions};
 use crate::boxes::Corners;
 use crate::design::{Design, named};
@@ -29,7 +30,7 @@ const REGIONS_AT_ONCE: usize = 256;
 
 /// Faster R-CNN, or Mask R-CNN, without a pyramid.
 pub struct C4 {
-    body: Backbone,
+    body: Box<dyn Backbone>,
     /// Behind the fourth stage, as in MoCo's `Res5ROIHeadsExtraNorm`: what is trained from scratch behind a backbone that
     /// was not trained with it wants features of a known scale.
     norm: Option<BatchNorm>,
@@ -42,16 +43,16 @@ pub struct C4 {
 impl C4 {
     /// Around a backbone, whose parameters may be trained with the rest. Its own parameters are called `rpn.head` and
     /// `roi_heads`, as in torchvision.
-    pub fn new(body: Backbone, design: Design, scope: &Scope) -> Result<Self> {
+    pub fn new(body: Box<dyn Backbone>, design: Design, scope: &Scope) -> Result<Self> {
         let anchors = Anchors::new(&[ANCHORS.to_vec()], &RATIOS, design.convention.whole_anchors());
         let (rpn, heads) = (scope.enter("rpn").enter("head"), scope.enter("roi_heads"));
         let beta = design.convention.box_loss_beta();
-        let features = body.feature_size();
+        let [_, _, third, features] = of_four_stages(&*body)?;
         let norm = design.norm.then(|| BatchNorm::new(features, &heads.enter("norm"))).transpose()?;
         let mask_head = |inner| MaskHead::new([features, inner], 0, design.classes, false, &heads);
         Ok(Self {
             norm,
-            proposals: ProposalNetwork::new(features / 2, anchors, design.sampled_anchors, beta, &rpn)?,
+            proposals: ProposalNetwork::new(third, anchors, design.sampled_anchors, beta, &rpn)?,
             predictor: BoxPredictor::new(features, design.classes, &heads)?,
             masks: design.masks.map(mask_head).transpose()?,
             body,

@@ -7,6 +7,7 @@
 //! ones, and `univip_core::nn::Synchronise` says what a hook must do. On one device both are the same.
 
 pub mod anchors;
+pub mod backbone;
 pub mod batches;
 pub mod box_coding;
 pub mod box_head;
@@ -51,7 +52,7 @@ use splits::Splits;
 use training::Training;
 use trials::{mean_of_trials, seed_of_trial};
 use univip_core::dataset::{Dataset, Limited};
-use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, Scenes};
+use univip_core::evaluate::{EvaluationContext, Evaluator, Metric, Scenes};
 use univip_core::nn::{Backbone, Parameters, Scope};
 use univip_core::registry::EvaluatorPlugin;
 
@@ -76,7 +77,7 @@ impl EvaluatorPlugin for DetectionEvaluator {
 
 impl DetectionEvaluator {
     /// The detector of the recipe around a backbone.
-    fn detector(&self, body: Backbone, classes: usize, scope: &Scope) -> Result<Box<dyn Detector>> {
+    fn detector(&self, body: Box<dyn Backbone>, classes: usize, scope: &Scope) -> Result<Box<dyn Detector>> {
         let (protocol, architecture) = (self.config.protocol(), self.config.architecture);
         let design = protocol.design(classes, architecture.masks());
         Ok(match architecture {
@@ -108,7 +109,7 @@ impl Evaluator for DetectionEvaluator {
         let mut images = 0;
         let trial = |trial: u64, named: &str| -> Result<Vec<Number>> {
             let seed = seed_of_trial(context.seed, trial);
-            let (backbone, body) = body(context.backbone, protocol.frozen, seed)?;
+            let (backbone, body) = backbone::body(context.backbone, protocol.frozen, seed)?;
             let heads = Parameters::new(seed, device);
             let detector = self.detector(body, classes.len(), &heads.trainable())?;
             let mut report = |done, total| progress(done, total, &format!("detection{named}: train"));
@@ -141,14 +142,4 @@ impl Evaluator for DetectionEvaluator {
     fn uses_probe_data(&self) -> bool {
         false
     }
-}
-
-/// A copy of the backbone for a detector, and its parameters. Of a frozen one no gradient is asked for.
-fn body(backbone: &FrozenBackbone, frozen: bool, seed: u64) -> Result<(Parameters, Backbone)> {
-    let (parameters, network) = backbone.copy(seed)?;
-    if !frozen {
-        return Ok((parameters, network));
-    }
-    let network = Backbone::new(*backbone.settings(), &parameters.frozen().enter("backbone"))?;
-    Ok((parameters, network))
 }

@@ -1,6 +1,7 @@
 //! Mask R-CNN on a feature pyramid (He et al. 2017, Lin et al. 2017); without its mask head, Faster R-CNN.
 
 use crate::anchors::{Anchors, RATIOS};
+use crate::backbone::of_four_stages;
 use crate::box_head::{self, BoxHead, BoxHeadKind, BoxHeadShape};
 use crate::boxes::Corners;
 use crate::design::{Design, named};
@@ -34,7 +35,7 @@ pub struct Neck {
 
 /// The detector.
 pub struct MaskRcnn {
-    body: Backbone,
+    body: Box<dyn Backbone>,
     pyramid: Pyramid,
     proposals: ProposalNetwork,
     boxes: BoxHead,
@@ -45,9 +46,9 @@ pub struct MaskRcnn {
 impl MaskRcnn {
     /// Around a backbone, whose parameters may be trained with the rest. Its own parameters are made in `scope`, named
     /// as torchvision's `MaskRCNN` names them: `fpn`, `rpn.head` and `roi_heads`.
-    pub fn new(body: Backbone, neck: Neck, design: Design, scope: &Scope) -> Result<Self> {
+    pub fn new(body: Box<dyn Backbone>, neck: Neck, design: Design, scope: &Scope) -> Result<Self> {
         let (Neck { channels, head, hidden }, &Design { classes, norm, convention, .. }) = (neck, &design);
-        let inputs = [3, 2, 1, 0].map(|before_last| body.feature_size() >> before_last);
+        let inputs = of_four_stages(&*body)?;
         let sizes: Vec<Vec<f32>> = (0..5).map(|map| vec![SMALLEST_ANCHOR * (1 << map) as f32]).collect();
         let anchors = Anchors::new(&sizes, &RATIOS, convention.whole_anchors());
         let heads = scope.enter("roi_heads");
@@ -110,7 +111,7 @@ impl MaskRcnn {
     }
 
     fn maps(&self, images: &Images, mode: Mode) -> Result<Vec<Tensor>> {
-        self.pyramid.forward(&self.body.stages(&images.pixels, self.design.body_mode(mode))?, mode)
+        self.pyramid.forward(&self.body.maps(&images.pixels, self.design.body_mode(mode))?, mode)
     }
 
     fn propose(&self, maps: &[Tensor], images: &Images) -> Result<Vec<Vec<Corners>>> {

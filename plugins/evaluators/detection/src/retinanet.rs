@@ -1,6 +1,7 @@
 //! RetinaNet (Lin et al. 2017, "Focal loss"): every anchor is classified, without proposals or regions.
 
 use crate::anchors::{Anchors, RATIOS};
+use crate::backbone::of_four_stages;
 use crate::box_coding::BoxCoder;
 use crate::boxes::Corners;
 use crate::design::Design;
@@ -29,7 +30,7 @@ const PRIOR: f32 = 0.01;
 
 /// The detector.
 pub struct RetinaNet {
-    body: Backbone,
+    body: Box<dyn Backbone>,
     pyramid: Pyramid,
     classes: Subnet,
     moves: Subnet,
@@ -57,8 +58,8 @@ impl RetinaNet {
     /// Around a backbone, whose parameters may be trained with the rest, with a pyramid of `channels`. Of the design only the
     /// classes and the batch norm are looked at, and that not in the heads: they see five maps, whose statistics differ.
     /// Parameters are named as torchvision's `RetinaNet` names them.
-    pub fn new(body: Backbone, channels: usize, design: Design, scope: &Scope) -> Result<Self> {
-        let inputs = [2, 1, 0].map(|before_last| body.feature_size() >> before_last);
+    pub fn new(body: Box<dyn Backbone>, channels: usize, design: Design, scope: &Scope) -> Result<Self> {
+        let [_, inputs @ ..] = of_four_stages(&*body)?;
         let size = |map: i32, third: i32| (2f32.powi(5 + map) * 2f32.powf(third as f32 / 3.0)).floor();
         let sizes: Vec<Vec<f32>> = (0..5).map(|map| (0..3).map(|third| size(map, third)).collect()).collect();
         let anchors = Anchors::new(&sizes, &RATIOS, true);
@@ -79,7 +80,7 @@ impl RetinaNet {
     }
 
     fn predict(&self, images: &Images, mode: Mode) -> Result<Predictions> {
-        let stages = self.body.stages(&images.pixels, self.design.body_mode(mode))?;
+        let stages = self.body.maps(&images.pixels, self.design.body_mode(mode))?;
         let maps = self.pyramid.forward(&stages[1..], mode)?;
         let (mut logits, mut moves, mut sizes) = (Vec::new(), Vec::new(), Vec::new());
         for map in &maps {

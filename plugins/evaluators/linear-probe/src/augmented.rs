@@ -141,6 +141,7 @@ impl Crops<'_> {
             saturation: 0.4,
             hue: 0.0,
             grey: 0.0,
+            grey_first: false,
             blur: 0.0,
             blur_sigma: [0.1, 2.0],
             solarize: 0.0,
@@ -158,7 +159,7 @@ fn inputs(backbone: &FrozenBackbone, images: &Tensor, stages: bool) -> Result<Ve
     if !stages {
         return Ok(vec![backbone.features(images)?]);
     }
-    backbone.stem_and_stages(images)?.iter().enumerate().map(|(stage, maps)| pool(maps, stage)).collect()
+    backbone.stem_and_maps(images)?.iter().enumerate().map(|(stage, maps)| pool(maps, stage)).collect()
 }
 
 /// A classifier, behind a batch norm where it sees maps.

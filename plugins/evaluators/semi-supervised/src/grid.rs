@@ -163,7 +163,7 @@ mod tests {
     use univip_core::error::ImageError;
     use univip_core::evaluate::FrozenBackbone;
     use univip_core::nn::Parameters;
-    use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
+    use univip_core::recipe::{AugmentSettings, BrokenImage};
     use univip_core::skipped::Skipped;
     use univip_core::views::augment::Renderer;
 
@@ -225,10 +225,8 @@ mod tests {
 
     #[test]
     fn few_labels_are_learnt_from_and_the_backbone_keeps_every_bit() -> Result<()> {
-        let settings =
-            NetworkSettings { backbone: BackboneKind::ResNet18, width: 2, ..NetworkSettings::default() };
         let parameters = Parameters::new(0, &Device::Cpu);
-        let backbone = FrozenBackbone::new(&settings, &parameters.frozen())?;
+        let backbone = FrozenBackbone::new(&univip_resnet::plan(18, 2), &parameters.frozen())?;
         let bits = || -> Result<Vec<Vec<u32>>> {
             let bits = |tensor: &Tensor| -> Result<Vec<u32>> {
                 let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;

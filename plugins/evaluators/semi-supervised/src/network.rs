@@ -11,7 +11,7 @@ use univip_core::recipe::{OptimizerKind, OptimizerSettings};
 
 /// Backbone and classifier with an optimiser each, since they learn at different rates.
 pub struct Network {
-    backbone: Backbone,
+    backbone: Box<dyn Backbone>,
     head: Linear,
     /// Of the backbone, and of the classifier.
     parts: [(Parameters, Optimizer); 2],
@@ -72,7 +72,6 @@ mod tests {
     use candle_core::{DType, Device};
     use std::collections::BTreeMap;
     use univip_core::nn::layout::from_torchvision;
-    use univip_core::recipe::{BackboneKind, NetworkSettings};
 
     type Tensors = BTreeMap<String, Tensor>;
 
@@ -83,10 +82,8 @@ mod tests {
     }
 
     fn narrow() -> Result<(Parameters, FrozenBackbone)> {
-        let settings =
-            NetworkSettings { backbone: BackboneKind::ResNet18, width: 2, ..NetworkSettings::default() };
         let parameters = Parameters::new(0, &Device::Cpu);
-        let frozen = FrozenBackbone::new(&settings, &parameters.frozen())?;
+        let frozen = FrozenBackbone::new(&univip_resnet::plan(18, 2), &parameters.frozen())?;
         Ok((parameters, frozen))
     }
 

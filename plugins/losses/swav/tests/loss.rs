@@ -22,11 +22,17 @@ fn fixture() -> Result<Tensors> {
 }
 
 fn loss(settings: &str, parameters: &Parameters) -> Result<Box<dyn Loss>> {
+    accumulating(settings, parameters, 1)
+}
+
+/// With so many forward passes a step.
+fn accumulating(settings: &str, parameters: &Parameters, passes: usize) -> Result<Box<dyn Loss>> {
     let group = |name, views| Group::new(name, &vec!["view1".to_string(); views], 64);
     let context = LossContext {
         groups: vec![group("scene", 2), group("local", 3)],
         sizes: BTreeMap::from([(Place::named("projector"), 6)]),
         batch: 4,
+        passes,
         ..LossContext::of(parameters.trainable())
     };
     Registry::linked()?.get(Kind::Loss, "swav", "test", "losses.use")?.loss(&Table::of(settings), context)
@@ -180,6 +186,16 @@ fn a_queue_fills_from_its_epoch_and_goes_on_from_a_checkpoint_to_the_same_bits()
         let bits = |tensor: &Tensor| tensor.flatten_all()?.to_vec1::<f32>();
         assert_eq!(bits(&tensor)?, bits(&resumed.tensors()[&name])?, "{name}");
     }
+    Ok(())
+}
+
+#[test]
+fn it_says_that_accumulation_does_not_enlarge_what_prototypes_are_spread_over() -> Result<()> {
+    let remarks = |passes| {
+        Ok::<_, anyhow::Error>(accumulating("", &Parameters::new(0, &Device::Cpu), passes)?.remarks())
+    };
+    assert!(remarks(1)?.is_empty());
+    assert!(remarks(2)?[0].contains("train.accumulate"));
     Ok(())
 }
 

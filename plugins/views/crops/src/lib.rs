@@ -5,7 +5,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use univip_core::config::{ordered, require};
-use univip_core::nn::resnet::image_side;
+use univip_core::nn::backbone::image_side;
 use univip_core::recipe::Invalid;
 use univip_core::registry::ViewPlugin;
 use univip_core::seed::{Stream, stream};

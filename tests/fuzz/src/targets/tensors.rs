@@ -2,15 +2,15 @@
 
 use super::{Bound, Opened, Target};
 use crate::mutate::Dialect;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use univip_core::checkpoint::{self, Checkpoint, Checkpoints, Progress};
+use univip_core::nn::Parameters;
 use univip_core::nn::backbone_file;
-use univip_core::nn::{Backbone, Parameters};
-use univip_core::recipe::NetworkSettings;
+use univip_core::registry::Registry;
 
 /// The checkpoint that a run resumes from.
 pub const CHECKPOINT: Target = Target {
@@ -67,8 +67,9 @@ fn checkpoints(directory: &Path) -> Result<Opened> {
 
 fn backbones(directory: &Path) -> Result<Opened> {
     let parameters = Parameters::new(0, &Device::Cpu);
-    let settings = NetworkSettings { width: 1, ..NetworkSettings::default() };
-    Backbone::new(&settings, &parameters.frozen())?;
+    let known = Registry::linked()?.architectures();
+    let narrow = known.iter().map(|architecture| architecture(1)).find(|plan| plan.name() == "resnet50");
+    narrow.context("no resnet50 is linked")?.build(&parameters.frozen())?;
     let made = directory.join("made.safetensors");
     backbone_file::write(&made, &parameters.tensors())?;
     let mut opened = Opened::new(import);
@@ -77,5 +78,5 @@ fn backbones(directory: &Path) -> Result<Opened> {
 }
 
 fn import(path: &Path, _: &[u8]) -> Result<()> {
-    backbone_file::import(path, &Device::Cpu).map(drop)
+    backbone_file::import(path, &Registry::linked()?.architectures(), &Device::Cpu).map(drop)
 }

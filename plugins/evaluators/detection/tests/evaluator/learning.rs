@@ -5,8 +5,8 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use univip_core::dataset::Split;
-use univip_core::nn::{Backbone, Parameters};
-use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
+use univip_core::nn::Parameters;
+use univip_core::recipe::{AugmentSettings, BrokenImage};
 use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
 use univip_detection::inputs::Inputs;
@@ -19,11 +19,9 @@ type Moves = [BTreeMap<String, Vec<f32>>; 2];
 
 /// Trains a narrow detector by a protocol.
 fn moves(protocol: &Protocol) -> Result<Moves> {
-    let settings =
-        NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
     let (backbone, heads) = (Parameters::new(3, &Device::Cpu), Parameters::new(3, &Device::Cpu));
     let scope = if protocol.frozen { backbone.frozen() } else { backbone.trainable() };
-    let body = Backbone::new(&settings, &scope.enter("backbone"))?;
+    let body = univip_resnet::plan(18, 8).build(&scope.enter("backbone"))?;
     let detector = MaskRcnn::new(body, protocol.neck(), protocol.design(2, true), &heads.trainable())?;
     let values = |parameters: &Parameters| -> Result<BTreeMap<String, Tensor>> {
         parameters.tensors().into_iter().map(|(name, value)| Ok((name, value.copy()?))).collect()

@@ -13,7 +13,7 @@ use univip_core::dataset::{Dataset, Split};
 use univip_core::error::NotApplicable;
 use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
 use univip_core::nn::Parameters;
-use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings, Table};
+use univip_core::recipe::{AugmentSettings, BrokenImage, Table};
 use univip_core::registry::EvaluatorPlugin;
 use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
@@ -22,9 +22,7 @@ use univip_detection::DetectionEvaluator;
 /// A narrow backbone and its tensors.
 fn backbone() -> Result<(FrozenBackbone, Parameters)> {
     let parameters = Parameters::new(3, &Device::Cpu);
-    let settings =
-        NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
-    Ok((FrozenBackbone::new(&settings, &parameters.frozen())?, parameters))
+    Ok((FrozenBackbone::new(&univip_resnet::plan(18, 8), &parameters.frozen())?, parameters))
 }
 
 fn evaluate(settings: &str, change: impl Fn(&mut Rectangles)) -> Result<(Vec<Metric>, Vec<String>)> {

@@ -5,8 +5,8 @@ use anyhow::Result;
 use candle_core::{Device, Tensor};
 use std::collections::BTreeMap;
 use univip_core::dataset::Split;
-use univip_core::nn::{Backbone, Mode, Parameters};
-use univip_core::recipe::{AugmentSettings, BackboneKind, BrokenImage, NetworkSettings};
+use univip_core::nn::{Mode, Parameters};
+use univip_core::recipe::{AugmentSettings, BrokenImage};
 use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
 use univip_detection::batches::Batches;
@@ -32,11 +32,9 @@ fn statistics_are_the_means_over_batches() -> Result<()> {
     let inputs =
         Inputs { dataset: &dataset, renderer: &renderer, longest: 256, masks: true, skipped: &skipped };
     let parameters = Parameters::new(3, &Device::Cpu);
-    let settings =
-        NetworkSettings { backbone: BackboneKind::ResNet18, width: 8, ..NetworkSettings::default() };
     let scope = parameters.trainable();
     let protocol = ProtocolName::Small.protocol();
-    let body = || Backbone::new(&settings, &scope);
+    let body = || univip_resnet::plan(18, 8).build(&scope);
     let detector = MaskRcnn::new(body()?, protocol.neck(), protocol.design(2, true), &scope)?;
 
     // Of the first `count` batches from the batch `first` on; weights never change, so that it does not matter what was

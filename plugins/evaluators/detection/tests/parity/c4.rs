@@ -4,7 +4,6 @@ use crate::detectors::{body, check_detections, check_losses, design, factor, ima
 use crate::{assert_close, corners, fixture, formula, values};
 use candle_core::Device;
 use univip_core::nn::Parameters;
-use univip_core::recipe::BackboneKind;
 use univip_detection::c4::C4;
 use univip_detection::convention::Convention::Detectron2;
 use univip_detection::design::Design;
@@ -22,7 +21,7 @@ fn theirs(own: &str) -> String {
 fn detector(norm: bool, masks: bool) -> (Parameters, C4) {
     let parameters = Parameters::new(0, &Device::Cpu);
     let scope = parameters.trainable();
-    let backbone = if norm { BackboneKind::ResNet18 } else { BackboneKind::ResNet50 };
+    let backbone = if norm { 18 } else { 50 };
     let [train, test] = design(norm).proposals;
     let proposals = [ProposalLimits { after: 12, ..train }, test];
     let design = Design { convention: Detectron2, masks: masks.then_some(6), proposals, ..design(norm) };

@@ -5,7 +5,6 @@ use crate::{assert_close, assert_tensor, corners, flat, values};
 use candle_core::{DType, Device, Tensor};
 use std::collections::HashMap;
 use univip_core::nn::{Backbone, Parameters, Scope};
-use univip_core::recipe::{BackboneKind, NetworkSettings};
 use univip_detection::boxes::Corners;
 use univip_detection::convention::Convention;
 use univip_detection::design::Design;
@@ -17,9 +16,8 @@ use univip_detection::sampling::Draws;
 const SIZES: [[usize; 2]; 2] = [[96, 128], [128, 96]];
 
 /// A ResNet of width 4.
-pub fn body(backbone: BackboneKind, scope: &Scope) -> Backbone {
-    let settings = NetworkSettings { backbone, width: 4, ..NetworkSettings::default() };
-    Backbone::new(&settings, &scope.enter("backbone")).unwrap()
+pub fn body(layers: usize, scope: &Scope) -> Box<dyn Backbone> {
+    univip_resnet::plan(layers, 4).build(&scope.enter("backbone")).unwrap()
 }
 
 /// An R-CNN whose sampling leaves nothing out.

@@ -6,7 +6,6 @@ use crate::detectors::{
 use crate::{assert_close, corners, fixture, flat, formula, values};
 use candle_core::Device;
 use univip_core::nn::Parameters;
-use univip_core::recipe::BackboneKind;
 use univip_detection::box_head::BoxHeadKind;
 use univip_detection::design::Design;
 use univip_detection::detector::Detector;
@@ -18,8 +17,8 @@ fn detector(design: Design) -> (Parameters, MaskRcnn) {
     let parameters = Parameters::new(0, &Device::Cpu);
     let scope = parameters.trainable();
     let (backbone, head) = match design.norm {
-        true => (BackboneKind::ResNet18, BoxHeadKind::FourConvolutions),
-        false => (BackboneKind::ResNet50, BoxHeadKind::TwoLinear),
+        true => (18, BoxHeadKind::FourConvolutions),
+        false => (50, BoxHeadKind::TwoLinear),
     };
     let neck = Neck { channels: 8, head, hidden: 12 };
     let detector = MaskRcnn::new(body(backbone, &scope), neck, design, &scope).unwrap();

@@ -1,31 +1,36 @@
-//! Backbones from other libraries: `fixtures/backbone/make.py` made the files and torchvision's features, `make_torch.py`
+//! Backbones from other libraries: `core/nn/tests/fixtures/backbone/make.py` made the files and torchvision's features, `make_torch.py`
 //! those of `torch.save`.
 
 use anyhow::{Context, Result};
 use candle_core::{DType, Device, Tensor};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use univip_nn::FrozenBackbone;
-use univip_nn::backbone_file::{import, names, read, write};
-use univip_nn::layout::to_torchvision;
-use univip_nn::{BackboneKind, BackboneShape};
+use univip_core::nn::backbone_file::{self, Import, names, read, write};
+use univip_core::nn::layout::to_torchvision;
+use univip_core::nn::{FrozenBackbone, Mode};
+use univip_core::registry::Registry;
+use univip_resnet::plan;
 
 fn fixture(name: &str) -> PathBuf {
     fixture_file(&format!("{name}.safetensors"))
 }
 
 fn fixture_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/backbone").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../core/nn/tests/fixtures/backbone").join(name)
+}
+
+fn import(path: &Path) -> Result<Import> {
+    backbone_file::import(path, &Registry::linked()?.architectures(), &Device::Cpu)
 }
 
 /// The contents of a file, read without being told its shape.
 fn backbone(path: &Path) -> Result<FrozenBackbone> {
-    Ok(import(path, &Device::Cpu)?.backbone)
+    Ok(import(path)?.backbone)
 }
 
 /// The error of a file that is no backbone.
 fn refused(path: &Path) -> Result<String> {
-    Ok(format!("{:#}", import(path, &Device::Cpu).err().context("it was read")?))
+    Ok(format!("{:#}", import(path).err().context("it was read")?))
 }
 
 fn tensors(path: &Path) -> Result<HashMap<String, Tensor>> {
@@ -41,10 +46,10 @@ fn torchvisions_files_give_torchvisions_features() -> Result<()> {
     let expected = tensors(&fixture("features"))?;
     for (name, width) in [("resnet18", 2), ("resnet50", 1)] {
         let backbone = backbone(&fixture(name))?;
-        assert_eq!((backbone.settings().backbone.name(), backbone.settings().width), (name, width));
+        assert_eq!((backbone.plan().name(), backbone.plan().width()), (name, width));
         let difference = largest(&(backbone.features(&expected["images"])? - &expected[name])?)?;
         assert!(difference < 1e-4, "{name} differs by {difference}");
-        let stem = &backbone.stem_and_stages(&expected["images"])?[0];
+        let stem = &backbone.stem_and_maps(&expected["images"])?[0];
         let difference = largest(&(stem - &expected[&format!("{name}.stem")])?)?;
         assert!(difference < 1e-4, "the stem of {name} differs by {difference}");
         assert!(largest(&expected[name])? > 0.1, "{name}: features of nothing");
@@ -75,7 +80,7 @@ fn a_copy_to_fine_tune_has_the_values_and_not_the_storage() -> Result<()> {
     let before = backbone.features(&images)?;
     let (parameters, copy) = backbone.copy(7)?;
     assert_eq!(parameters.tensors().len(), backbone.tensors().len());
-    let of_copy = copy.forward(&images, univip_nn::Mode::Eval)?;
+    let of_copy = copy.forward(&images, Mode::Eval)?;
     assert_eq!(largest(&(of_copy - &before)?)?, 0.0);
     for var in parameters.parameters().values() {
         var.set(&var.zeros_like()?)?;
@@ -144,8 +149,7 @@ fn a_file_of_something_else_is_named_with_what_was_expected() -> Result<()> {
         let said = refused(&path)?;
         assert!(said.contains("x.safetensors") && said.contains(expected), "{said}\nlacks {expected:?}");
     }
-    let wide = BackboneShape { backbone: BackboneKind::ResNet18, width: 4, ..BackboneShape::default() };
-    let said = read(&fixture("resnet18"), wide, &Device::Cpu).err().context("it was read")?;
+    let said = read(&fixture("resnet18"), &plan(18, 4), &Device::Cpu).err().context("it was read")?;
     let said = format!("{said:#}");
     assert!(
         said.contains("of a resnet18 of width 4")
@@ -173,7 +177,7 @@ fn a_damaged_file_of_torch_save_is_named_wherever_it_is_damaged() -> Result<()> 
         bytes[place] ^= 0xff;
         std::fs::write(&path, bytes)?;
         // Bytes between the members, and the tensors that are left out, do not matter.
-        if let Err(error) = import(&path, &Device::Cpu) {
+        if let Err(error) = import(&path) {
             assert!(format!("{error:#}").contains("damaged.pth"), "byte {place}: {error:#}");
             refusals += 1;
         }
@@ -185,7 +189,7 @@ fn a_damaged_file_of_torch_save_is_named_wherever_it_is_damaged() -> Result<()> 
 #[test]
 fn a_checkpoint_of_moco_gives_the_querys_network_to_the_bit() -> Result<()> {
     let images = &tensors(&fixture("features"))?["images"];
-    let import = import(&fixture_file("moco.pth"), &Device::Cpu)?;
+    let import = import(&fixture_file("moco.pth"))?;
     let expected = backbone(&fixture("resnet18"))?.features(images)?;
     assert_eq!(largest(&(import.backbone.features(images)? - expected)?)?, 0.0);
     assert_eq!(import.prefix, "module.encoder_q.");
@@ -212,7 +216,7 @@ fn names_are_those_of_detectron2_too_with_and_without_a_prefix() -> Result<()> {
             .map(|(name, tensor)| (format!("{prefix}{}", names::detectron2(&name)), tensor))
             .collect();
         std::fs::write(&path, safetensors::serialize(&theirs, None)?)?;
-        let read = import(&path, &Device::Cpu)?;
+        let read = import(&path)?;
         assert_eq!((read.prefix.as_str(), read.left_out.len()), (prefix, 0));
         assert_eq!(largest(&(read.backbone.features(images)? - ours.features(images)?)?)?, 0.0);
         let mut broken = theirs.clone();
