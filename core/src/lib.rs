@@ -66,7 +66,7 @@
 //!
 //! ```
 //! use anyhow::Result;
-//! use candle_core::Device;
+//! use candle_core::{Device, Tensor};
 //! use image::{Rgb, RgbImage};
 //! use rand::Rng;
 //! use std::sync::Arc;
@@ -76,7 +76,9 @@
 //! use univip_core::geometry::BoundingBox;
 //! use univip_core::loss::{Loss, LossTerm, Step};
 //! use univip_core::networks::{Features, Needs, NetworkParts, Networks, Output};
-//! use univip_core::nn::BackboneKind;
+//! use univip_core::nn::backbone::Stage;
+//! use univip_core::nn::ops::Map;
+//! use univip_core::nn::{Backbone, BackbonePlan, BatchNorm, Conv2d, Mode, Scope};
 //! use univip_core::nn::optim::Optimizer;
 //! use univip_core::recipe::{AugmentSettings, BrokenImage, NetworkSettings, OptimizerSettings};
 //! use univip_core::seed::Stream;
@@ -124,6 +126,43 @@
 //!     }
 //! }
 //!
+//! /// A convolution with batch norm and ReLU as the stem, and another one as the only stage.
+//! struct TwoLayers([(Conv2d, BatchNorm); 2], Device);
+//!
+//! impl TwoLayers {
+//!     fn new(scope: &Scope) -> Result<Self> {
+//!         let layer = |name: &str, inputs| -> Result<_> {
+//!             let scope = scope.enter(name);
+//!             let conv = Conv2d::new(inputs, 8, 3, 2, &scope.enter("conv"))?;
+//!             Ok((conv, BatchNorm::new(8, &scope.enter("norm"))?))
+//!         };
+//!         Ok(Self([layer("stem", 3)?, layer("stage", 8)?], scope.device().clone()))
+//!     }
+//!
+//!     fn layer(&self, index: usize, map: &Map, mode: Mode) -> Result<Map> {
+//!         let (conv, norm) = &self.0[index];
+//!         norm.relu(&conv.forward(map)?, mode)
+//!     }
+//! }
+//!
+//! impl Backbone for TwoLayers {
+//!     fn stages(&self) -> &[Stage] {
+//!         &[Stage { stride: 4, channels: 8 }]
+//!     }
+//!
+//!     fn stem(&self, images: &Tensor, mode: Mode) -> Result<Map> {
+//!         self.layer(0, &Map::of(images)?, mode)
+//!     }
+//!
+//!     fn stage(&self, index: usize, map: &Map, mode: Mode) -> Result<Map> {
+//!         self.layer(index + 1, map, mode)
+//!     }
+//!
+//!     fn device(&self) -> &Device {
+//!         &self.1
+//!     }
+//! }
+//!
 //! /// The mean squared distance between the pooled features of both views.
 //! struct Distance;
 //!
@@ -153,10 +192,15 @@
 //!     batch: 4,
 //!     batches_per_epoch: 2,
 //! };
-//! let settings =
-//!     NetworkSettings { backbone: BackboneKind::ResNet18, width: 4, ..NetworkSettings::default() };
-//! let (groups, needed) = (TwoCrops.groups(), needs.clone());
-//! let parts = NetworkParts { settings: &settings, groups, heads: Vec::new(), needs: needed, seed: 0 };
+//! let parts = NetworkParts {
+//!     settings: &NetworkSettings::default(),
+//!     backbone: BackbonePlan::new("two-layers", 8, |scope| Ok(Box::new(TwoLayers::new(scope)?))),
+//!     init: None,
+//!     groups: TwoCrops.groups(),
+//!     heads: Vec::new(),
+//!     needs: needs.clone(),
+//!     seed: 0,
+//! };
 //! let networks = Networks::new(parts, &Device::Cpu)?;
 //! let optimizer = Optimizer::new(&OptimizerSettings::default(), networks.online())?;
 //! let losses =
@@ -164,7 +208,7 @@
 //! let mut method = Method { networks, losses, optimizer };
 //!
 //! let stem = |method: &Method| -> Result<Vec<f32>> {
-//!     Ok(method.networks.online().tensors()["backbone.conv1.weight"].flatten_all()?.to_vec1()?)
+//!     Ok(method.networks.online().tensors()["backbone.stem.conv.weight"].flatten_all()?.to_vec1()?)
 //! };
 //! let before = stem(&method)?;
 //! let mut totals = Vec::new();

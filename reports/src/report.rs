@@ -1,11 +1,12 @@
 //! From run directories to tables and pages.
 
-use crate::compare::frame;
-use crate::compare::section::{Section, sections};
+use crate::compare::section::Section;
+use crate::compare::tables;
+use crate::frame;
 use crate::read::plan::read_plans;
-use crate::read::run::read_runs;
-use crate::show::text::Width;
-use crate::show::{csv, files, page, plot, text, view};
+use crate::read::run::{Run, read_runs};
+use crate::show::text::{TextTable, Width};
+use crate::show::{files, frames, latex, page, plot, text, view};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,8 +22,8 @@ pub struct Report {
     pub paths: Vec<PathBuf>,
 }
 
-/// Reports every table that has a plan under the `roots`, or only `table`, into the directory `out`.
-/// The text is at most `width` wide.
+/// Reports every table that has a plan under the `roots`, or only `table`, into the directory `out`, and beside them the tidy
+/// frames of all their runs. The text is at most `width` wide.
 ///
 /// # Errors
 /// When there is no plan, a file is malformed, or `out` cannot be written.
@@ -30,20 +31,23 @@ pub fn report(roots: &[PathBuf], table: Option<&str>, out: &Path, width: Width) 
     let plans = read_plans(roots, table)?;
     let fingerprints: BTreeSet<&str> = plans.iter().flat_map(Plan::fingerprints).collect();
     let runs = read_runs(roots, &fingerprints)?;
+    let measurements = frame::measurements(&runs)?;
     fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
     let mut report = Report { text: String::new(), paths: Vec::new() };
     for plans in plans.chunk_by(|a, b| a.table == b.table) {
-        let sections: Vec<Section<'_>> = plans.iter().flat_map(|plan| sections(plan, &runs)).collect();
-        report.add(&plans[0].table, &sections, out, width)?;
+        let mut all: Vec<Section<'_>> = Vec::new();
+        for plan in plans {
+            all.extend(tables(plan, &runs, &measurements)?);
+        }
+        report.add(&plans[0].table, &all, out, width)?;
     }
+    report.add_frames(&runs, out)?;
     Ok(report)
 }
 
 impl Report {
     fn add(&mut self, name: &str, sections: &[Section<'_>], out: &Path, width: Width) -> Result<()> {
-        let frames = sections.iter().map(frame::rows).collect::<Result<Vec<_>>>()?;
-        let runs = sections.iter().map(frame::runs).collect::<Result<Vec<_>>>()?;
-        let tables = frames.iter().map(view::table).collect::<Result<Vec<_>>>()?;
+        let tables: Vec<TextTable> = sections.iter().map(view::table).collect();
         for (section, table) in sections.iter().zip(&tables) {
             self.text += &terminal(section, table, width);
         }
@@ -53,6 +57,11 @@ impl Report {
             let dots = (format!("{name}{number}.svg"), plot::dots(section));
             let curves = plot::curves(section).map(|svg| (format!("{name}{number}-curves.svg"), svg));
             pictures.push([Some(dots), curves].into_iter().flatten().collect::<Vec<_>>());
+            let caption = page::heading(&section.plan.table, &section.plan.caption);
+            let warning = section.setting.warning().map(|warning| format!(" {warning}")).unwrap_or_default();
+            let caption = format!("{caption}.{warning} {}", section.setting.describe(&section.columns));
+            let label = format!("{name}{number}");
+            self.write(out.join(format!("{label}.tex")), &latex::latex(&tables[index], &caption, &label))?;
         }
         let parts: Vec<page::Part<'_>> = (sections.iter().zip(&tables).zip(&pictures))
             .map(|((section, table), pictures)| page::Part { section, table, pictures })
@@ -62,10 +71,29 @@ impl Report {
             self.write(out.join(file), svg)?;
         }
         self.write(out.join(format!("{name}.html")), &page::html(name, &parts))?;
-        for (file, frames) in [(format!("{name}.csv"), frames), (format!("{name}-runs.csv"), runs)] {
-            let path = out.join(file);
-            csv::write_frames(&path, &frames)?;
-            self.paths.push(path);
+        let path = out.join(format!("{name}.csv"));
+        frames::write_csv(&path, &frames::cells(sections)?)?;
+        self.paths.push(path);
+        Ok(())
+    }
+
+    /// The tidy frames of the runs: what was measured, the course of the trainings, the recipes' values.
+    fn add_frames(&mut self, runs: &[Run], out: &Path) -> Result<()> {
+        let all = [
+            ("measurements", frame::measurements(runs)?),
+            ("runs", frame::runs(runs)?),
+            ("training", frame::training(runs)?),
+            ("recipes", frame::recipes(runs)?),
+        ];
+        for (name, frame) in all {
+            let [csv, parquet] = ["csv", "parquet"].map(|ending| out.join(format!("{name}.{ending}")));
+            if name != "training" {
+                // A line for each step: nobody opens that in a spreadsheet.
+                frames::write_csv(&csv, &frame)?;
+                self.paths.push(csv);
+            }
+            frames::write_parquet(&parquet, &frame)?;
+            self.paths.push(parquet);
         }
         Ok(())
     }
@@ -77,14 +105,14 @@ impl Report {
     }
 }
 
-fn terminal(section: &Section<'_>, table: &text::TextTable, width: Width) -> String {
+fn terminal(section: &Section<'_>, table: &TextTable, width: Width) -> String {
     let heading = page::heading(&section.plan.table, &section.plan.caption);
-    let mut lines = vec![heading, section.setting.describe()];
+    let mut lines = vec![heading, section.setting.describe(&section.columns)];
     lines.extend(section.setting.warning());
     let lines: Vec<String> = lines.iter().map(|line| text::wrap(line, width.words)).collect();
     let mut text = format!("{}\n\n{}", lines.join("\n"), table.terminal(width.table));
-    for note in section.notes.iter().map(String::as_str).chain([view::LEGEND, view::DETECTION]) {
-        text += &format!("{}\n", text::wrap(note, width.words));
+    for note in section.notes.iter().cloned().chain(view::legend(section)) {
+        text += &format!("{}\n", text::wrap(&note, width.words));
     }
     text + "\n"
 }

@@ -54,7 +54,9 @@ fn rows() -> Result<Vec<String>> {
             let row = row?.path();
             let [table, row] =
                 [&table, &row].map(|path| path.file_stem().unwrap_or_default().to_string_lossy());
-            rows.push(format!("{table}/{row}"));
+            if row != "table" {
+                rows.push(format!("{table}/{row}"));
+            }
         }
     }
     // Rows of other tables are pinned by those who add them.

@@ -30,8 +30,30 @@ impl Embedded {
     }
 
     /// The path of a file that is inherited by one in `folder`.
-    pub(super) fn inherited(folder: &Path, written: &str) -> PathBuf {
+    pub fn inherited(folder: &Path, written: &str) -> PathBuf {
         if Path::new(written).starts_with(EMBEDDED_ROOT) { written.into() } else { folder.join(written) }
+    }
+
+    /// The names of the folders in a folder, sorted.
+    pub fn folders(&self, folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = match folder.strip_prefix(EMBEDDED_ROOT) {
+            Ok(inside) => {
+                let below = |(name, _): &(&str, &str)| {
+                    let mut parts = Path::new(name).strip_prefix(inside).ok()?.iter();
+                    let first = parts.next()?.to_string_lossy().into_owned();
+                    parts.next().map(|_| first)
+                };
+                self.files.iter().filter_map(below).collect()
+            }
+            Err(_) => {
+                let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+                let folders = entries.filter(|entry| entry.path().is_dir());
+                folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+            }
+        };
+        names.sort();
+        names.dedup();
+        names
     }
 
     /// The names of a folder's TOML files, sorted, without `.toml`.

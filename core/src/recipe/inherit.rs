@@ -1,8 +1,11 @@
 //! `inherit = ["../base.toml"]`: a recipe states its difference from others.
 
 use super::files::Embedded;
+use crate::config::Table;
 use crate::error::{RecipeError, suggest};
 use crate::text_file::TextFileError;
+use figment::Figment;
+use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -115,6 +118,15 @@ fn inherited(path: &Path, value: Option<Value>) -> Result<Vec<String>, RecipeErr
 
 fn refused(origin: &Path, problem: String) -> RecipeError {
     RecipeError { origin: origin.display().to_string(), key: "inherit".into(), problem }
+}
+
+/// A TOML file of settings that is no recipe, such as `table.toml`, as one table.
+///
+/// # Errors
+/// [`RecipeError`] that names the line of a syntax error.
+pub fn whole_file(path: &Path, text: &str) -> Result<Table, RecipeError> {
+    let values = Figment::from(Serialized::defaults(parse(path, text)?));
+    Ok(Table::in_recipe(values, "", &path.display().to_string()))
 }
 
 /// The values of a TOML file; a syntax error names its line.

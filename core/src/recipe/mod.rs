@@ -33,6 +33,7 @@ pub use crate::views::augment::{AugmentSettings, Augmentation, BlurScale, Interp
 pub use crate::views::loader_settings::LoaderSettings;
 pub use crate::views::settings::{InstanceAugmentation, ViewSettings};
 pub use files::{EMBEDDED_ROOT, Embedded};
+pub use inherit::whole_file;
 pub use layers::{Override, Sources};
 pub use sections::Settings;
 pub use show::diff;
@@ -43,7 +44,7 @@ pub use univip_stdx::config::{Config, Invalid, Table};
 pub struct Recipe {
     /// The engine's settings.
     pub settings: Settings,
-    /// The row and table of the paper that this is, if any.
+    /// What it is as a row of its table, if it says so.
     pub row: Option<Row>,
     /// The comment that opens the recipe's file, without its `#`.
     pub description: String,
@@ -57,23 +58,16 @@ pub struct Recipe {
     fingerprint: String,
 }
 
-/// `[row]`: a row of the paper's tables. It belongs to its own file: it is neither inherited nor part of the
+/// `[row]`: a recipe as a row of its table. It belongs to its own file: it is neither inherited nor part of the
 /// fingerprint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Row {
-    /// `table7`.
-    pub table: String,
-    /// `(d)`.
+    /// `(d)`; the recipe's name where none is stated.
     pub label: String,
-    /// Its place in the table; rows of the same place stand by their file names.
-    #[serde(default)]
-    pub order: u32,
     /// The row in words.
-    #[serde(default)]
     pub title: String,
-    /// The paper's numbers by the name of their metric: `top1`, `map`, in percent.
-    #[serde(default)]
+    /// The paper's numbers by the names that the table's columns call them by: `top1`, `map`, in percent.
     pub paper: BTreeMap<String, f64>,
 }
 

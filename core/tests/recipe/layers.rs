@@ -161,7 +161,7 @@ fn a_row_and_its_comment_belong_to_their_own_file() {
         (
             "recipes/row.toml",
             "# Table 7 (d): without one loss.\n# About a minute.\ninherit = [\"base.toml\"]\n\
-             [row]\ntable = \"table7\"\nlabel = \"(d)\"\npaper = { top1 = 59.6, map = 40.5 }\n# not this",
+             [row]\nlabel = \"(d)\"\npaper = { top1 = 59.6, map = 40.5 }\n# not this",
         ),
         ("recipes/mine.toml", "inherit = [\"row.toml\"]"),
     ]);
@@ -170,7 +170,7 @@ fn a_row_and_its_comment_belong_to_their_own_file() {
     let mine = folder.load("recipes/mine.toml");
     assert_eq!((mine.row, mine.description.as_str()), (None, ""));
     let row = row.row.expect("a row");
-    assert_eq!((row.table.as_str(), row.label.as_str(), row.title.as_str()), ("table7", "(d)", ""));
+    assert_eq!((row.label.as_str(), row.title.as_str()), ("(d)", ""));
     assert_eq!(row.paper["top1"], 59.6);
 }
 

@@ -279,10 +279,10 @@ fn settings_that_contradict_each_other() {
 #[test]
 fn mistakes_in_the_row() {
     refused([
-        ("[row]\ntable = \"table7\"", "`row`: `label` is missing and has no default".into()),
+        ("[row]\nlabel = 7", "`row.label`: expected a string, found the number 7".into()),
         (
-            "[row]\ntable = \"table7\"\nlabel = \"a\"\npapre = {}",
-            "`row.papre`: unknown key; did you mean `paper`? Known: table, label, order, title, paper".into(),
+            "[row]\nlabel = \"a\"\npapre = {}",
+            "`row.papre`: unknown key; did you mean `paper`? Known: label, title, paper".into(),
         ),
     ]);
 }

@@ -10,7 +10,7 @@ use crate::plugins::{Form, PullConfig};
 #[test]
 fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
     let folder = Folder::new(&[
-        ("recipes/same.toml", &over_base("[row]\ntable = \"t\"\nlabel = \"a\"")),
+        ("recipes/same.toml", &over_base("[row]\nlabel = \"a\"")),
         ("recipes/default.toml", &over_base("[loss.pull]\nepsilon = 0.1\n[train]\nepochs = 800")),
         (
             "recipes/whole.toml",

@@ -15,6 +15,7 @@
 //! and one that is not known is ignored. JSON has no NaN: a number that is not finite is written as `null` and read as
 //! `None`.
 
+mod course;
 mod evaluation;
 mod event;
 mod lines;
@@ -22,11 +23,12 @@ mod name;
 mod plan;
 mod record;
 
+pub use course::CourseEvent;
 pub use evaluation::{Evaluated, Metric};
 pub use event::Event;
 pub use lines::{BadLine, Lines, parse_lines};
 pub use name::{Identity, directory_name};
-pub use plan::{Plan, Random, Row, SINGLE_RECIPES};
+pub use plan::{Column, Plan, Random, Row, SINGLE_RECIPES};
 pub use record::{Build, Machine, RunRecord, Sitting, Status, phase};
 
 /// The file of a [`RunRecord`].

@@ -1,4 +1,4 @@
-//! `plans/*.json`: the rows and seeds of a table, written before they are run.
+//! `plans/*.json`: the rows, columns and seeds of a table, written before they are run.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,8 +26,14 @@ pub struct Plan {
     pub written: String,
     /// The seeds of every row.
     pub seeds: Vec<u64>,
-    /// The rows, in the paper's order.
+    /// The rows, in order.
     pub rows: Vec<Row>,
+    /// The numbers that the table shows, in order; empty for all that its runs were measured by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<Column>,
+    /// The rows of the table that cannot be run with these settings, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// The untrained backbone that stands beside the table.
     #[serde(default)]
     pub random: Option<Random>,
@@ -38,13 +44,16 @@ pub struct Plan {
 pub struct Row {
     /// `(a)`.
     pub label: String,
+    /// The title of the group of rows that it belongs to; empty in a table without groups.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
     /// `BYOL`.
     #[serde(default)]
     pub title: String,
     /// Its parts, such as its losses.
     #[serde(default)]
     pub components: Vec<String>,
-    /// The paper's numbers, by metric.
+    /// The paper's numbers, by the name that columns call them by.
     #[serde(default)]
     pub paper: BTreeMap<String, f64>,
     /// The recipe's fingerprint: the runs that carry it are this row's.
@@ -54,12 +63,39 @@ pub struct Row {
     pub baseline: bool,
 }
 
+/// A column of a table: a number of an evaluator.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Its heading: `top-1`.
+    pub head: String,
+    /// Its explanation below the table: a phrase.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub about: String,
+    /// The evaluator that measures it.
+    pub evaluator: String,
+    /// The name that the evaluator gives the number: `top1`.
+    pub metric: String,
+    /// The only protocol that counts; where none is stated, the one that most rows were measured by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The name of the paper's number in the rows' `paper`; none where the paper has no such number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paper: Option<String>,
+    /// The heading of the paper's numbers; `paper` and [`Column::head`] where none is stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paper_head: Option<String>,
+    /// True to show the differences to the baseline.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub difference: bool,
+}
+
 /// The untrained backbone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Random {
     /// The recipe's fingerprint.
     pub fingerprint: String,
-    /// The paper's numbers (Table 1), by metric.
+    /// The paper's numbers (Table 1), by the name that columns call them by.
     #[serde(default)]
     pub paper: BTreeMap<String, f64>,
 }

@@ -15,7 +15,7 @@ use univip_core::registry::Registry;
 /// `univip ablate`
 #[derive(Args)]
 pub struct Ablate {
-    /// table7, table8a, table8b, table8c, table8, table9, methods, or all (of the paper)
+    /// table7, table8a, table8b, table8c, table8, table9, methods, all (of the paper), or a directory with a table.toml
     pub table: String,
     /// Only this row, by its file name: d, none, ground-truth, 4, ...
     #[arg(long)]
@@ -34,6 +34,7 @@ pub const EXAMPLES: &str = "Examples:
   univip ablate table7
   univip ablate table7 --scale smoke --data coco=photos/coco --probe-data image-folder=photos/clothes
   univip ablate table8c --set optimizer.lr=0.1 --runs /tmp/runs
+  univip ablate my/table --seeds 0,1,2
 
 A finished run is reused, an interrupted one goes on; rows with the same recipe share a run.";
 

@@ -31,6 +31,9 @@ impl Running {
     /// A [`RecipeError`](univip_core::error::RecipeError) when the data of a run cannot be opened: nothing is run then.
     pub fn execute(&self, plan: &Plan, title: &str, registry: &Registry) -> Result<u8> {
         interrupts::listen("this step")?;
+        for why in plan.left_out() {
+            output::say(format_args!("warning: {why}"));
+        }
         let data = Data::new(registry, &self.runs);
         let series = Series::new(title, plan.jobs(&self.runs, self.force));
         series.open_data(&data)?;

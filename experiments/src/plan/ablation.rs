@@ -1,7 +1,7 @@
 //! The rows of an ablation and the runs that they share.
 
-use super::library::Library;
-use super::library::{RANDOM, TABLES};
+use super::library::{Library, RANDOM, recipes_in};
+use super::table::FILE;
 use crate::runs::Job;
 use crate::usage::usage;
 use anyhow::Result;
@@ -9,11 +9,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use univip_core::error::suggest;
 use univip_core::recipe::{Recipe, Row};
-use univip_run_format::SINGLE_RECIPES;
+use univip_core::registry::{Kind, Registry};
+use univip_run_format::{Column, SINGLE_RECIPES};
 
 /// The plan of an ablation.
 pub struct Plan {
-    /// All rows of the tables, in the paper's order.
+    /// The tables, in order.
+    pub(super) tables: Vec<PlannedTable>,
+    /// All rows of the tables, in order.
     pub(super) rows: Vec<PlannedRow>,
     /// The distinct trainings, in the order of their first row.
     pub(super) trainings: Vec<PlannedRun>,
@@ -27,12 +30,31 @@ pub struct Plan {
     pub(super) overrides: Vec<String>,
 }
 
-/// A row of a table of the paper.
+/// A table without its rows.
+#[derive(Default)]
+pub(super) struct PlannedTable {
+    /// `table7`.
+    pub(super) name: String,
+    /// One sentence about it.
+    pub(super) caption: String,
+    /// The numbers that it shows; empty for all.
+    pub(super) columns: Vec<Column>,
+    /// The rows that what is laid over the recipes cannot be said of, a sentence each.
+    pub(super) left_out: Vec<String>,
+}
+
+/// A row of a table.
 pub struct PlannedRow {
-    /// Its recipe's name: `table7/d`.
+    /// `table7/d`.
     pub name: String,
     /// `[row]`.
     pub row: Row,
+    /// Its table, by its place in the plan.
+    pub(super) table: usize,
+    /// The title of its group of rows.
+    pub(super) group: String,
+    /// True for the row that the others are compared with.
+    pub(super) baseline: bool,
     /// The index of the plan's training that makes its number.
     pub(super) run: usize,
     /// True when it is asked for; the other rows only stand in the report.
@@ -51,28 +73,17 @@ impl Plan {
     /// The plan of `table` (see `univip ablate --help`), or of one of its rows.
     ///
     /// # Errors
-    /// A [`UsageError`](crate::usage::UsageError) for an unknown table or row, and for any recipe that cannot be used.
+    /// A [`UsageError`](crate::usage::UsageError) for an unknown table or row, and for any recipe that cannot be used. A row that
+    /// only what is laid over its recipe makes impossible is left out where there are others.
     pub fn new(library: &Library, table: &str, row: Option<&str>, seeds: &[u64]) -> Result<Self> {
-        let known: Vec<&str> = TABLES.iter().map(|(name, _)| *name).collect();
-        let Some((_, tables)) = TABLES.iter().find(|(name, _)| *name == table) else {
-            return Err(usage("table", format!("unknown table `{table}`; {}", suggest(table, &known))));
-        };
         let mut plan = Self::empty(library, library.load_random()?, seeds);
-        for table in *tables {
-            let mut found = Vec::new();
-            for name in library.names(table)? {
-                let recipe = library.load(&name)?;
-                let Some(described) = library.row(&name, &recipe) else {
-                    return Err(recipe
-                        .error("row", format!("{name} has no [row] and stands in no table"))
-                        .into());
-                };
-                found.push((described.order, name, described, recipe));
-            }
-            found.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
-            for (_, name, described, recipe) in found {
-                let wanted = row.is_none_or(|row| row == end(&name));
-                plan.add(name, described, recipe, wanted);
+        let directory = library.table_directory(table)?;
+        match library.table_file(&directory)?.tables {
+            tables if tables.is_empty() => plan.add_table(library, &directory, row)?,
+            tables => {
+                for table in tables {
+                    plan.add_table(library, &library.table_directory(&table)?, row)?;
+                }
             }
         }
         if let (Some(row), true) = (row, plan.wanted().next().is_none()) {
@@ -90,20 +101,61 @@ impl Plan {
         let untrained = recipe.settings.losses.names.is_empty();
         let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
         let mut plan = Self::empty(library, random, seeds);
-        let mut row = Row {
-            table: SINGLE_RECIPES.into(),
-            label: name.clone(),
-            ..library.row(asked, &recipe).unwrap_or_default()
-        };
+        let mut row = Row { label: name.clone(), ..library.row(asked, &recipe).unwrap_or_default() };
         if row.title.is_empty() {
             row.title = format!("recipe {}", recipe.fingerprint());
         }
+        plan.tables.push(PlannedTable { name: SINGLE_RECIPES.into(), ..PlannedTable::default() });
         plan.add(name, row, recipe, true);
         Ok(plan)
     }
 
+    /// Adds the rows of a table's directory; `row` alone is asked for, if one is.
+    fn add_table(&mut self, library: &Library, directory: &Path, row: Option<&str>) -> Result<()> {
+        let (file, path) = (library.table_file(directory)?, directory.join(FILE));
+        let name = table_name(directory)?;
+        check_columns(&file.columns, &path)?;
+        let of_directory = PlannedTable {
+            name: name.clone(),
+            caption: file.caption.clone(),
+            columns: file.columns.clone(),
+            ..PlannedTable::default()
+        };
+        self.tables.push(of_directory);
+        let (mut refused, mut used) = (None, 0);
+        for (group, stem) in file.rows(&path, &recipes_in(directory))? {
+            let recipe_file = directory.join(format!("{stem}.toml")).display().to_string();
+            let (short, wanted) = (format!("{name}/{stem}"), row.is_none_or(|row| row == stem));
+            let recipe = match library.load(&recipe_file) {
+                Ok(recipe) => recipe,
+                Err(error) if (wanted && row.is_some()) || !library.loads_alone(&recipe_file) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    self.leave_out(format!("{short} is left out: {error:#}"));
+                    refused.get_or_insert(error);
+                    continue;
+                }
+            };
+            used += 1;
+            let mut described = library.row(&recipe_file, &recipe).unwrap_or_default();
+            if described.label.is_empty() {
+                described.label.clone_from(&stem);
+            }
+            let added = self.add(short, described, recipe, wanted);
+            (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
+        }
+        // What fits no row is a mistake in what was laid over them.
+        refused.filter(|_| used == 0).map_or(Ok(()), Err)
+    }
+
+    fn leave_out(&mut self, why: String) {
+        self.tables.last_mut().into_iter().for_each(|table| table.left_out.push(why.clone()));
+    }
+
     fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Self {
         Self {
+            tables: Vec::new(),
             rows: Vec::new(),
             trainings: Vec::new(),
             random: PlannedRun { name: RANDOM.into(), recipe: random },
@@ -114,14 +166,23 @@ impl Plan {
         }
     }
 
-    fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) {
+    /// Adds a row of the last table.
+    fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) -> &mut PlannedRow {
         let fingerprint = recipe.fingerprint();
         let same = |run: &PlannedRun| run.recipe.fingerprint() == fingerprint;
         let run = self.trainings.iter().position(same).unwrap_or_else(|| {
             self.trainings.push(PlannedRun { name: name.replace('/', "-"), recipe });
             self.trainings.len() - 1
         });
-        self.rows.push(PlannedRow { name, row, run, wanted });
+        let (table, place) = (self.tables.len().saturating_sub(1), self.rows.len());
+        let (group, baseline) = (String::new(), false);
+        self.rows.push(PlannedRow { name, row, table, group, baseline, run, wanted });
+        &mut self.rows[place]
+    }
+
+    /// The rows that cannot be run with what is laid over the recipes, a sentence each.
+    pub fn left_out(&self) -> impl Iterator<Item = &str> {
+        self.tables.iter().flat_map(|table| table.left_out.iter().map(String::as_str))
     }
 
     /// The rows that are asked for.
@@ -166,6 +227,29 @@ pub(super) fn distinct(seeds: impl IntoIterator<Item = u64>) -> Vec<u64> {
 /// `d` of `table7/d`.
 fn end(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
+}
+
+/// The name of a table's directory, which its runs and pages are called after.
+fn table_name(directory: &Path) -> Result<String> {
+    let whole = directory.canonicalize().unwrap_or_else(|_| directory.into());
+    let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(plain) {
+        return Ok(name);
+    }
+    let problem = format!(
+        "a table's pages are called after its directory: rename `{name}` to letters, digits, - and _"
+    );
+    Err(usage("table", problem))
+}
+
+/// Refuses columns of evaluators that there are not.
+fn check_columns(columns: &[Column], path: &Path) -> Result<()> {
+    let registry = Registry::linked()?;
+    for Column { evaluator, .. } in columns {
+        registry.get(Kind::Evaluator, evaluator, &path.display().to_string(), "columns.evaluator")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::runs::finished;
 use anyhow::Result;
 use std::path::Path;
 use std::time::Duration;
-use univip_core::printable::printable;
+use univip_core::printable::{message, printable};
 use univip_core::recipe::Recipe;
 
 impl Plan {
@@ -37,6 +37,9 @@ impl Plan {
             let fingerprint = planned.recipe.fingerprint();
             let [name, title, state] = [&row.name, &row.row.title, &state].map(|text| printable(text));
             text += &format!("{name:<24} {title:<36} {fingerprint}  {state}\n");
+        }
+        for why in self.left_out() {
+            text += &format!("{}\n", message(why));
         }
         let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
         let left = match left {

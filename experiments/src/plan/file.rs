@@ -1,12 +1,10 @@
 //! A plan on disk: what reports need to know of it.
 
-use super::ablation::{Plan, PlannedRow, distinct};
-use super::library::caption;
+use super::ablation::{Plan, PlannedRow, PlannedTable, distinct};
 use crate::runs::lock_runs;
 use crate::system::clock;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use univip_core::digest::hexadecimal;
@@ -22,39 +20,42 @@ impl Plan {
         // Another process may write the same plan with other seeds.
         let _lock = lock_runs(runs)?;
         remove_abandoned(&directory)?;
-        let mut tables: BTreeMap<&str, Vec<&PlannedRow>> = BTreeMap::new();
-        for row in &self.rows {
-            tables.entry(&row.row.table).or_default().push(row);
-        }
-        for (table, rows) in tables {
-            let settings = &self.random.recipe.settings;
-            let row = |row: &PlannedRow| format::Row {
-                label: row.row.label.clone(),
-                title: row.row.title.clone(),
-                components: self.trainings[row.run].recipe.settings.losses.names.clone(),
-                paper: row.row.paper.clone(),
-                fingerprint: self.trainings[row.run].recipe.fingerprint(),
-                baseline: row.name == rows[0].name,
-            };
-            let path = directory.join(self.file_name(table, &rows));
-            let seeds = self.seeds.iter().copied().chain(seeds_of(&path));
-            let entry = format::Plan {
-                table: table.into(),
-                caption: caption(table).into(),
-                scale: self.scale.clone(),
-                data: settings.data.name.clone(),
-                overrides: Some(self.overrides.clone()),
-                written: clock::milliseconds()?,
-                seeds: distinct(seeds),
-                rows: rows.iter().map(|each| row(each)).collect(),
-                random: Some(format::Random {
-                    fingerprint: self.random.recipe.fingerprint(),
-                    paper: self.random.recipe.row.clone().unwrap_or_default().paper,
-                }),
-            };
+        for (place, table) in self.tables.iter().enumerate() {
+            let rows: Vec<&PlannedRow> = self.rows.iter().filter(|row| row.table == place).collect();
+            let path = directory.join(self.file_name(&table.name, &rows));
+            let entry = self.entry(table, &rows, &path)?;
             write_atomic(&path, serde_json::to_string_pretty(&entry)?.as_bytes())?;
         }
         Ok(())
+    }
+
+    /// A table as its file has it; the seeds of the file that is there stay.
+    fn entry(&self, table: &PlannedTable, rows: &[&PlannedRow], path: &Path) -> Result<format::Plan> {
+        let row = |row: &&PlannedRow| format::Row {
+            label: row.row.label.clone(),
+            group: row.group.clone(),
+            title: row.row.title.clone(),
+            components: self.trainings[row.run].recipe.settings.losses.names.clone(),
+            paper: row.row.paper.clone(),
+            fingerprint: self.trainings[row.run].recipe.fingerprint(),
+            baseline: row.baseline,
+        };
+        Ok(format::Plan {
+            table: table.name.clone(),
+            caption: table.caption.clone(),
+            scale: self.scale.clone(),
+            data: self.random.recipe.settings.data.name.clone(),
+            overrides: Some(self.overrides.clone()),
+            written: clock::milliseconds()?,
+            seeds: distinct(self.seeds.iter().copied().chain(seeds_of(path))),
+            rows: rows.iter().map(row).collect(),
+            columns: table.columns.clone(),
+            left_out: table.left_out.clone(),
+            random: Some(format::Random {
+                fingerprint: self.random.recipe.fingerprint(),
+                paper: self.random.recipe.row.clone().unwrap_or_default().paper,
+            }),
+        })
     }
 
     /// A name that tells all runs of a table from any others; a recipe by itself is named.

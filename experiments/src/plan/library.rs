@@ -2,36 +2,12 @@
 
 use super::changed::{changed, changed_row, is_of_method};
 use super::flatten::flatten;
+use super::table::{self, TableFile};
 use crate::usage::usage;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
 use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Sources};
-
-/// The tables that `ablate` takes, and the directories of recipes that each stands for, in the paper's order. `all` is the paper's tables of its own
-/// method; `methods` stands beside them.
-pub(super) const TABLES: [(&str, &[&str]); 8] = [
-    ("table7", &["table7"]),
-    ("table8a", &["table8a"]),
-    ("table8b", &["table8b"]),
-    ("table8c", &["table8c"]),
-    ("table8", &["table8a", "table8b", "table8c"]),
-    ("table9", &["table9"]),
-    ("methods", &["methods"]),
-    ("all", &["table7", "table8a", "table8b", "table8c", "table9"]),
-];
-
-/// The caption of a table, for the heading of its report; a plugin's or a user's table has none.
-pub(super) fn caption(table: &str) -> &'static str {
-    match table {
-        "table7" => "effect of the three levels",
-        "table8a" => "effect of the scene similarity",
-        "table8b" => "effect of the region candidates",
-        "table8c" => "effect of the number of instances K",
-        "table9" => "effect of the iterations of Algorithm 1",
-        _ => "",
-    }
-}
 
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 pub(super) const RANDOM: &str = "random";
@@ -175,35 +151,76 @@ impl Library {
         if EMBEDDED.read(&own).is_ok() {
             return Ok(own);
         }
-        if Path::new(name).exists() {
-            return Ok(name.into());
+        let given = Path::new(name);
+        if given.exists() || EMBEDDED.read(given).is_ok() {
+            return Ok(given.into());
         }
-        let known = self.known()?;
+        let known = self.known();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let problem = format!("no file and no recipe is called `{name}`; {}", suggest(name, &known));
         Err(usage("recipe", problem))
     }
 
     /// The names of the project's recipes.
-    fn known(&self) -> Result<Vec<String>> {
-        let mut known: Vec<String> =
-            self.names("")?.iter().map(|name| name.trim_start_matches('/').to_string()).collect();
-        for (table, _) in TABLES.iter().filter(|(name, tables)| *tables == [*name]) {
-            known.extend(self.names(table)?);
+    fn known(&self) -> Vec<String> {
+        let recipes = self.directory.join("recipes");
+        let mut known = recipes_in(&recipes);
+        for table in self.tables() {
+            let names = recipes_in(&recipes.join(&table));
+            known.extend(names.into_iter().map(|name| format!("{table}/{name}")));
         }
-        Ok(known)
+        known
     }
 
-    /// The names of the recipes of a table's directory, sorted: which of several that cannot be used is named must
-    /// not depend on the disk.
-    pub(super) fn names(&self, table: &str) -> Result<Vec<String>> {
-        let directory = self.directory.join("recipes").join(table);
-        let stems = EMBEDDED.toml_stems(&directory);
-        if stems.is_empty() {
-            return Err(usage("table", format!("{} has no recipe", directory.display())));
-        }
-        Ok(stems.into_iter().map(|stem| format!("{table}/{stem}")).collect())
+    /// The names of the project's tables, sorted.
+    pub(super) fn tables(&self) -> Vec<String> {
+        let recipes = self.directory.join("recipes");
+        let is_table = |name: &String| EMBEDDED.read(&recipes.join(name).join(table::FILE)).is_ok();
+        EMBEDDED.folders(&recipes).into_iter().filter(is_table).collect()
     }
+
+    /// The directory of a table: the project's by its name, or one of the user's.
+    ///
+    /// # Errors
+    /// A [`UsageError`](crate::usage::UsageError) when there is none, or it has no `table.toml`.
+    pub(super) fn table_directory(&self, name: &str) -> Result<PathBuf> {
+        let known = self.tables();
+        if known.iter().any(|table| table == name) {
+            return Ok(self.directory.join("recipes").join(name));
+        }
+        let own = Path::new(name);
+        if own.join(table::FILE).is_file() {
+            return Ok(own.into());
+        }
+        let problem = match own.is_dir() {
+            true => format!(
+                "{name} has no table.toml, which states the rows and columns of a table: see docs/tables.md, or copy one of \
+                 the project's"
+            ),
+            false => {
+                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+                format!("unknown table `{name}`, and no directory; {}", suggest(name, &known))
+            }
+        };
+        Err(usage("table", problem))
+    }
+
+    /// `table.toml` of a table's directory.
+    pub(super) fn table_file(&self, directory: &Path) -> Result<TableFile> {
+        TableFile::read(&directory.join(table::FILE), EMBEDDED)
+    }
+
+    /// True when a recipe can be used without what is laid over it.
+    pub(super) fn loads_alone(&self, name: &str) -> bool {
+        self.load_over(name, Vec::new(), Vec::new(), Vec::new()).is_ok()
+    }
+}
+
+/// The names of a directory's recipes, sorted: which of several that cannot be used is named must not depend on the disk.
+pub(super) fn recipes_in(directory: &Path) -> Vec<String> {
+    let mut stems = EMBEDDED.toml_stems(directory);
+    stems.retain(|stem| !["table", "columns"].contains(&stem.as_str()));
+    stems
 }
 
 /// `a.b` of `a.b=c`.

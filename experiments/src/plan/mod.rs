@@ -7,6 +7,7 @@ mod estimate;
 mod file;
 mod flatten;
 mod library;
+mod table;
 
 pub use ablation::Plan;
 pub use flatten::flatten;

@@ -1,17 +1,12 @@
 //! Puts comparable runs together: a section is a table whose numbers are all of one kind.
 
-use super::statistics::{Summary, paired};
+use super::cell::Cell;
 use crate::read::run::Run;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use univip_run_format::{Evaluated, Plan, RunRecord, Status};
+use univip_run_format::{Column, Evaluated, Plan, RunRecord, Status};
 use univip_stdx::printable::message;
-
-/// The evaluator and the metric that the tables are about.
-const LINEAR: (&str, &str) = ("linear-probe", "top1");
-const KNN: (&str, &str) = ("knn", "top1");
-const BOXES: (&str, &str) = ("detection", "bbox_ap");
-const MASKS: (&str, &str) = ("detection", "mask_ap");
+use univip_stdx::refusal::suggest;
 
 /// One table: a plan's rows under one setting.
 #[derive(Debug)]
@@ -20,14 +15,16 @@ pub struct Section<'a> {
     pub plan: &'a Plan,
     /// The setting that all its numbers share.
     pub setting: Setting,
+    /// The numbers that it shows.
+    pub columns: Vec<Column>,
     /// The plan's rows in order, then the random backbone.
     pub rows: Vec<RowResult<'a>>,
     /// Everything missing, unfinished or damaged, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The facts that two numbers must share to stand in one column. All but the protocols of k-NN and detection tell one table from
-/// another; of these a table shows the one that most of its rows have.
+/// The facts that two numbers must share to stand in one column. The protocol of the first column tells one table from another; of
+/// the other columns a table shows the protocol that most of its rows have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Setting {
     /// The scale's name.
@@ -40,12 +37,8 @@ pub struct Setting {
     pub data_digest: String,
     /// The dataset measured on.
     pub probe_data: String,
-    /// The protocol of top-1; none while nothing is measured.
-    pub linear: Option<Protocol>,
-    /// The protocol of the k-NN numbers that are shown, if there are any.
-    pub knn: Option<Protocol>,
-    /// The protocol of the detection numbers that are shown, if there are any.
-    pub detection: Option<Protocol>,
+    /// The protocol of each column; none while nothing is measured by it.
+    pub protocols: Vec<Option<Protocol>>,
 }
 
 /// The procedure behind a number.
@@ -59,55 +52,33 @@ pub struct Protocol {
     pub images: u64,
 }
 
-/// The results of a row's runs.
+/// A row with the results of its runs.
 #[derive(Debug)]
 pub struct RowResult<'a> {
     /// `(a)`, or `random`.
     pub label: String,
+    /// The title of its group of rows.
+    pub group: String,
     /// `BYOL`.
     pub title: String,
     /// Its parts, such as its losses.
     pub components: Vec<String>,
     /// The recipe's fingerprint.
     pub fingerprint: String,
-    /// The paper's numbers.
-    pub paper: Paper,
+    /// The paper's numbers, by the names that columns call them by.
+    pub paper: BTreeMap<String, f64>,
     /// True for the untrained backbone.
     pub random: bool,
     /// True for the row that the others are compared with.
     pub baseline: bool,
-    /// Linear top-1 of each seed.
-    pub top1: BTreeMap<u64, f64>,
-    /// Nearest-neighbour top-1 of each seed.
-    pub knn: BTreeMap<u64, f64>,
-    /// COCO's average precision of boxes (AP^bb) of each seed.
-    pub boxes: BTreeMap<u64, f64>,
-    /// And of masks (AP^mk).
-    pub masks: BTreeMap<u64, f64>,
-    /// Top-1 minus the baseline's of the same seed.
-    pub difference: Option<Summary>,
-    /// The same in the paper.
-    pub paper_difference: Option<f64>,
+    /// Its numbers, column by column.
+    pub cells: Vec<Cell>,
     /// Finished seeds, of those planned.
     pub state: String,
     /// The runs that belong here, unfinished ones too.
     pub runs: Vec<&'a Run>,
-}
-
-/// The paper's numbers of a row.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Paper {
-    /// Linear evaluation on ImageNet, top-1 in percent.
-    pub top1: Option<f64>,
-    /// Detection on COCO, mAP.
-    pub map: Option<f64>,
-}
-
-impl Paper {
-    fn of(numbers: &BTreeMap<String, f64>) -> Self {
-        let number = |name: &str| numbers.get(name).copied();
-        Self { top1: number("top1"), map: number("map") }
-    }
+    /// Those whose numbers stand here.
+    pub(super) measured: Vec<&'a Run>,
 }
 
 impl Setting {
@@ -122,30 +93,31 @@ impl Setting {
     }
 
     /// One line that tells this setting from any other.
-    pub fn describe(&self) -> String {
+    pub fn describe(&self, columns: &[Column]) -> String {
         let mut parts = vec![format!("scale {}", self.scale)];
         if !self.overrides.is_empty() {
             parts.push(format!("with {}", self.overrides.join(", ")));
         }
-        parts.push(format!("data {}", self.data));
-        if !self.data_digest.is_empty() {
-            parts
-                .last_mut()
-                .into_iter()
-                .for_each(|last| *last += &format!(" ({})", short(&self.data_digest)));
-        }
+        let digest = match self.data_digest.as_str() {
+            "" => String::new(),
+            digest => format!(" ({})", short(digest)),
+        };
+        parts.push(format!("data {}{digest}", self.data));
         if !self.probe_data.is_empty() {
             parts.push(format!("measured on {}", self.probe_data));
         }
-        match &self.linear {
-            Some(protocol) => parts.push(format!("top-1 by {}", protocol.describe())),
-            None => parts.push("nothing measured yet".into()),
+        // Columns of one protocol are named together.
+        let mut named: Vec<(&Protocol, Vec<&str>)> = Vec::new();
+        for (column, protocol) in columns.iter().zip(&self.protocols) {
+            let Some(protocol) = protocol else { continue };
+            match named.iter_mut().find(|(other, _)| *other == protocol) {
+                Some((_, heads)) => heads.push(&column.head),
+                None => named.push((protocol, vec![&column.head])),
+            }
         }
-        if let Some(protocol) = &self.knn {
-            parts.push(format!("k-NN by {}", protocol.describe()));
-        }
-        if let Some(protocol) = &self.detection {
-            parts.push(format!("detection by {}", protocol.describe()));
+        parts.extend(named.iter().map(|(by, heads)| format!("{} by {}", heads.join(", "), by.describe())));
+        if named.is_empty() {
+            parts.push("nothing measured yet".into());
         }
         parts.join(" · ")
     }
@@ -165,10 +137,11 @@ impl Setting {
         (&self.scale, &self.data, &self.probe_data)
     }
 
-    /// True when the top-1 of a run belongs here.
-    fn holds(&self, run: &Run) -> bool {
-        let key = Self { overrides: Vec::new(), knn: None, detection: None, ..self.clone() };
-        measured_in(run).contains(&key)
+    /// True when a run's number of the `first` column belongs here.
+    fn holds(&self, run: &Run, first: &Column) -> bool {
+        let protocols = self.protocols.iter().take(1).cloned().collect();
+        let key = Self { overrides: Vec::new(), protocols, ..self.clone() };
+        measured_in(run, first).contains(&key)
     }
 }
 
@@ -183,15 +156,17 @@ impl Protocol {
     }
 }
 
-/// The tables of a plan, one for each setting that its runs were measured in.
-pub fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
+/// The tables of a plan, one for each setting that its runs were measured in, their cells still empty.
+pub(super) fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
     let fingerprints: BTreeSet<&str> = plan.fingerprints().collect();
     let planned =
         |run: &&Run| fingerprints.contains(run.fingerprint.as_str()) && plan.seeds.contains(&run.seed);
     let runs: Vec<&Run> = runs.iter().filter(planned).collect();
-    let mut settings: BTreeSet<Setting> = runs.iter().flat_map(|run| measured_in(run)).collect();
+    let columns = if plan.columns.is_empty() { all_columns(&runs) } else { plan.columns.clone() };
+    let first = columns.first().cloned().unwrap_or_default();
+    let mut settings: BTreeSet<Setting> = runs.iter().flat_map(|run| measured_in(run, &first)).collect();
     for run in &runs {
-        let Some(place) = unmeasured(run) else { continue };
+        let Some(place) = unmeasured(run, &first) else { continue };
         if !settings.iter().any(|setting| setting.place() == place.place()) {
             settings.insert(place);
         }
@@ -200,76 +175,84 @@ pub fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
         let (scale, data) = (plan.scale.clone(), plan.data.clone());
         settings.insert(Setting { scale, data, ..Setting::default() });
     }
-    settings.into_iter().map(|setting| section(plan, setting, &runs)).collect()
+    settings.into_iter().map(|setting| section(plan, &columns, setting, &runs)).collect()
 }
 
-fn section<'a>(plan: &'a Plan, mut setting: Setting, runs: &[&'a Run]) -> Section<'a> {
-    let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run)).collect();
-    (setting.knn, setting.detection) = (prevailing(&here, KNN), prevailing(&here, BOXES));
+/// Every number that runs were measured by, in the order in which the first that has it was: a table without columns shows all.
+fn all_columns(runs: &[&Run]) -> Vec<Column> {
+    let mut columns: Vec<Column> = Vec::new();
+    for line in runs.iter().flat_map(|run| &run.measurements).filter(|line| line.set.is_empty()) {
+        let (evaluator, metric) = (line.evaluator.clone(), line.metric.name.clone());
+        if !columns.iter().any(|column| column.evaluator == evaluator && column.metric == metric) {
+            let head = format!("{evaluator} {metric}");
+            columns.push(Column { head, evaluator, metric, difference: true, ..Column::default() });
+        }
+    }
+    columns
+}
+
+fn section<'a>(plan: &'a Plan, columns: &[Column], mut setting: Setting, runs: &[&'a Run]) -> Section<'a> {
+    let first = columns.first().cloned().unwrap_or_default();
+    let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run, &first)).collect();
+    let others = columns.iter().skip(1).map(|column| prevailing(&here, column));
+    setting.protocols = std::iter::once(setting.protocols.first().cloned().flatten()).chain(others).collect();
+    setting.protocols.truncate(columns.len());
     setting.overrides = plan.overrides.clone().unwrap_or_default();
-    let source = Source { setting: &setting, seeds: &plan.seeds, runs };
-    let mut notes = Vec::new();
+    let source = Source { setting: &setting, columns, seeds: &plan.seeds, runs };
+    let mut notes = plan.left_out.clone();
     let mut rows: Vec<RowResult<'a>> = Vec::new();
     for row in &plan.rows {
         let mut result = collect(&source, &row.fingerprint, &row.label, &mut notes);
         result.title.clone_from(&row.title);
+        result.group.clone_from(&row.group);
         result.components.clone_from(&row.components);
-        (result.paper, result.baseline) = (Paper::of(&row.paper), row.baseline);
+        (result.paper, result.baseline) = (row.paper.clone(), row.baseline);
         rows.push(result);
     }
     if let Some(random) = &plan.random {
         let mut result = collect(&source, &random.fingerprint, "random", &mut notes);
         result.title = "untrained backbone".into();
-        (result.paper, result.random) = (Paper::of(&random.paper), true);
+        (result.paper, result.random) = (random.paper.clone(), true);
         rows.push(result);
     }
-    if let Some(baseline) = rows.iter().find(|row| row.baseline) {
-        let (theirs, paper) = (baseline.top1.clone(), baseline.paper.top1);
-        for row in rows.iter_mut().filter(|row| !row.baseline) {
-            row.difference = paired(&row.top1, &theirs);
-            row.paper_difference = row.paper.top1.zip(paper).map(|(a, b)| a - b).filter(|_| !row.random);
-        }
-    }
+    notes.extend(columns.iter().filter_map(|column| unknown_metric(column, runs)));
     let notes = notes.iter().map(|note| message(note)).collect();
-    Section { plan, setting, rows, notes }
+    Section { plan, setting, columns: columns.to_vec(), rows, notes }
 }
 
 /// The material of a section's rows.
 struct Source<'s, 'a> {
     setting: &'s Setting,
+    columns: &'s [Column],
     seeds: &'s [u64],
     runs: &'s [&'a Run],
 }
 
 fn collect<'a>(
-    Source { setting, seeds, runs }: &Source<'_, 'a>,
+    Source { setting, columns, seeds, runs }: &Source<'_, 'a>,
     fingerprint: &str,
     label: &str,
     notes: &mut Vec<String>,
 ) -> RowResult<'a> {
-    let (mut top1, mut knn, mut here) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    let (mut boxes, mut masks) = (BTreeMap::new(), BTreeMap::new());
-    let mut absent = Vec::new();
-    let mut finished = 0;
+    let first = columns.first().cloned().unwrap_or_default();
+    let (mut here, mut measured, mut absent, mut finished) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for &seed in *seeds {
         let of_seed = |run: &&&Run| run.fingerprint == fingerprint && run.seed == seed;
         let Some(&run) = runs.iter().find(of_seed) else {
             absent.push(seed.to_string());
             continue;
         };
-        let place = unmeasured(run);
-        let measured = setting.holds(run);
-        if measured {
+        let place = unmeasured(run, &first);
+        let holds = setting.holds(run, &first);
+        if holds {
             finished += usize::from(run.finished());
-            top1.extend(value(run, LINEAR, setting.linear.as_ref()).map(|value| (seed, value)));
-            knn.extend(value(run, KNN, setting.knn.as_ref()).map(|value| (seed, value)));
-            boxes.extend(value(run, BOXES, setting.detection.as_ref()).map(|value| (seed, value)));
-            masks.extend(value(run, MASKS, setting.detection.as_ref()).map(|value| (seed, value)));
-            notes.extend(not_shown(run, setting).map(|note| format!("{label} seed {seed}: {note}.")));
+            measured.push(run);
+            notes
+                .extend(not_shown(run, setting, columns).map(|note| format!("{label} seed {seed}: {note}.")));
         }
         let unplaced = run.record.is_none();
-        if measured || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
-            notes.extend(note(run).map(|note| format!("{label} seed {seed}: {note}.")));
+        if holds || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
+            notes.extend(note(run, &first).map(|note| format!("{label} seed {seed}: {note}.")));
             here.push(run);
         } else {
             notes.push(format!(
@@ -283,20 +266,30 @@ fn collect<'a>(
     }
     RowResult {
         label: label.into(),
+        group: String::new(),
         title: String::new(),
         components: Vec::new(),
         fingerprint: fingerprint.into(),
-        paper: Paper::default(),
+        paper: BTreeMap::new(),
         random: false,
         baseline: false,
-        top1,
-        knn,
-        boxes,
-        masks,
-        difference: None,
-        paper_difference: None,
+        cells: Vec::new(),
         state: format!("{finished}/{}", seeds.len()),
         runs: here,
+        measured,
+    }
+}
+
+impl Section<'_> {
+    /// The paper's number of a row in a column.
+    pub fn paper(&self, row: &RowResult<'_>, column: usize) -> Option<f64> {
+        row.paper.get(self.columns[column].paper.as_ref()?).copied()
+    }
+
+    /// The paper's difference of a row to the baseline.
+    pub fn paper_difference(&self, row: &RowResult<'_>, column: usize) -> Option<f64> {
+        let baseline = self.rows.iter().find(|row| row.baseline).filter(|_| !row.random && !row.baseline)?;
+        Some(self.paper(row, column)? - self.paper(baseline, column)?)
     }
 }
 
@@ -312,21 +305,21 @@ impl RowResult<'_> {
     }
 }
 
-/// The numbers measured as the run's recipe says; others stand in no table.
-fn measurements<'a>(run: &'a Run, what: (&'static str, &'static str)) -> impl Iterator<Item = &'a Evaluated> {
-    let asked = move |m: &&Evaluated| m.evaluator == what.0 && m.metric.name == what.1;
-    run.measurements.iter().filter(|m| m.set.is_empty()).filter(asked)
-}
-
-fn value(run: &Run, what: (&'static str, &'static str), protocol: Option<&Protocol>) -> Option<f64> {
-    measurements(run, what).filter(|m| Some(&Protocol::of(m)) == protocol).last()?.metric.value
+/// The numbers of a column that were measured as the run's recipe says; others stand in no table.
+fn measurements_of<'a>(run: &'a Run, column: &Column) -> impl Iterator<Item = &'a Evaluated> {
+    let Column { evaluator, metric, protocol, .. } = column.clone();
+    let asked = move |line: &&Evaluated| {
+        let of_protocol = protocol.as_ref().is_none_or(|protocol| *protocol == line.metric.protocol);
+        line.evaluator == evaluator && line.metric.name == metric && of_protocol
+    };
+    run.measurements.iter().filter(|line| line.set.is_empty()).filter(asked)
 }
 
 /// The protocol that the most recipes were measured by; of as many, the first by name.
-fn prevailing(runs: &[&Run], what: (&'static str, &'static str)) -> Option<Protocol> {
+fn prevailing(runs: &[&Run], column: &Column) -> Option<Protocol> {
     let mut recipes: BTreeMap<Protocol, BTreeSet<&str>> = BTreeMap::new();
     for run in runs {
-        for measurement in measurements(run, what) {
+        for measurement in measurements_of(run, column) {
             recipes.entry(Protocol::of(measurement)).or_default().insert(&run.fingerprint);
         }
     }
@@ -335,32 +328,63 @@ fn prevailing(runs: &[&Run], what: (&'static str, &'static str)) -> Option<Proto
 }
 
 /// The numbers of a run that were measured by another protocol than their column's.
-fn not_shown(run: &Run, setting: &Setting) -> Option<String> {
-    let columns = [("k-NN", KNN, &setting.knn), ("detection", BOXES, &setting.detection)];
-    let others = columns.into_iter().filter_map(|(name, what, shown)| {
-        let protocols: Vec<Protocol> = measurements(run, what).map(Protocol::of).collect();
-        let last = protocols.last().filter(|_| !protocols.iter().any(|own| Some(own) == shown.as_ref()))?;
-        Some(format!("{name} was measured by {}, which is not the column's", last.describe()))
-    });
-    let others: Vec<String> = others.collect();
+fn not_shown(run: &Run, setting: &Setting, columns: &[Column]) -> Option<String> {
+    let mut said: Vec<(String, String)> = Vec::new();
+    for (column, shown) in columns.iter().zip(&setting.protocols).skip(1) {
+        let protocols: Vec<Protocol> = measurements_of(run, column).map(Protocol::of).collect();
+        let Some(last) = protocols.last() else { continue };
+        if protocols.iter().any(|own| Some(own) == shown.as_ref()) {
+            continue;
+        }
+        match said.iter_mut().find(|(_, by)| *by == last.describe()) {
+            Some((heads, _)) => *heads += &format!(" and {}", column.head),
+            None => said.push((column.head.clone(), last.describe())),
+        }
+    }
+    let others: Vec<String> = said
+        .into_iter()
+        .map(|(heads, by)| {
+            let were = if heads.contains(" and ") { "were" } else { "was" };
+            format!("{heads} {were} measured by {by}, which is not the column's")
+        })
+        .collect();
     (!others.is_empty()).then(|| others.join("; "))
 }
 
-/// The settings in which a run was measured: one for each way its top-1 was. A run that failed later, in another
-/// evaluator, keeps the numbers it has; its note says what became of it.
-fn measured_in(run: &Run) -> Vec<Setting> {
+/// A column's metric that its evaluator never gave, though it measured runs.
+fn unknown_metric(column: &Column, runs: &[&Run]) -> Option<String> {
+    let lines = runs.iter().flat_map(|run| &run.measurements);
+    let known: BTreeSet<&str> = lines
+        .filter(|line| line.evaluator == column.evaluator)
+        .map(|line| line.metric.name.as_str())
+        .collect();
+    (!known.is_empty() && !known.contains(column.metric.as_str())).then(|| {
+        let known: Vec<&str> = known.into_iter().collect();
+        format!(
+            "column `{}`: {} measured no `{}`; {}.",
+            column.head,
+            column.evaluator,
+            column.metric,
+            suggest(&column.metric, &known)
+        )
+    })
+}
+
+/// The settings in which a run was measured: one for each way its number of the first column was. A run that failed later, in
+/// another evaluator, keeps the numbers it has; its note says what became of it.
+fn measured_in(run: &Run, first: &Column) -> Vec<Setting> {
     let Some(record) = &run.record else { return Vec::new() };
-    let setting = |linear| Setting { linear: Some(Protocol::of(linear)), ..Setting::of(record) };
-    measurements(run, LINEAR).map(setting).collect()
+    let setting = |line| Setting { protocols: vec![Some(Protocol::of(line))], ..Setting::of(record) };
+    measurements_of(run, first).map(setting).collect()
 }
 
 /// The place of a run that is not measured: in every table of its scale and data.
-fn unmeasured(run: &Run) -> Option<Setting> {
-    run.record.as_ref().filter(|_| measured_in(run).is_empty()).map(Setting::of)
+fn unmeasured(run: &Run, first: &Column) -> Option<Setting> {
+    run.record.as_ref().filter(|_| measured_in(run, first).is_empty()).map(Setting::of)
 }
 
 /// The state of a run that a reader should know beside its numbers.
-fn note(run: &Run) -> Option<String> {
+fn note(run: &Run, first: &Column) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(record) = &run.record {
         if record.status != Status::Finished {
@@ -369,8 +393,11 @@ fn note(run: &Run) -> Option<String> {
             let far = steps.map(|steps| format!(" after {done} of {steps} steps")).unwrap_or_default();
             let error = record.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
             parts.push(format!("{}{far}{error}", record.status.name()));
-        } else if measured_in(run).is_empty() {
-            parts.push("finished, but evaluations.jsonl has no linear-probe top1".into());
+        } else if measured_in(run, first).is_empty() {
+            let Column { evaluator, metric, .. } = first;
+            let of = format!("{evaluator} {metric}");
+            let what = if of.trim().is_empty() { "number" } else { &of };
+            parts.push(format!("finished, but evaluations.jsonl has no {what}"));
         }
     }
     parts.extend(skipped(run));

@@ -2,6 +2,7 @@
 
 use super::training::Training;
 use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,6 +36,11 @@ impl Run {
     /// `-<fingerprint>-s<seed>`. What is damaged is left out, and [`Run::notes`] say so.
     pub fn read(path: &Path) -> Option<Self> {
         Found::read(path).map(|found| Self::load(path, found))
+    }
+
+    /// The name of its directory.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// True when it ran to its end.
@@ -143,29 +149,33 @@ fn same_way(one: &Evaluated, other: &Evaluated) -> bool {
 /// # Errors
 /// When a directory cannot be read, or two hold the same recipe and seed.
 pub fn read_runs(roots: &[PathBuf], fingerprints: &BTreeSet<&str>) -> Result<Vec<Run>> {
-    let mut runs = BTreeMap::<(String, u64), Run>::new();
+    let mut directories = Vec::new();
     for root in roots {
         let listing = || format!("listing {}", root.display());
         for entry in fs::read_dir(root).with_context(listing)? {
             let path = entry.with_context(listing)?.path();
-            if !path.is_dir() {
-                continue;
+            if path.is_dir() {
+                directories.push(path);
             }
-            let Some(found) = Found::read(&path) else { continue };
-            if !fingerprints.contains(found.identity.fingerprint.as_str()) {
-                continue;
-            }
-            let run = Run::load(&path, found);
-            let key = (run.fingerprint.clone(), run.seed);
-            if let Some(other) = runs.get(&key) {
-                let (a, b) = (other.path.display(), path.display());
-                ensure!(
-                    fs::canonicalize(&other.path).ok() == fs::canonicalize(&path).ok(),
-                    "{a} and {b} hold the same recipe and seed: name or keep one of them"
-                );
-            }
-            runs.insert(key, run);
         }
+    }
+    // On all cores: of many long runs their lines are what takes time.
+    let read = |path: &PathBuf| {
+        let found = Found::read(path)?;
+        fingerprints.contains(found.identity.fingerprint.as_str()).then(|| Run::load(path, found))
+    };
+    let read: Vec<Option<Run>> = directories.par_iter().map(read).collect();
+    let mut runs = BTreeMap::<(String, u64), Run>::new();
+    for run in read.into_iter().flatten() {
+        let key = (run.fingerprint.clone(), run.seed);
+        if let Some(other) = runs.get(&key) {
+            let (a, b) = (other.path.display(), run.path.display());
+            ensure!(
+                fs::canonicalize(&other.path).ok() == fs::canonicalize(&run.path).ok(),
+                "{a} and {b} hold the same recipe and seed: name or keep one of them"
+            );
+        }
+        runs.insert(key, run);
     }
     Ok(runs.into_values().collect())
 }

@@ -1,7 +1,7 @@
 //! The course of a training, from its events.
 
 use std::collections::BTreeMap;
-use univip_run_format::Event;
+use univip_run_format::CourseEvent;
 
 /// The curves of a run. A step or epoch repeated after a resume counts as it was the last time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,28 +27,28 @@ pub struct EpochEnd {
 
 impl Training {
     /// The curves that `events` draw, in the order they were written.
-    pub fn of(events: Vec<Event>) -> Self {
+    pub fn of(events: Vec<CourseEvent>) -> Self {
         let mut training = Self::default();
         let mut latest = 0;
         for event in events {
             match event {
-                Event::Start { step, steps, .. } => {
+                CourseEvent::Start { step, steps } => {
                     training.steps = Some(steps);
                     training.loss.split_off(&step);
                     training.rank.retain(|_, end| end.step < step);
                 }
-                Event::Step { step, .. } if step >= training.steps.unwrap_or(u64::MAX) => {
+                CourseEvent::Step { step, .. } if step >= training.steps.unwrap_or(u64::MAX) => {
                     training.beyond.get_or_insert(step);
                 }
-                Event::Step { step, total, .. } => {
+                CourseEvent::Step { step, total } => {
                     latest = step;
                     training.loss.insert(step, total.map(f64::from));
                 }
-                Event::Epoch { epoch, effective_rank, .. } => {
+                CourseEvent::Epoch { epoch, effective_rank } => {
                     let effective_rank = effective_rank.map(f64::from);
                     training.rank.insert(epoch, EpochEnd { step: latest, effective_rank });
                 }
-                _ => {}
+                CourseEvent::Other => {}
             }
         }
         training

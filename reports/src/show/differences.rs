@@ -1,10 +1,9 @@
 //! Runs side by side: what differs in their recipes, and what they measured.
 
-use crate::compare::provenance::Provenance;
+use crate::read::provenance::Provenance;
 use crate::read::recipe;
 use crate::read::run::Run;
 use crate::show::escape::message;
-use crate::show::page::name_of;
 use crate::show::text::{TextColumn, TextTable, Width};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +19,7 @@ pub fn compare(paths: &[PathBuf], width: Width) -> Result<String> {
         let run = Run::read(path).with_context(|| format!("{} is not a run directory", path.display()))?;
         runs.push((recipe::values(path)?, run));
     }
-    let names: Vec<String> = runs.iter().map(|(_, run)| name_of(run)).collect();
+    let names: Vec<String> = runs.iter().map(|(_, run)| run.name()).collect();
     let mut text = String::new();
     for (index, name) in names.iter().enumerate() {
         let run = &runs[index].1;

@@ -1,10 +1,11 @@
 //! Text, pages and pictures.
 
 pub mod bench;
-pub mod csv;
 pub mod differences;
 pub mod escape;
 pub(crate) mod files;
+pub mod frames;
+pub mod latex;
 pub mod page;
 pub mod plot;
 mod runs;

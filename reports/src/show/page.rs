@@ -1,7 +1,6 @@
 //! The pages of a table: Markdown, and HTML that needs no other file.
 
 use crate::compare::section::Section;
-use crate::read::run::Run;
 use crate::show::escape;
 use crate::show::text::TextTable;
 use crate::show::{runs, view};
@@ -26,7 +25,7 @@ pub fn heading(table: &str, caption: &str) -> String {
 pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
     let mut text = format!("# {}\n", escape::markdown(&heading(table, caption(parts))));
     for Part { section, table, pictures } in parts {
-        text += &format!("\n## {}\n\n", escape::markdown(&section.setting.describe()));
+        text += &format!("\n## {}\n\n", escape::markdown(&section.setting.describe(&section.columns)));
         if let Some(warning) = section.setting.warning() {
             text += &format!("**{}**\n\n", escape::markdown(&warning));
         }
@@ -37,7 +36,7 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
         if !section.notes.is_empty() {
             text.push('\n');
         }
-        text += &format!("{}\n\n{}\n", view::LEGEND, view::DETECTION);
+        text += &format!("{}\n", view::legend(section).join("\n\n"));
         if let Some(runs) = runs::table(section) {
             text += &format!("\n### Runs\n\n{}", runs.markdown());
         }
@@ -54,7 +53,8 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
     let title = escape::xml(&heading(table, caption(parts)));
     let mut body = format!("<h1>{title}</h1>\n");
     for Part { section, table, pictures } in parts {
-        body += &format!("<section>\n<h2>{}</h2>\n", escape::xml(&section.setting.describe()));
+        body +=
+            &format!("<section>\n<h2>{}</h2>\n", escape::xml(&section.setting.describe(&section.columns)));
         if let Some(warning) = section.setting.warning() {
             body += &format!("<p class=\"warning\">{}</p>\n", escape::xml(&warning));
         }
@@ -65,11 +65,9 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
                 section.notes.iter().map(|note| format!("<li>{}</li>\n", escape::xml(note))).collect();
             body += &format!("<ul>\n{notes}</ul>\n");
         }
-        body += &format!(
-            "<p class=\"legend\">{} {}</p>\n",
-            escape::xml(view::LEGEND),
-            escape::xml(view::DETECTION)
-        );
+        for paragraph in view::legend(section) {
+            body += &format!("<p class=\"legend\">{}</p>\n", escape::xml(&paragraph));
+        }
         if let Some(runs) = runs::table(section) {
             let table = runs.html(None);
             body += &format!(
@@ -90,11 +88,6 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
 
 fn caption<'a>(parts: &'a [Part<'_>]) -> &'a str {
     parts.first().map_or("", |part| &part.section.plan.caption)
-}
-
-/// The name of a run in a sentence.
-pub fn name_of(run: &Run) -> String {
-    run.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 const STYLE: &str = "\

@@ -1,8 +1,8 @@
 //! The runs of a section with their provenance, as a table of a page.
 
 use super::text::{TextColumn, TextTable};
-use crate::compare::provenance::Provenance;
 use crate::compare::section::Section;
+use crate::read::provenance::Provenance;
 
 /// A row per run that has a record; none without any.
 pub fn table(section: &Section<'_>) -> Option<TextTable> {

@@ -126,7 +126,8 @@ impl TextTable {
         text + "</tbody>\n</table>\n"
     }
 
-    fn height(&self) -> usize {
+    /// The number of rows.
+    pub fn height(&self) -> usize {
         self.columns.first().map_or(0, |column| column.cells.len())
     }
 }

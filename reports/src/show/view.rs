@@ -1,52 +1,121 @@
-//! A table of numbers as text: its columns and digits.
+//! A section as a table of text: its columns and digits. `–` is what does not exist.
 
+use crate::compare::cell::Cell;
+use crate::compare::section::{RowResult, Section};
+use crate::compare::statistics::Summary;
+use crate::read::run::Run;
 use crate::show::text::{TextColumn, TextTable};
-use anyhow::{Context, Result};
-use polars::prelude::DataFrame;
-
-/// The legend of the columns on detection.
-pub const DETECTION: &str = "AP^bb and AP^mk in percent: COCO's average precision of boxes and of masks, of the \
-    detector and the images that the heading names. paper mAP: AP^bb of the paper's Mask R-CNN R50-FPN on COCO.";
 
 /// The word in a column that no run of a table fills.
 const NOT_RUN: &str = "not run";
 
-/// The legend of a table.
-pub const LEGEND: &str = "top-1 and k-NN in percent: mean ± sample standard deviation over n seeds. \
-    Δ: difference to the baseline row, paired by seed, beside the paper's. \
-    rank: effective rank of the backbone's features after the last epoch. time: mean of a run's; memory: the most of any.";
+/// The columns of a section: rows, the paper's numbers beside ours, differences, the facts of the runs.
+pub fn table(section: &Section<'_>) -> TextTable {
+    let mut columns = vec![column("row", false, 0, cells_of(section, |row| row.label.clone()))];
+    if section.rows.iter().any(|row| !row.group.is_empty()) {
+        columns.push(column("group", false, 1, cells_of(section, |row| row.group.clone())));
+    }
+    columns.push(column("what", false, 1, cells_of(section, |row| row.title.clone())));
+    columns.push(column("components", false, 6, cells_of(section, |row| row.components.join(" + "))));
+    for index in 0..section.columns.len() {
+        columns.extend(of_column(section, index));
+    }
+    let fact = |number: fn(&Run) -> Option<f64>, show: fn(f64) -> String| {
+        cells_of(section, |row| plain(Summary::of(row.finished(number)).map(|of| of.mean), show))
+    };
+    let ranks =
+        cells_of(section, |row| spread(Summary::of(row.finished(|run| run.training.last_rank())), one));
+    let memory = cells_of(section, |row| {
+        plain(
+            row.finished(|run| run.record.as_ref()?.peak_memory_bytes)
+                .into_iter()
+                .max()
+                .map(|most| most as f64),
+            bytes,
+        )
+    });
+    columns.extend([
+        column("rank", true, 5, ranks),
+        column("time", true, 8, fact(Run::seconds, duration)),
+        column("memory", true, 9, memory),
+        column("finished", true, 7, cells_of(section, |row| row.state.clone())),
+    ]);
+    TextTable { columns }
+}
 
-/// The columns of [`crate::compare::frame::rows`] as text. `–` is what does not exist.
-pub fn table(frame: &DataFrame) -> Result<TextTable> {
-    let plain = |name: &str, show: &dyn Fn(f64) -> String| -> Result<Vec<String>> {
-        Ok(numbers(frame, name)?.into_iter().map(|value| value.map_or("–".into(), show)).collect())
+/// A column of a plan: the paper's numbers, ours, and the differences.
+fn of_column(section: &Section<'_>, index: usize) -> Vec<TextColumn> {
+    let asked = &section.columns[index];
+    let rank = match (index, &asked.paper) {
+        (0, _) => 0,
+        (_, Some(_)) => 2,
+        (later, None) => 4u8.saturating_add(u8::try_from(later).unwrap_or(u8::MAX)),
     };
-    let one = |value: f64| format!("{value:.1}");
-    let signed = |value: f64| format!("{:+.1}", value + 0.0);
-    let or_not_run = |cells: Vec<String>| match cells.iter().all(|cell| cell == "–") {
-        true => vec![NOT_RUN.into(); cells.len()],
-        false => cells,
-    };
-    Ok(TextTable {
-        columns: vec![
-            column("row", false, 0, texts(frame, "row")?),
-            column("what", false, 1, texts(frame, "title")?),
-            column("components", false, 6, texts(frame, "components")?),
-            column("paper top-1", true, 0, plain("paper_top1", &one)?),
-            column("top-1", true, 0, spread(frame, "top1", one)?),
-            column("n", true, 0, plain("n", &|n| format!("{n:.0}"))?),
-            column("paper Δ", true, 3, plain("paper_difference", &signed)?),
-            column("Δ", true, 3, differences(frame, signed)?),
-            column("k-NN", true, 4, spread(frame, "knn", one)?),
-            column("rank", true, 5, spread(frame, "effective_rank", one)?),
-            column("paper mAP", true, 2, plain("paper_map", &one)?),
-            column("AP^bb", true, 2, or_not_run(spread(frame, "bbox_ap", one)?)),
-            column("AP^mk", true, 7, or_not_run(spread(frame, "mask_ap", one)?)),
-            column("time", true, 8, plain("seconds", &duration)?),
-            column("memory", true, 9, plain("peak_memory_bytes", &bytes)?),
-            column("finished", true, 7, texts(frame, "finished")?),
-        ],
-    })
+    let cell = |show: &dyn Fn(&Cell) -> String| cells_of(section, |row| show(&row.cells[index]));
+    let mut columns = Vec::new();
+    if asked.paper.is_some() {
+        let head = asked.paper_head.clone().unwrap_or_else(|| format!("paper {}", asked.head));
+        columns.push(column(
+            &head,
+            true,
+            rank,
+            cells_of(section, |row| plain(section.paper(row, index), one)),
+        ));
+    }
+    let ours = cell(&|cell| spread(cell.summary, one));
+    let ours = if ours.iter().all(|cell| cell == NONE) { vec![NOT_RUN.into(); ours.len()] } else { ours };
+    columns.push(column(&asked.head, true, rank, ours));
+    if index == 0 {
+        columns.push(column("n", true, rank, cell(&|cell| cell.values.len().to_string())));
+    }
+    if !asked.difference {
+        return columns;
+    }
+    if asked.paper.is_some() {
+        let theirs = cells_of(section, |row| plain(section.paper_difference(row, index), signed));
+        columns.push(column("paper Δ", true, 3, theirs));
+    }
+    columns.push(column("Δ", true, 3, cell(&difference)));
+    let tested = section.rows.iter().any(|row| row.cells[index].p.is_some());
+    if tested {
+        columns.push(column(
+            "p (Holm)",
+            true,
+            7,
+            cell(&|cell| plain(cell.p.map(|[_, held]| held), probability)),
+        ));
+    }
+    if tested && asked.paper.is_some() {
+        let seeds = cells_of(section, |row| seeds_to_see(section, row, index));
+        columns.push(column("n for paper Δ", true, 9, seeds));
+    }
+    columns
+}
+
+/// The explanation of a section's columns, in paragraphs.
+pub fn legend(section: &Section<'_>) -> Vec<String> {
+    let about = section.columns.iter().filter(|column| !column.about.is_empty());
+    let mut lines: Vec<String> = Vec::new();
+    let columns: Vec<String> = about.map(|column| format!("{}: {}.", column.head, column.about)).collect();
+    if !columns.is_empty() {
+        lines.push(columns.join(" "));
+    }
+    let differs = section.columns.iter().any(|column| column.difference);
+    let baseline = section.rows.iter().find(|row| row.baseline);
+    let mut ours = String::from("Ours: mean ± sample standard deviation over n seeds.");
+    if let (true, Some(baseline)) = (differs, baseline) {
+        ours += &format!(
+            " Δ: difference to {}, paired by seed, with its 95% interval by Student's t.",
+            baseline.label
+        );
+    }
+    if section.rows.iter().any(|row| row.cells.iter().any(|cell| cell.p.is_some())) {
+        ours += " p: paired t test, two-sided, after Holm over the rows of the table. n for paper Δ: the seeds with which that test at \
+                 5% sees the paper's difference with a power of 80%, at the deviation that the differences have here.";
+    }
+    ours += " rank: effective rank of the backbone's features after the last epoch. time: mean of a run's; memory: the most of any.";
+    lines.push(ours);
+    lines
 }
 
 /// Seconds, as a person would say them.
@@ -65,37 +134,56 @@ fn bytes(bytes: f64) -> String {
     }
 }
 
+const NONE: &str = "–";
+
 fn column(head: &str, number: bool, spare: u8, cells: Vec<String>) -> TextColumn {
     TextColumn { head: head.into(), cells, number, spare }
 }
 
-fn spread(frame: &DataFrame, name: &str, show: impl Fn(f64) -> String) -> Result<Vec<String>> {
-    let deviations = numbers(frame, &format!("{name}_sd"))?;
-    let cell = |(mean, deviation): (Option<f64>, Option<f64>)| match (mean, deviation) {
-        (None, _) => "–".into(),
-        (Some(mean), None) => show(mean),
-        (Some(mean), Some(deviation)) => format!("{} ± {deviation:.1}", show(mean)),
+fn cells_of<'a>(section: &'a Section<'a>, cell: impl Fn(&'a RowResult<'a>) -> String) -> Vec<String> {
+    section.rows.iter().map(cell).collect()
+}
+
+fn plain(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
+    value.map_or(NONE.into(), show)
+}
+
+fn one(value: f64) -> String {
+    format!("{value:.1}")
+}
+
+/// Never `-0.0`.
+fn signed(value: f64) -> String {
+    format!("{:+.1}", if value.abs() < 0.05 { 0.0 } else { value })
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
+}
+
+fn spread(summary: Option<Summary>, show: impl Fn(f64) -> String) -> String {
+    match summary {
+        None => NONE.into(),
+        Some(Summary { mean, deviation: None, .. }) => show(mean),
+        Some(Summary { mean, deviation: Some(deviation), .. }) => format!("{} ± {deviation:.1}", show(mean)),
+    }
+}
+
+/// A difference with its interval, and the number of pairs where seeds are missing on one side.
+fn difference(cell: &Cell) -> String {
+    let Some(summary) = cell.difference else { return NONE.into() };
+    let interval = summary
+        .interval()
+        .map_or(String::new(), |[low, high]| format!(" [{}, {}]", signed(low), signed(high)));
+    let pairs = match summary.n == cell.values.len() {
+        true => String::new(),
+        false => format!(" (n = {})", summary.n),
     };
-    Ok(numbers(frame, name)?.into_iter().zip(deviations).map(cell).collect())
+    format!("{}{interval}{pairs}", signed(summary.mean))
 }
 
-/// Differences, with the number of pairs where seeds are missing on one side.
-fn differences(frame: &DataFrame, show: impl Fn(f64) -> String) -> Result<Vec<String>> {
-    let counts = numbers(frame, "n")?.into_iter().zip(numbers(frame, "difference_n")?);
-    let mark = |(cell, (n, pairs)): (String, (Option<f64>, Option<f64>))| match pairs {
-        Some(pairs) if n != Some(pairs) => format!("{cell} (n = {pairs:.0})"),
-        _ => cell,
-    };
-    Ok(spread(frame, "difference", show)?.into_iter().zip(counts).map(mark).collect())
-}
-
-fn numbers(frame: &DataFrame, name: &str) -> Result<Vec<Option<f64>>> {
-    let column = frame.column(name)?.cast(&polars::prelude::DataType::Float64)?;
-    let values = column.f64().with_context(|| format!("column {name}"))?;
-    Ok(values.iter().collect())
-}
-
-fn texts(frame: &DataFrame, name: &str) -> Result<Vec<String>> {
-    let values = frame.column(name)?.str().with_context(|| format!("column {name}"))?;
-    Ok(values.iter().map(|text| text.unwrap_or_default().to_string()).collect())
+fn seeds_to_see(section: &Section<'_>, row: &RowResult<'_>, index: usize) -> String {
+    let size = section.paper_difference(row, index);
+    let seeds = size.zip(row.cells[index].difference).and_then(|(size, ours)| ours.seeds_to_see(size));
+    seeds.map_or(NONE.into(), |seeds| seeds.to_string())
 }

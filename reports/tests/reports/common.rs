@@ -128,7 +128,8 @@ impl Runs {
     pub fn plan(&self, table: &str, rows: Value) {
         let plan = json!({
             "table": table, "scale": "small", "data": "scenes", "seeds": [0, 1, 2], "rows": rows,
-            "random": {"fingerprint": "ffffffffffff", "paper": {"top1": 13.7}}, "caption": "what each level adds"
+            "random": {"fingerprint": "ffffffffffff", "paper": {"top1": 13.7}}, "caption": "what each level adds",
+            "columns": columns()
         });
         fs::write(self.path().join(format!("plans/{table}-small.json")), plan.to_string()).unwrap();
     }
@@ -152,6 +153,18 @@ impl Runs {
     pub fn read(&self, file: &str) -> String {
         fs::read_to_string(self.out(file)).unwrap()
     }
+}
+
+/// The columns of the paper's tables.
+pub fn columns() -> Value {
+    json!([
+        {"head": "top-1", "about": "linear classification", "evaluator": "linear-probe", "metric": "top1", "paper": "top1",
+         "difference": true},
+        {"head": "k-NN", "evaluator": "knn", "metric": "top1"},
+        {"head": "AP^bb", "about": "detection", "evaluator": "detection", "metric": "bbox_ap", "paper": "map",
+         "paper_head": "paper mAP"},
+        {"head": "AP^mk", "evaluator": "detection", "metric": "mask_ap"},
+    ])
 }
 
 /// A row with the paper's top-1 and mAP.

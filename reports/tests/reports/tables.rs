@@ -1,7 +1,7 @@
 //! From made-up runs to tables: what stands together, and what does not.
 
 use crate::common::{Made, Runs, baseline, measured, row, run};
-use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
+use polars::prelude::{CsvReadOptions, DataFrame, ParquetReader, SerReader};
 use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
@@ -11,6 +11,12 @@ use univip_reports::show::text::Width;
 fn csv(runs: &Runs, file: &str) -> DataFrame {
     let reader = CsvReadOptions::default().try_into_reader_with_file_path(Some(runs.out(file))).unwrap();
     reader.finish().unwrap()
+}
+
+/// The cells of a column of a table: a line a row.
+fn of(frame: &DataFrame, head: &str) -> DataFrame {
+    let heads = frame.column("column").unwrap().str().unwrap();
+    frame.filter(&heads.iter().map(|each| Some(each == Some(head))).collect()).unwrap()
 }
 
 fn number(frame: &DataFrame, name: &str, row: usize) -> Option<f64> {
@@ -54,33 +60,55 @@ fn a_table_in_markdown_has_every_column() {
 fn differences_are_paired_by_seed() {
     let runs = Runs::table7();
     runs.report(100).unwrap();
-    let frame = csv(&runs, "table7.csv");
+    let frame = of(&csv(&runs, "table7.csv"), "top-1");
     assert_eq!(texts(&frame, "row"), ["(a)", "(b)", "(e)", "random"]);
     // (a): 50, 51, 52.
-    close(number(&frame, "top1", 0), 51.0);
-    close(number(&frame, "top1_sd", 0), 1.0);
+    close(number(&frame, "mean", 0), 51.0);
+    close(number(&frame, "sd", 0), 1.0);
     assert_eq!(number(&frame, "difference", 0), None);
     // (b) lacks seed 1: 51 - 50 = 1 and 55 - 52 = 3, not mean(b) - mean(a) = 2 over other seeds.
-    close(number(&frame, "top1", 1), 53.0);
+    close(number(&frame, "mean", 1), 53.0);
     close(number(&frame, "difference", 1), 2.0);
     close(number(&frame, "difference_sd", 1), 2f64.sqrt());
+    // The quantile of Student's t at 0.975 with one degree of freedom is 12.706204736174694.
+    close(number(&frame, "difference_low", 1), 2.0 - 12.706204736174694);
+    close(number(&frame, "difference_high", 1), 2.0 + 12.706204736174694);
+    // scipy.stats.ttest_1samp([1, 3], 0); the only row that is tested, since (e) has one pair.
+    close(number(&frame, "p", 1), 0.2951672353008665);
+    close(number(&frame, "p_holm", 1), 0.2951672353008665);
     close(number(&frame, "difference_n", 1), 2.0);
     close(number(&frame, "paper_difference", 1), 57.7 - 57.3);
     // (e) has seed 0 alone: 58 - 50 although the mean of (a) is 51; one number has no deviation.
     close(number(&frame, "difference", 2), 8.0);
-    assert_eq!(number(&frame, "top1_sd", 2), None);
-    close(number(&frame, "top1", 3), 42.0);
+    assert_eq!((number(&frame, "sd", 2), number(&frame, "p", 2)), (None, None));
+    close(number(&frame, "mean", 3), 42.0);
 }
 
 #[test]
-fn every_run_is_a_line_of_the_csv_of_runs() {
+fn the_frames_have_every_run_and_every_number() {
     let runs = Runs::table7();
     runs.report(100).unwrap();
-    let frame = csv(&runs, "table7-runs.csv");
+    let frame = csv(&runs, "runs.csv");
     assert_eq!(frame.height(), 9);
-    let statuses = texts(&frame, "status");
-    assert_eq!(statuses[5..8], ["finished", "failed", "running"]);
-    assert_eq!(number(&frame, "top1", 6), None, "a failed run has no number");
+    assert_eq!(texts(&frame, "status")[5..8], ["finished", "failed", "running"]);
+    let numbers = csv(&runs, "measurements.csv");
+    // Of seven finished runs top-1, k-NN, seconds and memory, and of the six that were trained the effective rank.
+    assert_eq!(numbers.height(), 7 * 4 + 6);
+    let of_run = texts(&numbers, "run").iter().filter(|run| *run == "table7-b-bbbbbbbbbbbb-s2").count();
+    assert_eq!(of_run, 5);
+    let parquet = |name: &str| ParquetReader::new(File::open(runs.out(name)).unwrap()).finish().unwrap();
+    assert!(parquet("measurements.parquet").equals_missing(&frame_of(&runs)), "Parquet and the frame differ");
+    let training = parquet("training.parquet");
+    // Eight runs of four steps.
+    assert_eq!((training.height(), number(&training, "effective_rank", 3)), (32, Some(13.0)));
+    assert_eq!(texts(&parquet("recipes.parquet"), "key")[..2], ["train.epochs", "train.seed"]);
+}
+
+/// What the report's Parquet file should hold.
+fn frame_of(runs: &Runs) -> DataFrame {
+    let all = ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "eeeeeeeeeeee", "ffffffffffff"].into();
+    univip_reports::frame::measurements(&univip_reports::read::run::read_runs(&runs.roots(), &all).unwrap())
+        .unwrap()
 }
 
 #[test]
@@ -104,11 +132,11 @@ fn numbers_of_different_kinds_are_never_in_one_table() {
         let runs = Runs::table7();
         runs.add(change(run("table7-b", "bbbbbbbbbbbb", 1, 99.0)));
         let text = runs.report(100).unwrap();
-        let frame = csv(&runs, "table7.csv");
+        let frame = of(&csv(&runs, "table7.csv"), "top-1");
         assert_eq!(frame.height(), 8, "{what}: two tables of four rows");
         let means: Vec<f64> = (0..8)
             .filter(|&i| texts(&frame, "row")[i] == "(b)")
-            .filter_map(|i| number(&frame, "top1", i))
+            .filter_map(|i| number(&frame, "mean", i))
             .collect();
         assert!(means.contains(&53.0) && means.contains(&99.0), "{what}: {means:?}");
         assert!(text.contains("(b) seed 1: other data, scale or protocol"), "{what}: {text}");
@@ -125,13 +153,13 @@ fn detection_has_columns_of_its_own() {
     }
     let text = runs.report(120).unwrap();
     let frame = csv(&runs, "table7.csv");
-    close(number(&frame, "bbox_ap", 0), 22.0);
-    close(number(&frame, "bbox_ap_sd", 0), 8f64.sqrt());
-    close(number(&frame, "mask_ap", 0), 11.0);
+    let boxes = of(&frame, "AP^bb");
+    close(number(&boxes, "mean", 0), 22.0);
+    close(number(&boxes, "sd", 0), 8f64.sqrt());
+    close(number(&of(&frame, "AP^mk"), "mean", 0), 11.0);
     // The row and the untrained backbone's, which stands in every table.
-    assert_eq!(texts(&frame, "detection_protocol"), ["mask-rcnn small"; 2]);
-    close(number(&csv(&runs, "table7-runs.csv"), "mask_ap", 1), 12.0);
-    assert!(text.contains("detection by mask-rcnn small (split aaaa-bbbb, 2000 images)"), "{text}");
+    assert_eq!(texts(&boxes, "protocol"), ["mask-rcnn small"; 2]);
+    assert!(text.contains("AP^bb, AP^mk by mask-rcnn small (split aaaa-bbbb, 2000 images)"), "{text}");
     let page = runs.read("table7.md");
     assert!(page.contains("| 39.5 | 22.0 ± 2.8 | 11.0 ± 1.4 |"), "{page}");
     assert!(!page.contains("not run"), "{page}");
@@ -145,8 +173,8 @@ fn a_run_that_failed_in_a_later_evaluator_keeps_its_numbers_and_says_so() {
     (failed.record["status"], failed.record["error"]) = (json!("failed"), json!("detection: no space left"));
     runs.add(failed);
     let text = runs.report(120).unwrap();
-    let frame = csv(&runs, "table7.csv");
-    close(number(&frame, "top1", 0), 50.0);
+    let frame = of(&csv(&runs, "table7.csv"), "top-1");
+    close(number(&frame, "mean", 0), 50.0);
     assert_eq!(texts(&frame, "finished")[0], "0/3");
     assert!(text.contains("(a) seed 0: failed after 4 of 4 steps: detection: no space left."), "{text}");
 }
@@ -165,13 +193,13 @@ fn a_column_shows_the_protocol_that_most_rows_have() {
     };
     type Change<'a> = Box<dyn Fn(Made) -> Made + 'a>;
     let cases: [(&str, Change<'_>, Option<&str>); 3] = [
-        ("knn", Box::new(|made| knn(made, "knn-200")), Some("k-NN was measured by knn-200")),
+        ("k-NN", Box::new(|made| knn(made, "knn-200")), Some("k-NN was measured by knn-200")),
         (
-            "bbox_ap",
+            "AP^bb",
             Box::new(|made| made.detecting("mask-rcnn coco-1x", 99.0, 99.0)),
-            Some("detection was measured by mask-rcnn coco-1x"),
+            Some("AP^bb and AP^mk were measured by mask-rcnn coco-1x"),
         ),
-        ("knn", Box::new(none), None),
+        ("k-NN", Box::new(none), None),
     ];
     for (column, change, note) in cases {
         let runs = Runs::table7();
@@ -181,12 +209,13 @@ fn a_column_shows_the_protocol_that_most_rows_have() {
         runs.add(change(run("table7-e", "eeeeeeeeeeee", 0, 58.0)));
         let text = runs.report(120).unwrap();
         let frame = csv(&runs, "table7.csv");
-        assert_eq!(texts(&frame, "row"), ["(a)", "(b)", "(e)", "random"], "{column}: one table");
-        close(number(&frame, "top1", 2), 58.0);
-        assert_eq!(number(&frame, column, 2), None, "{column}");
-        assert!(number(&frame, column, 0).is_some_and(|value| value < 99.0), "{column}");
-        assert_eq!(texts(&frame, "knn_protocol"), ["knn-20"; 4]);
-        assert_eq!(texts(&frame, "detection_protocol"), ["mask-rcnn small"; 4]);
+        let [top1, asked] = ["top-1", column].map(|head| of(&frame, head));
+        assert_eq!(texts(&top1, "row"), ["(a)", "(b)", "(e)", "random"], "{column}: one table");
+        close(number(&top1, "mean", 2), 58.0);
+        assert_eq!(number(&asked, "mean", 2), None, "{column}");
+        assert!(number(&asked, "mean", 0).is_some_and(|value| value < 99.0), "{column}");
+        assert_eq!(texts(&of(&frame, "k-NN"), "protocol"), ["knn-20"; 4]);
+        assert_eq!(texts(&of(&frame, "AP^bb"), "protocol"), ["mask-rcnn small"; 4]);
         assert!(
             note.is_none_or(|note| runs.read("table7.md").contains(&format!("(e) seed 0: {note}"))),
             "{text}"
@@ -206,7 +235,7 @@ fn of_two_protocols_that_as_many_rows_have_the_first_by_name_is_shown() {
             runs.add(made);
         }
         runs.report(100).unwrap();
-        assert_eq!(texts(&csv(&runs, "table7.csv"), "knn_protocol"), ["knn-20"; 3]);
+        assert_eq!(texts(&of(&csv(&runs, "table7.csv"), "k-NN"), "protocol"), ["knn-20"; 3]);
     }
 }
 
@@ -224,9 +253,9 @@ fn what_was_measured_with_other_settings_stands_in_no_table() {
     runs.add(made);
     let text = runs.report(100).unwrap();
     let frame = csv(&runs, "table7.csv");
-    assert_eq!(frame.height(), 4, "one table: {text}");
-    close(number(&frame, "top1", 2), 58.0);
-    close(number(&frame, "knn", 2), 53.0);
+    assert_eq!(of(&frame, "top-1").height(), 4, "one table: {text}");
+    close(number(&of(&frame, "top-1"), "mean", 2), 58.0);
+    close(number(&of(&frame, "k-NN"), "mean", 2), 53.0);
 }
 
 #[test]
@@ -242,9 +271,9 @@ fn a_shared_run_is_in_both_rows() {
     // Lies under the name of a row of another table.
     runs.add(run("table7-b", "bbbbbbbbbbbb", 0, 51.5));
     runs.report(100).unwrap();
-    let frame = csv(&runs, "table8b.csv");
-    close(number(&frame, "top1", 0), 51.5);
-    close(number(&frame, "top1", 1), 51.5);
+    let frame = of(&csv(&runs, "table8b.csv"), "top-1");
+    close(number(&frame, "mean", 0), 51.5);
+    close(number(&frame, "mean", 1), 51.5);
     close(number(&frame, "difference", 1), 0.0);
 }
 
@@ -304,10 +333,10 @@ fn what_was_laid_over_the_recipes_is_said() {
     runs.add(run("table7-e", "dddddddddddd", 0, 57.0));
     let text = runs.report(200).unwrap();
     assert_eq!(text.matches("with loss.instance.epsilon=0.2, data.use=scenes").count(), 1, "{text}");
-    let frame = csv(&runs, "table7.csv");
+    let frame = of(&csv(&runs, "table7.csv"), "top-1");
     let said = "loss.instance.epsilon=0.2 data.use=scenes";
     assert_eq!(texts(&frame, "overrides"), [[""; 4], [said; 4]].concat());
-    let top1 = |row| number(&frame, "top1", row);
+    let top1 = |row| number(&frame, "mean", row);
     assert_eq!((top1(2), top1(6)), (Some(58.0), Some(57.0)));
 }
 
@@ -353,7 +382,7 @@ fn columns_are_dropped_only_where_there_is_no_room() {
         assert!(piped.contains(head), "{head} is missing: {piped}");
     }
     let lines = |width: usize| shown(Width::of_terminal(width));
-    assert!(!lines(200).contains("Not shown"));
+    assert!(!lines(240).contains("Not shown"));
     for width in [60, 80, 120] {
         let text = lines(width);
         assert!(text.lines().all(|line| line.width() <= width), "{width}: {text}");
@@ -378,16 +407,26 @@ fn hostile_names_are_escaped_in_every_output() {
     let text = runs.report(160).unwrap();
     let (shown, in_xml) = (r"\u{1b}]0;owned\u{7}\u{1b}[2J", r"\u{1b}]0;owned\u{7}\u{1b}[2J&lt;b&gt;");
     let mut outputs = vec![("terminal".to_string(), text)];
-    for file in
-        ["table9.md", "table9.html", "table9.svg", "table9-curves.svg", "table9.csv", "table9-runs.csv"]
-    {
+    for file in [
+        "table9.md",
+        "table9.html",
+        "table9.svg",
+        "table9-curves.svg",
+        "table9.csv",
+        "measurements.csv",
+        "table9.tex",
+    ] {
         outputs.push((file.into(), runs.read(file)));
     }
     for (name, text) in &outputs {
         let control = |letter: char| letter.is_control() && letter != '\n';
         assert!(!text.contains(control), "{name} has control characters: {text:?}");
         assert!(!text.lines().any(|line| line.starts_with("error: all is well")), "{name}: {text}");
-        let expected = if name.ends_with("html") || name.ends_with("svg") { in_xml } else { shown };
+        let expected = match name.rsplit('.').next() {
+            Some("html" | "svg") => in_xml,
+            Some("tex") => r"\textbackslash{}u\{1b\}]0;owned",
+            _ => shown,
+        };
         assert!(text.contains(expected), "{name}: {text}");
         assert!(name.ends_with("csv") || name == "terminal" || !text.contains("<b>"), "{name}: {text}");
     }
@@ -435,9 +474,14 @@ fn a_changed_row_says_so_and_has_no_number_of_the_paper() {
         assert!(output.contains("57.3"), "the others keep theirs: {output}");
     }
     let frame = csv(&runs, "table7.csv");
-    assert_eq!(texts(&frame, "title")[2], changed);
-    for column in ["paper_top1", "paper_map", "paper_difference"] {
-        assert_eq!(number(&frame, column, 2), None, "{column}");
+    for head in ["top-1", "AP^bb"] {
+        let cells = of(&frame, head);
+        assert_eq!(texts(&cells, "title")[2], changed);
+        assert_eq!(
+            (number(&cells, "paper", 2), number(&cells, "paper_difference", 2)),
+            (None, None),
+            "{head}"
+        );
     }
 }
 
@@ -466,9 +510,69 @@ fn a_page_says_where_the_numbers_of_each_run_come_from() {
     );
     assert!(page.contains(&expected), "{page}");
     assert!(runs.read("table9.html").contains("<summary>Runs</summary>"));
-    let frame = csv(&runs, "table9-runs.csv");
+    let frame = csv(&runs, "runs.csv");
     assert_eq!(texts(&frame, "builds"), [builds]);
     assert_eq!(texts(&frame, "hosts"), ["one, two"]);
     let text = univip_reports::show::differences::compare(&[path], Width::of_terminal(120)).unwrap();
     assert!(text.contains(&format!("(finished; univip {builds} on one, two, 3 sittings)")), "{text}");
+}
+
+/// A table of one's own: its columns are an evaluator's that this project does not know.
+#[test]
+fn a_table_shows_the_columns_that_its_plan_names_and_else_all_that_was_measured() {
+    let runs = Runs::new();
+    let rows = || {
+        json!([
+            baseline(row("(a)", "", &[], [57.3, 39.5], "aaaaaaaaaaaa")),
+            row("(b)", "", &[], [0.0; 2], "bbbbbbbbbbbb")
+        ])
+    };
+    runs.plan("mine", rows());
+    for (fingerprint, add) in [("aaaaaaaaaaaa", 0.0), ("bbbbbbbbbbbb", 2.0)] {
+        for seed in 0..3 {
+            let mut made = run("mine", fingerprint, seed, 50.0);
+            made.evaluations = vec![measured("depth", "depth-v1", Some(10.0 + add + seed as f64))];
+            runs.add(made);
+        }
+    }
+    let file = runs.path().join("plans/mine-small.json");
+    let plan = fs::read_to_string(&file).unwrap();
+    let with = |columns: Value| {
+        let mut plan: Value = serde_json::from_str(&plan).unwrap();
+        plan["columns"] = columns;
+        fs::write(&file, plan.to_string()).unwrap();
+        runs.report(200).unwrap()
+    };
+    let named = with(json!([{"head": "error", "evaluator": "depth", "metric": "top1", "difference": true}]));
+    assert!(named.contains("error by depth-v1") && named.contains("+2.0 [+2.0, +2.0]"), "{named}");
+    let all = with(json!([]));
+    assert!(all.contains("depth top1") && all.contains("11.0 ± 1.0") && all.contains("13.0 ± 1.0"), "{all}");
+    let other = with(json!([{"head": "error", "evaluator": "depth", "metric": "top2"}]));
+    assert!(other.contains("column `error`: depth measured no `top2`; did you mean `top1`?"), "{other}");
+}
+
+#[test]
+fn rows_that_were_left_out_and_groups_are_shown() {
+    let runs = Runs::table7();
+    let file = runs.path().join("plans/table7-small.json");
+    let mut plan: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    plan["left_out"] = json!(["table7/c is left out: --set: `losses.weights.x`: unknown"]);
+    for (row, group) in [(0, "on scenes"), (1, "on scenes"), (2, "on objects")] {
+        plan["rows"][row]["group"] = json!(group);
+    }
+    fs::write(&file, plan.to_string()).unwrap();
+    runs.report(200).unwrap();
+    let page = runs.read("table7.md");
+    assert!(page.contains("- table7/c is left out: --set: `losses.weights.x`: unknown"), "{page}");
+    assert!(
+        page.contains("| row | group | what |") && page.contains("| (e) | on objects | UniVIP |"),
+        "{page}"
+    );
+}
+
+#[test]
+fn a_paper_gets_its_table_in_latex() {
+    let runs = Runs::table7();
+    runs.report(100).unwrap();
+    insta::assert_snapshot!("latex", runs.read("table7.tex"));
 }

@@ -2,7 +2,6 @@
 
 use super::axis::Axis;
 use super::svg::{Anchor, Font, GRID, INK, PALETTE, QUIET, Svg};
-use crate::compare::section::Paper;
 use crate::compare::section::{RowResult, Section};
 use crate::compare::statistics::Summary;
 use crate::show::page::heading;
@@ -19,43 +18,52 @@ const LINE: f64 = 36.0;
 /// Between the rows of one band and those of the next: ticks, a word on the untrained backbone, heads.
 const BETWEEN: f64 = 88.0;
 
-/// One of a table's two numbers.
-struct Quantity {
-    ours: &'static str,
-    paper: &'static str,
-    measured: fn(&RowResult<'_>) -> BTreeMap<u64, f64>,
-    stated: fn(&Paper) -> Option<f64>,
+/// One of a table's numbers.
+struct Quantity<'a> {
+    section: &'a Section<'a>,
+    /// Its column.
+    index: usize,
 }
 
-const TOP1: Quantity = Quantity {
-    ours: "Ours: linear top-1, %",
-    paper: "Paper: top-1 on ImageNet, %",
-    measured: |row| row.top1.clone(),
-    stated: |paper| paper.top1,
-};
+impl Quantity<'_> {
+    fn ours(&self) -> String {
+        format!("Ours: {}", self.section.columns[self.index].head)
+    }
 
-const BOXES: Quantity = Quantity {
-    ours: "Ours: detection, AP of boxes, %",
-    paper: "Paper: mAP on COCO, %",
-    measured: |row| row.boxes.clone(),
-    stated: |paper| paper.map,
-};
+    /// None of a number that the paper has not.
+    fn papers(&self) -> Option<String> {
+        let column = &self.section.columns[self.index];
+        column.paper.as_ref()?;
+        let head = column.paper_head.as_deref().unwrap_or(&column.head);
+        Some(format!("Paper: {}", head.trim_start_matches("paper ")))
+    }
 
-/// A band of linear top-1, and one of detection where it was measured. In each, a panel of ours and one of the paper's, with
-/// axes of their own: their numbers are not of one kind.
+    fn measured(&self, row: &RowResult<'_>) -> BTreeMap<u64, f64> {
+        row.cells[self.index].values.clone()
+    }
+
+    fn stated(&self, row: &RowResult<'_>) -> Option<f64> {
+        self.section.paper(row, self.index)
+    }
+}
+
+/// A band of the table's first column, and one of each other that the paper has numbers of and that was measured. In each, a panel of
+/// ours and one of the paper's, with axes of their own: their numbers are not of one kind.
 pub fn dots(section: &Section<'_>) -> String {
     let rows: Vec<&RowResult<'_>> = section.rows.iter().filter(|row| !row.random).collect();
     let random = section.rows.iter().find(|row| row.random);
-    let detection = section.rows.iter().any(|row| !row.boxes.is_empty());
-    let quantities = if detection { vec![TOP1, BOXES] } else { vec![TOP1] };
+    let measured = |index: usize| section.rows.iter().any(|row| !row.cells[index].values.is_empty());
+    let shown = |index: &usize| *index == 0 || (section.columns[*index].paper.is_some() && measured(*index));
+    let quantities: Vec<Quantity<'_>> =
+        (0..section.columns.len()).filter(shown).map(|index| Quantity { section, index }).collect();
 
     let title = heading(&section.plan.table, &section.plan.caption);
-    let subtitle = wrap(&section.setting.describe(), 150);
+    let subtitle = wrap(&section.setting.describe(&section.columns), 150);
     let mut heads: Vec<String> = subtitle.lines().map(|line| line.trim().to_string()).collect();
     heads.extend(section.setting.warning());
     let first = 64.0 + 17.0 * heads.len() as f64 + 26.0;
     let height = LINE * rows.len() as f64;
-    let bands = quantities.len() as f64;
+    let bands = quantities.len().max(1) as f64;
     let mut svg = Svg::new(WIDTH, first + bands * height + (bands - 1.0) * BETWEEN + 62.0);
     svg.text((24.0, 34.0), Font { size: 17.0, anchor: Anchor::Start, colour: INK, bold: true }, &title);
     for (index, line) in heads.iter().enumerate() {
@@ -74,15 +82,18 @@ pub fn dots(section: &Section<'_>) -> String {
 /// The names of the rows at the left, then ours, then the paper's.
 fn band(
     svg: &mut Svg,
-    quantity: &Quantity,
+    quantity: &Quantity<'_>,
     rows: &[&RowResult<'_>],
     random: Option<&RowResult<'_>>,
     top: f64,
 ) {
     let bottom = top + LINE * rows.len() as f64;
     let half = (WIDTH - NAMES - GAP - MARGIN) / 2.0;
-    let ours = Panel { left: NAMES, right: NAMES + half, top, bottom };
-    let paper = Panel { left: NAMES + half + GAP, right: WIDTH - MARGIN, top, bottom };
+    let papers = quantity.papers();
+    let right = if papers.is_some() { NAMES + half } else { WIDTH - MARGIN };
+    let ours = Panel { left: NAMES, right, top, bottom };
+    let paper =
+        papers.as_ref().map(|_| Panel { left: NAMES + half + GAP, right: WIDTH - MARGIN, top, bottom });
     for (index, row) in rows.iter().enumerate() {
         let y = top + LINE * (index as f64 + 0.5);
         let name = row.heading() + if row.baseline { " (baseline)" } else { "" };
@@ -96,24 +107,25 @@ fn band(
                 text,
             );
         }
-        for panel in [&ours, &paper] {
+        for panel in std::iter::once(&ours).chain(&paper) {
             svg.line((panel.left, y), (panel.right, y), GRID, 1.0, "none");
         }
     }
     measured(svg, quantity, rows, random, &ours);
-    stated(svg, quantity, rows, random, &paper);
+    if let (Some(head), Some(panel)) = (papers, paper) {
+        stated(svg, quantity, rows, random, (&panel, &head));
+    }
 }
 
 fn measured(
     svg: &mut Svg,
-    quantity: &Quantity,
+    quantity: &Quantity<'_>,
     rows: &[&RowResult<'_>],
     random: Option<&RowResult<'_>>,
     panel: &Panel,
 ) {
-    let values: Vec<BTreeMap<u64, f64>> = rows.iter().map(|row| (quantity.measured)(row)).collect();
-    let untrained =
-        random.and_then(|row| Summary::of((quantity.measured)(row).into_values())).map(|s| s.mean);
+    let values: Vec<BTreeMap<u64, f64>> = rows.iter().map(|row| quantity.measured(row)).collect();
+    let untrained = random.and_then(|row| Summary::of(quantity.measured(row).into_values())).map(|s| s.mean);
     let ends = |summary: Summary| {
         let deviation = summary.deviation.unwrap_or(0.0);
         [summary.mean - deviation, summary.mean + deviation]
@@ -124,9 +136,9 @@ fn measured(
     };
     let Some(axis) = Axis::around(values.iter().flat_map(spread).chain(untrained), panel.left, panel.right)
     else {
-        return panel.empty(svg, quantity.ours, "nothing measured yet");
+        return panel.empty(svg, &quantity.ours(), "nothing measured yet");
     };
-    panel.frame(svg, &axis, quantity.ours);
+    panel.frame(svg, &axis, &quantity.ours());
     if let Some(untrained) = untrained {
         let x = axis.at(untrained);
         svg.line((x, panel.top), (x, panel.bottom), QUIET, 1.3, "4 3");
@@ -175,16 +187,16 @@ fn seeds(svg: &mut Svg, axis: &Axis, values: &BTreeMap<u64, f64>, y: f64, colour
 
 fn stated(
     svg: &mut Svg,
-    quantity: &Quantity,
+    quantity: &Quantity<'_>,
     rows: &[&RowResult<'_>],
     random: Option<&RowResult<'_>>,
-    panel: &Panel,
+    (panel, head): (&Panel, &str),
 ) {
-    let values: Vec<Option<f64>> = rows.iter().map(|row| (quantity.stated)(&row.paper)).collect();
+    let values: Vec<Option<f64>> = rows.iter().map(|row| quantity.stated(row)).collect();
     let Some(axis) = Axis::around(values.iter().copied().flatten(), panel.left, panel.right) else {
-        return panel.empty(svg, quantity.paper, "no number in the paper");
+        return panel.empty(svg, head, "no number in the paper");
     };
-    panel.frame(svg, &axis, quantity.paper);
+    panel.frame(svg, &axis, head);
     for (index, value) in values.iter().enumerate() {
         let Some(value) = *value else { continue };
         let y = panel.top + LINE * (index as f64 + 0.5);
@@ -196,7 +208,7 @@ fn stated(
         );
     }
     // The paper's untrained backbone is so far away that it would flatten all else.
-    if let Some(value) = random.and_then(|row| (quantity.stated)(&row.paper)) {
+    if let Some(value) = random.and_then(|row| quantity.stated(row)) {
         let label = format!("← random {value:.1} (Table 1)");
         svg.text(
             (panel.left, panel.bottom + 40.0),

@@ -1,0 +1,174 @@
+//! The cells of a table: of each row and column the seeds' numbers, their mean, and the difference to the baseline.
+
+use super::cell::Cell;
+use super::section::{Protocol, Section, Setting};
+use super::statistics::{Summary, holm};
+use crate::read::run::Run;
+use anyhow::{Context, Result};
+use polars::prelude::{
+    BooleanChunked, ChunkCompareEq, Column, DataFrame, DataFrameJoinOps, IntoColumn, JoinArgs, JoinType,
+    NamedFrom, Series,
+};
+
+/// The cells of every row of a section, in the order of its columns.
+///
+/// # Errors
+/// When Polars cannot make a frame of them, which is a fault of this program.
+pub fn cells(section: &Section<'_>, measurements: &DataFrame) -> Result<Vec<Vec<Cell>>> {
+    let values = values(section, measurements)?;
+    let summaries = summaries(&values, "value")?;
+    let mut cells = vec![vec![Cell::default(); section.columns.len()]; section.rows.len()];
+    for line in lines(&values, "value")? {
+        cells[line.row][line.column].values.insert(line.seed, line.value);
+    }
+    for (row, column, summary) in summaries {
+        cells[row][column].summary = Some(summary);
+    }
+    if let Some(baseline) = section.rows.iter().position(|row| row.baseline) {
+        for (row, column, difference) in summaries_of_differences(&values, baseline)? {
+            cells[row][column].difference = Some(difference);
+        }
+    }
+    for column in 0..section.columns.len() {
+        test(section, &mut cells, column);
+    }
+    Ok(cells)
+}
+
+/// The frame of a section's numbers: row, column, seed, value. A number is there if it is of the section's data and of its column's
+/// protocol, and was measured as the run's recipe says.
+fn values(section: &Section<'_>, measurements: &DataFrame) -> Result<DataFrame> {
+    let planned = planned(section)?;
+    let here = measurements.filter(&of_place(measurements, &section.setting)?)?;
+    let keys = ["fingerprint", "seed"];
+    let joined = planned.join(&here, keys, keys, JoinArgs::new(JoinType::Inner), None)?;
+    let mut parts: Vec<DataFrame> = Vec::new();
+    for (index, column) in section.columns.iter().enumerate() {
+        let Some(Protocol { name, split, images }) = &section.setting.protocols[index] else { continue };
+        let mut mask = is(&joined, "evaluator", &column.evaluator)? & is(&joined, "metric", &column.metric)?;
+        mask = mask & is(&joined, "protocol", name)? & is(&joined, "split", split)?;
+        let of_images = joined.column("images")?.u64()?.equal(*images);
+        let mut part = joined.filter(&(mask & of_images))?;
+        let place = Series::new("column".into(), vec![index as u64; part.height()]).into_column();
+        part.with_column(place)?;
+        parts.push(part.select(["row", "column", "seed", "value"])?);
+    }
+    let mut all = empty()?;
+    for part in parts {
+        all.vstack_mut(&part)?;
+    }
+    all.drop_nulls(Some(&["value".to_string()])).context("leaving out what has no number")
+}
+
+fn empty() -> Result<DataFrame> {
+    let whole = |name: &str| Series::new(name.into(), Vec::<u64>::new()).into_column();
+    let value = Series::new("value".into(), Vec::<f64>::new()).into_column();
+    Ok(DataFrame::new(0, vec![whole("row"), whole("column"), whole("seed"), value])?)
+}
+
+/// The runs that the section's rows wait for: row, fingerprint, seed.
+fn planned(section: &Section<'_>) -> Result<DataFrame> {
+    let pairs: Vec<(usize, &Run)> = section
+        .rows
+        .iter()
+        .enumerate()
+        .flat_map(|(index, row)| row.measured.iter().map(move |run| (index, *run)))
+        .collect();
+    let rows: Vec<u64> = pairs.iter().map(|(row, _)| *row as u64).collect();
+    let fingerprints: Vec<String> = pairs.iter().map(|(_, run)| run.fingerprint.clone()).collect();
+    let seeds: Vec<u64> = pairs.iter().map(|(_, run)| run.seed).collect();
+    let columns = vec![
+        Series::new("row".into(), rows).into_column(),
+        Series::new("fingerprint".into(), fingerprints).into_column(),
+        Series::new("seed".into(), seeds).into_column(),
+    ];
+    Ok(DataFrame::new(pairs.len(), columns)?)
+}
+
+fn of_place(frame: &DataFrame, setting: &Setting) -> Result<BooleanChunked> {
+    let Setting { scale, data, data_digest, probe_data, .. } = setting;
+    let mut mask = is(frame, "scale", scale)? & is(frame, "data", data)?;
+    mask = mask & is(frame, "data_digest", data_digest)? & is(frame, "probe_data", probe_data)?;
+    // As the run's recipe says.
+    Ok(mask & is(frame, "set", "")?)
+}
+
+fn is(frame: &DataFrame, column: &str, text: &str) -> Result<BooleanChunked> {
+    Ok(frame.column(column)?.str()?.equal(text))
+}
+
+/// A line of a frame of numbers.
+struct Line {
+    row: usize,
+    column: usize,
+    seed: u64,
+    value: f64,
+}
+
+fn lines(frame: &DataFrame, value: &str) -> Result<Vec<Line>> {
+    let whole =
+        |name: &str| -> Result<Vec<u64>> { Ok(frame.column(name)?.u64()?.iter().flatten().collect()) };
+    let (rows, columns, seeds) = (whole("row")?, whole("column")?, whole("seed")?);
+    let values = frame.column(value)?.f64()?.iter().flatten();
+    let line =
+        |(((row, column), seed), value)| Line { row: row as usize, column: column as usize, seed, value };
+    Ok(rows.into_iter().zip(columns).zip(seeds).zip(values).map(line).collect())
+}
+
+/// The mean and deviation over the seeds of each row and column.
+fn summaries(frame: &DataFrame, value: &str) -> Result<Vec<(usize, usize, Summary)>> {
+    if frame.height() == 0 {
+        return Ok(Vec::new());
+    }
+    let one = |group: DataFrame| {
+        let numbers = group.column(value)?.as_materialized_series().clone();
+        let first = |name: &str| Ok::<_, polars::prelude::PolarsError>(group.column(name)?.head(Some(1)));
+        let whole = |name: &str, count: u64| Series::new(name.into(), [count]).into_column();
+        let float = |name: &str, number: Option<f64>| Series::new(name.into(), [number]).into_column();
+        let columns: Vec<Column> = vec![
+            first("row")?,
+            first("column")?,
+            whole("n", numbers.len() as u64),
+            float("mean", numbers.mean()),
+            float("sd", numbers.std(1).filter(|_| numbers.len() > 1)),
+        ];
+        DataFrame::new(1, columns)
+    };
+    let grouped = frame.group_by_stable(["row", "column"])?.apply(one)?;
+    let whole =
+        |name: &str| -> Result<Vec<u64>> { Ok(grouped.column(name)?.u64()?.iter().flatten().collect()) };
+    let float =
+        |name: &str| -> Result<Vec<Option<f64>>> { Ok(grouped.column(name)?.f64()?.iter().collect()) };
+    let (rows, columns, counts) = (whole("row")?, whole("column")?, whole("n")?);
+    let (means, deviations) = (float("mean")?, float("sd")?);
+    let found = (0..grouped.height()).filter_map(|at| {
+        let summary = Summary { n: counts[at] as usize, mean: means[at]?, deviation: deviations[at] };
+        Some((rows[at] as usize, columns[at] as usize, summary))
+    });
+    Ok(found.collect())
+}
+
+/// Each row's numbers minus those of the baseline of the same seed, in short.
+fn summaries_of_differences(values: &DataFrame, baseline: usize) -> Result<Vec<(usize, usize, Summary)>> {
+    let of_baseline = values.column("row")?.u64()?.equal(baseline as u64);
+    let mut theirs = values.filter(&of_baseline)?.select(["column", "seed", "value"])?;
+    theirs.rename("value", "baseline".into())?;
+    let ours = values.filter(&!of_baseline)?;
+    let keys = ["column", "seed"];
+    let mut pairs = ours.join(&theirs, keys, keys, JoinArgs::new(JoinType::Inner), None)?;
+    let difference = (pairs.column("value")? - pairs.column("baseline")?)?;
+    pairs.with_column(difference.with_name("difference".into()))?;
+    summaries(&pairs, "difference")
+}
+
+/// The p-values of a column's differences; Holm's are over the rows of the table, without the untrained backbone's.
+fn test(section: &Section<'_>, cells: &mut [Vec<Cell>], column: usize) {
+    let tested: Vec<(usize, f64)> = (0..cells.len())
+        .filter(|&row| !section.rows[row].random)
+        .filter_map(|row| Some((row, cells[row][column].difference?.p()?)))
+        .collect();
+    let held = holm(&tested.iter().map(|(_, p)| *p).collect::<Vec<_>>());
+    for ((row, p), held) in tested.into_iter().zip(held) {
+        cells[row][column].p = Some([p, held]);
+    }
+}
