@@ -1,6 +1,6 @@
 //! `network.init`: the weights that a run starts from are part of what it is by their contents, wherever they lie.
 
-use super::layers::{Layer, Override};
+use super::layer::{Layer, Override};
 use crate::digest::hexadecimal;
 use crate::networks::NetworkSettings;
 use anyhow::Result;

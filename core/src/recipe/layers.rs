@@ -6,13 +6,13 @@
 
 use super::files::Embedded;
 use super::inherit::{File, files};
+use super::layer::{Layer, Override};
 use super::replaced::drop_replaced;
 use crate::error::{RecipeError, suggest};
 use crate::registry::Registry;
 use anyhow::Result;
-use figment::util::nest;
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use figment::value::Dict;
+use figment::{Figment, Metadata};
 use std::path::{Path, PathBuf};
 
 /// The sources of a recipe.
@@ -33,18 +33,6 @@ pub struct Sources {
     pub environment: Vec<(String, String)>,
     /// `key=value`, as `--set` takes them.
     pub sets: Vec<String>,
-}
-
-/// One setting from outside the files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Override {
-    /// The dotted key.
-    pub key: String,
-    /// The value in TOML; what is no TOML is a string, and so is any value that a plugin declares a place
-    /// ([`Config::PLACES`](super::Config::PLACES)).
-    pub value: String,
-    /// The flag or variable that says it.
-    pub origin: String,
 }
 
 impl Sources {
@@ -107,7 +95,7 @@ pub(super) fn merge(sources: &Sources, registry: &Registry) -> Result<Layers> {
     Ok(Layers { figment, row, description, root })
 }
 
-/// What is laid over the files: flags, the environment, `--set`.
+/// The settings laid over the files: flags, the environment, `--set`.
 fn overrides(sources: &Sources, registry: &Registry) -> Result<Vec<Layer>> {
     let mut settings = sources.overlays.clone();
     settings.extend(from_environment(&sources.environment)?);
@@ -164,49 +152,6 @@ pub(super) fn without_training(figment: Figment, origin: &str) -> Result<Figment
     let setting =
         Override { key: "train.epochs".into(), value: "0".into(), origin: "losses.use is empty".into() };
     Ok(figment.merge(Layer::of(setting, false)?))
-}
-
-pub(super) struct Layer {
-    pub(super) metadata: Metadata,
-    pub(super) values: Dict,
-}
-
-impl Layer {
-    /// With `is_text` the value is a string even if it looks like a number.
-    pub(super) fn of(setting: Override, is_text: bool) -> Result<Self> {
-        let Override { key, value, origin } = setting;
-        if key.is_empty() || key.split('.').any(|part| part.is_empty()) {
-            let problem = "expected section.key, such as optimizer.lr".into();
-            return Err(RecipeError { origin, key, problem }.into());
-        }
-        let value = match value_of(&value) {
-            other if is_text && other.as_str().is_none() => value.into(),
-            read => read,
-        };
-        let values = nest(&key, value).into_dict().unwrap_or_default();
-        Ok(Self { metadata: Metadata::named(origin), values })
-    }
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        self.metadata.clone()
-    }
-
-    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Map::from([(Profile::Default, self.values.clone())]))
-    }
-}
-
-/// TOML where it is TOML (and no date, which no setting is), else a string.
-fn value_of(text: &str) -> Value {
-    let document: Option<toml::Table> = toml::from_str(&format!("value = {text}")).ok();
-    match document.map(|mut table| (table.remove("value"), table.is_empty())) {
-        Some((Some(value), true)) if !matches!(value, toml::Value::Datetime(_)) => {
-            Value::serialize(value).unwrap_or_else(|_| text.into())
-        }
-        _ => text.into(),
-    }
 }
 
 fn from_sets(sets: &[String]) -> Result<Vec<Override>> {

@@ -3,6 +3,7 @@
 mod files;
 mod inherit;
 pub(crate) mod init;
+mod layer;
 mod layers;
 mod replaced;
 mod resolved;
@@ -34,7 +35,8 @@ pub use crate::views::loader_settings::LoaderSettings;
 pub use crate::views::settings::{InstanceAugmentation, ViewSettings};
 pub use files::{EMBEDDED_ROOT, Embedded};
 pub use inherit::whole_file;
-pub use layers::{Override, Sources};
+pub use layer::Override;
+pub use layers::Sources;
 pub use sections::Settings;
 pub use show::diff;
 pub use univip_stdx::config::{Config, Invalid, Table};

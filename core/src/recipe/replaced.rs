@@ -1,6 +1,6 @@
 //! A head of another plugin: what the files below say of the one before is not said of it.
 
-use super::layers::Layer;
+use super::layer::Layer;
 use crate::networks::HeadPlacement;
 use crate::registry::Kind;
 use figment::value::{Dict, Value};
