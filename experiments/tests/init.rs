@@ -47,7 +47,7 @@ fn a_run_starts_from_the_file_and_belongs_to_it() -> Result<()> {
     let value = |run: &Path| -> Result<f64> {
         let line: serde_json::Value =
             serde_json::from_str(evaluations(run)?.lines().next().context("a line")?)?;
-        line["value"].as_f64().context("a number")
+        line["metric"]["value"].as_f64().context("a number")
     };
     ensure!(value(&run)? == value(&trained)?, "k-NN of the same weights");
 
@@ -78,7 +78,7 @@ fn a_run_starts_from_the_file_and_belongs_to_it() -> Result<()> {
     stdout(&row(&init, &[]), started.path())?;
     ensure!(directories(started.path())?.len() == 2, "a changed file went on with the old run");
     ensure!(fs::read(first[0].join("backbone.safetensors"))? == bytes, "the old run was touched");
-    // What is there can be measured without the file.
+    // A finished run can be measured without the file.
     fs::remove_file(&weights)?;
     fs::remove_file(&moved)?;
     let name = first[0].display().to_string();

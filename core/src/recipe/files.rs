@@ -2,7 +2,7 @@
 
 use crate::text_file::{self, TextFileError};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Text files in the binary, below a root that no disk has.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,7 +31,11 @@ impl Embedded {
 
     /// The path of a file that is inherited by one in `folder`.
     pub fn inherited(folder: &Path, written: &str) -> PathBuf {
-        if Path::new(written).starts_with(EMBEDDED_ROOT) { written.into() } else { folder.join(written) }
+        if Path::new(written).starts_with(EMBEDDED_ROOT) {
+            written.into()
+        } else {
+            tidy(&folder.join(written))
+        }
     }
 
     /// The names of the folders in a folder, sorted.
@@ -78,4 +82,19 @@ impl Embedded {
         stems.sort();
         stems
     }
+}
+
+/// The path without `.` and without `folder/..`, so that messages name a file in one way.
+pub(super) fn tidy(path: &Path) -> PathBuf {
+    let mut tidy = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
+                tidy.pop();
+            }
+            other => tidy.push(other),
+        }
+    }
+    tidy
 }

@@ -1,6 +1,6 @@
 //! `inherit = ["../base.toml"]`: a recipe states its difference from others.
 
-use super::files::Embedded;
+use super::files::{Embedded, tidy};
 use crate::config::Table;
 use crate::error::{RecipeError, suggest};
 use crate::text_file::TextFileError;
@@ -8,7 +8,7 @@ use figment::Figment;
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// One file of a recipe.
 #[derive(Debug)]
@@ -141,19 +141,4 @@ fn parse(path: &Path, text: &str) -> Result<Dict, RecipeError> {
             problem: format!("not TOML: {}", error.message().trim().replace('\n', ", ")),
         }
     })
-}
-
-/// The path without `.` and without `folder/..`, so that messages name a file in one way.
-fn tidy(path: &Path) -> PathBuf {
-    let mut tidy = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(tidy.components().next_back(), Some(Component::Normal(_))) => {
-                tidy.pop();
-            }
-            other => tidy.push(other),
-        }
-    }
-    tidy
 }

@@ -279,7 +279,7 @@ fn settings_that_contradict_each_other() {
 #[test]
 fn mistakes_in_the_row() {
     refused([
-        ("[row]\nlabel = 7", "`row.label`: expected a string, found the number 7".into()),
+        ("[row]\nlabel = 7", "`row.label`: expected a string, found `7`".into()),
         (
             "[row]\nlabel = \"a\"\npapre = {}",
             "`row.papre`: unknown key; did you mean `paper`? Known: label, title, paper".into(),

@@ -145,7 +145,7 @@ impl Plan {
             let added = self.add(short, described, recipe, wanted);
             (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
         }
-        // What fits no row is a mistake in what was laid over them.
+        // A setting that fits no row is a mistake.
         refused.filter(|_| used == 0).map_or(Ok(()), Err)
     }
 

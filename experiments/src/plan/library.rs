@@ -12,6 +12,9 @@ use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Source
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 pub(super) const RANDOM: &str = "random";
 
+/// The keys of the weights that training starts from begin with it.
+const INIT: &str = "network.init";
+
 /// The sections that make an untrained backbone and its numbers; all others are about training.
 const OF_BACKBONE: [&str; 9] =
     ["network", "backbone", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
@@ -60,12 +63,14 @@ impl Library {
         self.load_with(name, Sources::process_environment(), self.sets.clone())
     }
 
-    /// The recipe of the untrained backbone: whatever is set for the losses of the others is not for it.
+    /// The recipe of the untrained backbone: whatever is set for the losses of the others is not for it, nor the weights that they
+    /// start from.
     pub(super) fn load_random(&self) -> Result<Recipe> {
         let mut environment = Sources::process_environment();
-        environment.retain(|(name, _)| !name.starts_with("UNIVIP_LOSSES__"));
+        let of_others = ["losses.", INIT];
+        environment.retain(|(name, _)| !of_others.iter().any(|key| variable_key(name).starts_with(key)));
         let mut sets = self.sets.clone();
-        sets.retain(|set| !set.starts_with("losses."));
+        sets.retain(|set| !of_others.iter().any(|key| key_of(set).trim().starts_with(key)));
         self.load_with(RANDOM, environment, sets)
     }
 
@@ -76,7 +81,7 @@ impl Library {
         for section in OF_BACKBONE {
             flatten(section, &recipe.resolved()[section], &mut |key, value| {
                 // Weights that training starts from are no untrained ones.
-                if !key.starts_with("network.init") {
+                if !key.starts_with(INIT) {
                     values.push((key, value.clone()));
                 }
             });

@@ -36,7 +36,7 @@ pub(super) struct TableFile {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Group {
-    /// What they have in common: `pre-trained on COCO`.
+    /// The thing that they have in common: `pre-trained on COCO`.
     pub title: String,
     /// The rows in order.
     pub rows: Vec<String>,
@@ -70,11 +70,14 @@ impl TableFile {
     /// # Errors
     /// [`RecipeError`], naming the file and the key.
     pub fn read(path: &Path, embedded: Embedded) -> Result<Self> {
-        let own = Self::read_alone(path, embedded)?;
+        let unreadable =
+            |problem| RecipeError { origin: "table".into(), key: path.display().to_string(), problem };
+        let own = Self::read_alone(path, embedded, &unreadable)?;
         let Some(written) = own.inherit.clone() else { return Ok(own) };
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let parent = Embedded::inherited(folder, &written);
-        let below = Self::read_alone(&parent, embedded)?;
+        let parent = Embedded::inherited(path.parent().unwrap_or(Path::new("")), &written);
+        let unreadable =
+            |problem| refused(path, "inherit", format!("`{written}` ({}): {problem}", parent.display()));
+        let below = Self::read_alone(&parent, embedded, &unreadable)?;
         if below.inherit.is_some() {
             let problem = "a file that a table inherits inherits no other".to_string();
             return Err(refused(&parent, "inherit", problem).into());
@@ -82,8 +85,12 @@ impl TableFile {
         Ok(own.over(below))
     }
 
-    fn read_alone(path: &Path, embedded: Embedded) -> Result<Self> {
-        let text = embedded.read(path).map_err(|error| refused(path, "", format!("{error:#}")))?;
+    fn read_alone(
+        path: &Path,
+        embedded: Embedded,
+        unreadable: &dyn Fn(String) -> RecipeError,
+    ) -> Result<Self> {
+        let text = embedded.read(path).map_err(|error| unreadable(format!("{error:#}")))?;
         whole_file(path, &text)?.read()
     }
 
@@ -215,7 +222,7 @@ mod tests {
             ),
             ("[[columns]]\nhead = \"x\"\nevaluator = \"knn\"", "metric"),
             ("tables = [\"table7\"]\ncaption = \"x\"", "has no rows or columns of its own"),
-            ("inherit = \"other.toml\"", "other.toml"),
+            ("inherit = \"other.toml\"", "`inherit`: `other.toml`"),
         ] {
             let error = rows(text).map(|rows| panic!("{text}: {rows:?}")).unwrap_err();
             let message = format!("{error:#}");
