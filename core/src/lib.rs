@@ -61,7 +61,7 @@
 //!
 //! # Two training steps
 //!
-//! A plugin author implements one of these traits; this example implements three and leaves out recipe and registry.
+//! A plugin author implements one of these traits; this example implements four and leaves out recipe and registry.
 //! `cargo xtask new-plugin` writes a crate with one of them, its settings and a test.
 //!
 //! ```

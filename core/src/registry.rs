@@ -53,7 +53,7 @@ impl Registry {
         self.0.iter().filter(|entry| entry.kind() == kind).map(|entry| entry.name).collect()
     }
 
-    /// Whether a dotted key of a recipe is one of a plugin's [`Config::PLACES`].
+    /// True for a dotted key of a recipe that is one of a plugin's [`Config::PLACES`].
     pub fn is_place(&self, key: &str) -> bool {
         self.places().any(|place| place == key)
     }
@@ -102,7 +102,7 @@ impl Registry {
     }
 }
 
-/// What a plugin is.
+/// A kind of plugins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A [`Backbone`].
@@ -168,7 +168,7 @@ pub struct Registration {
 inventory::collect!(Registration);
 
 impl Registration {
-    /// What it is.
+    /// Its kind.
     pub fn kind(&self) -> Kind {
         match self.build {
             Build::Backbone { .. } => Kind::Backbone,
@@ -182,11 +182,11 @@ impl Registration {
     }
 }
 
-/// How a plugin is made from its table of the recipe.
+/// The function that makes a plugin from its table of the recipe.
 pub enum Build {
     /// Makes a [`Backbone`].
     Backbone {
-        /// What is known of it before it is made.
+        /// The facts that are known of it before it is made.
         facts: BackboneFacts,
         /// Makes it.
         build: fn(&Table, BackboneContext) -> Result<Box<dyn Backbone>>,
@@ -267,7 +267,7 @@ impl Registration {
 pub trait BackbonePlugin: Backbone + Sized + 'static {
     /// Its table of the recipe.
     type Config: Config;
-    /// What is known of it before it is made.
+    /// The facts that are known of it before it is made.
     const FACTS: BackboneFacts;
     /// Makes it, and its parameters.
     fn build(config: Self::Config, context: BackboneContext) -> Result<Self>;

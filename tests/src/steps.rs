@@ -61,7 +61,7 @@ pub fn method(
     Ok(Method { networks, losses, optimizer })
 }
 
-/// What the networks hold but for the loss's own: by torchvision's names.
+/// The networks' tensors but for the loss's own, by torchvision's names.
 pub fn of_networks(tensors: Tensors) -> Result<Tensors> {
     to_torchvision(&tensors.into_iter().filter(|(name, _)| !name.starts_with("loss.")).collect())
 }

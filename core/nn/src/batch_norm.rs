@@ -15,7 +15,7 @@ pub const MOMENTUM: f64 = 0.1;
 ///
 /// As in PyTorch, outputs are normalised by the biased variance and running statistics take the unbiased one.
 ///
-/// Where its parameters are [`synchronised`](super::Parameters::synchronised), both are those of the whole batch that all
+/// If its parameters are [`synchronised`](super::Parameters::synchronised), both are those of the whole batch that all
 /// participants have parts of (Peng et al. 2018), and the running statistics stay the same for all of them.
 pub struct BatchNorm {
     weight: Tensor,

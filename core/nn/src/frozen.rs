@@ -44,7 +44,7 @@ impl FrozenBackbone {
         self.scope.tensors()
     }
 
-    /// What it was made by.
+    /// The plan that it was made by.
     pub fn plan(&self) -> &BackbonePlan {
         &self.plan
     }

@@ -1,10 +1,10 @@
-//! What backbones are built with, and what is known of them before they are.
+//! The things that backbones are built with, and the facts that are known of them before.
 
 use crate::nn::Scope;
 
-/// What a backbone is built with, besides its own table of the recipe.
+/// The things that a backbone is built with, besides its own table of the recipe.
 pub struct BackboneContext {
-    /// Where its parameters live; names come out as `backbone.<parameter>`.
+    /// The place of its parameters; names come out as `backbone.<parameter>`.
     pub parameters: Scope,
     /// `network.width`: channels of its stem, by which all its channels grow.
     pub width: usize,

@@ -86,7 +86,7 @@ impl Features {
         self.of(output)?.joined()
     }
 
-    /// What else is known of the batch.
+    /// The other facts of the batch.
     pub fn facts(&self) -> &Facts {
         &self.facts
     }

@@ -24,7 +24,7 @@ pub trait Head: Send + Sync {
     fn forward(&self, input: &HeadInput<'_>, mode: Mode) -> Result<Tensor>;
 }
 
-/// What a head reads.
+/// The inputs of a head.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadInput<'a> {
     /// The outputs of the places in `from`, in that order: `[V B, F]` of pooled features and most heads, `[V B, H, W, C]` of a
@@ -45,9 +45,9 @@ impl<'a> HeadInput<'a> {
     }
 }
 
-/// What a head is built with, besides its own table of the recipe.
+/// The things that a head is built with, besides its own table of the recipe.
 pub struct HeadContext {
-    /// Where its parameters live; names come out as `<head>.<parameter>`.
+    /// The place of its parameters; names come out as `<head>.<parameter>`.
     pub parameters: Scope,
     /// The channels of the places in `from`, in that order.
     pub inputs: Vec<usize>,
@@ -95,9 +95,9 @@ impl Config for HeadSettings {
 pub struct HeadPlacement {
     /// A head plugin. Where it is another than the inherited one, none of that one's settings are inherited.
     pub plugin: String,
-    /// What the head reads: `pooled`, `stage1` to `stage4`, or heads that are listed before it.
+    /// The inputs of the head: `pooled`, `stage1` to `stage4`, or heads that are listed before it.
     pub from: Vec<String>,
-    /// Whether the target network has the head too.
+    /// True for a head that the target network has too.
     pub twin: bool,
 }
 
@@ -148,7 +148,7 @@ pub type BuildHead = dyn Fn(HeadContext) -> Result<Box<dyn Head>>;
 pub struct HeadPlan {
     /// Its name in `heads.use`.
     pub name: String,
-    /// Where it stands.
+    /// Its place.
     pub placement: HeadPlacement,
     /// Makes it; twice where the target network has it too.
     pub build: Box<BuildHead>,

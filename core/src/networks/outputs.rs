@@ -11,9 +11,9 @@ pub type Needs = BTreeSet<Output>;
 pub struct Output {
     /// A group of the view sampler.
     pub group: String,
-    /// Which of the two networks.
+    /// One of the two networks.
     pub side: Side,
-    /// Where in that network.
+    /// The place in that network.
     pub place: Place,
 }
 

@@ -25,7 +25,7 @@ pub struct NetworkParts<'a> {
     pub groups: Vec<Group>,
     /// The heads, each behind those that it reads.
     pub heads: Vec<HeadPlan>,
-    /// What the losses ask for: only that is built and run.
+    /// The outputs that the losses ask for: only these are built and run.
     pub needs: Needs,
     /// The run's seed, which initial values follow from.
     pub seed: u64,

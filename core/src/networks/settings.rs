@@ -13,7 +13,7 @@ pub struct NetworkSettings {
     pub backbone: String,
     /// Channels of the stem; 64 is the published network.
     pub width: usize,
-    /// Whether the last batch norm of each residual block starts at 0 (torchvision's `zero_init_residual`).
+    /// True to start the last batch norm of each residual block at 0 (torchvision's `zero_init_residual`).
     pub zero_init_residual: bool,
     /// A file of weights that the backbone starts from, in place of random ones: safetensors, or one of `torch.save`, with the names
     /// of an export or torchvision's. Empty is none.
@@ -26,7 +26,7 @@ pub struct NetworkSettings {
     pub hidden: usize,
     /// D, the outputs of a head that does not say otherwise.
     pub output: usize,
-    /// Whether each of an image's K instances is a batch of its own for batch norm, as each scene view is,
+    /// The batches of batch norm: each of an image's K instances is one of its own, as each scene view is,
     /// or all of them together; the paper leaves it open.
     pub instance_batch_norm: ViewBatchNorm,
     /// Images over which batch norm takes its statistics, as if each device had so many; 0 is all of the batch. The target
@@ -70,11 +70,11 @@ impl Config for NetworkSettings {
 pub struct TargetSettings {
     /// m at the first step.
     pub momentum: f64,
-    /// How m moves.
+    /// The course of m.
     pub schedule: TargetSchedule,
 }
 
-/// How the target's momentum moves over a run.
+/// The course of the target's momentum over a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetSchedule {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// xi = m xi + (1 - m) theta for every parameter of the target (Eq. 1).
 ///
-/// What the target does not have (the predictor, the losses' own parameters) is passed over. Buffers stay:
+/// Parameters that the target does not have (the predictor's, the losses' own) are skipped. Buffers stay:
 /// the target normalises with statistics of its own.
 ///
 /// # Errors

@@ -46,7 +46,7 @@ pub use univip_stdx::config::{Config, Invalid, Table};
 pub struct Recipe {
     /// The engine's settings.
     pub settings: Settings,
-    /// What it is as a row of its table, if it says so.
+    /// The row of its table that it is, if it says so.
     pub row: Option<Row>,
     /// The comment that opens the recipe's file, without its `#`.
     pub description: String,

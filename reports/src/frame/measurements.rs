@@ -1,4 +1,4 @@
-//! What was measured: a line for each number.
+//! The measurements: a line for each number.
 
 use super::{counts, numbers, texts};
 use crate::read::run::Run;

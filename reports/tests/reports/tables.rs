@@ -104,7 +104,7 @@ fn the_frames_have_every_run_and_every_number() {
     assert_eq!(texts(&parquet("recipes.parquet"), "key")[..2], ["train.epochs", "train.seed"]);
 }
 
-/// What the report's Parquet file should hold.
+/// The frame that the report's Parquet file should hold.
 fn frame_of(runs: &Runs) -> DataFrame {
     let all = ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "eeeeeeeeeeee", "ffffffffffff"].into();
     univip_reports::frame::measurements(&univip_reports::read::run::read_runs(&runs.roots(), &all).unwrap())

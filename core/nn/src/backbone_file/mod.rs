@@ -51,7 +51,7 @@ pub fn import(path: &Path, known: &[Architecture], device: &Device) -> Result<Im
     let file = TensorFile::open(path)?;
     let shapes = file.shapes();
     let no_backbone = || format!("{} is no backbone", path.display());
-    // What cannot be made this narrow is not recognised.
+    // An architecture that cannot be made this narrow is not recognised.
     let outlines: Vec<Outline<'_>> =
         known.iter().filter_map(|architecture| Outline::of(architecture).ok()).collect();
     let (found, outline, width) = match Found::search(&shapes) {
@@ -90,7 +90,7 @@ pub fn read(path: &Path, plan: &BackbonePlan, device: &Device) -> Result<FrozenB
     made(plan, &take(path, file, &found, &expected, plan)?.tensors, device)
 }
 
-/// What [`take`] found.
+/// The findings of [`take`].
 struct Taken {
     /// By our names, in torchvision's layout.
     tensors: BTreeMap<String, Tensor>,

@@ -117,7 +117,7 @@ impl OptimizerSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleSettings {
-    /// How the rate moves.
+    /// The course of the rate.
     pub semantics: ScheduleSemantics,
     /// The warm-up, in epochs (fractions allowed).
     pub warmup_epochs: f64,

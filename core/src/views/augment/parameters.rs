@@ -14,7 +14,7 @@ pub struct ViewParameters {
     pub jitter: Option<Jitter>,
     /// True if the view becomes grey.
     pub grey: bool,
-    /// Whether it becomes so before its colours change; false where it does not.
+    /// True if it becomes so before its colours change.
     pub grey_first: bool,
     /// The blur's standard deviation as the recipe states it, in pixels of what `augment.blur_scale` says.
     pub blur: Option<f64>,

@@ -9,11 +9,11 @@ use univip_stdx::config::{Config, Invalid, Table, not_negative, ordered, require
 /// `[augment]`: how views are resized and normalised, and by name how their colours change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AugmentSettings {
-    /// How crops are resized.
+    /// The interpolation of crops that are resized.
     pub interpolation: Interpolation,
     /// Subtracted from each channel of an image in 0..=1.
     pub mean: [f32; 3],
-    /// What each channel is then divided by.
+    /// The divisor of each channel after that.
     pub std: [f32; 3],
     /// The view that `blur_sigma` is stated in pixels of.
     pub blur_scale: BlurScale,
@@ -155,7 +155,7 @@ impl Config for Augmentation {
     }
 }
 
-/// How crops are resized.
+/// The interpolation of crops that are resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interpolation {
@@ -165,7 +165,7 @@ pub enum Interpolation {
     Bicubic,
 }
 
-/// What the standard deviation of a blur is stated in.
+/// The unit of a blur's standard deviation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BlurScale {

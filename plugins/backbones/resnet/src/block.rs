@@ -23,7 +23,7 @@ impl Kind {
     }
 }
 
-/// What a block is made of.
+/// The parts of a block.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BlockShape {
     pub kind: Kind,

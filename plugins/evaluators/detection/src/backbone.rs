@@ -1,4 +1,4 @@
-//! What detectors ask of a backbone.
+//! The demands of detectors on a backbone.
 
 use anyhow::{Result, ensure};
 use univip_core::evaluate::FrozenBackbone;
