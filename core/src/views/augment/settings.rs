@@ -13,7 +13,7 @@ pub struct AugmentSettings {
     pub interpolation: Interpolation,
     /// Subtracted from each channel of an image in 0..=1.
     pub mean: [f32; 3],
-    /// The divisor of each channel after that.
+    /// The divisor of each channel, after `mean` is subtracted.
     pub std: [f32; 3],
     /// The view that `blur_sigma` is stated in pixels of.
     pub blur_scale: BlurScale,
