@@ -111,7 +111,7 @@ impl TextTable {
             let mut text = escape::xml(text);
             if tag == "td" && column.number {
                 // A number stays beside its deviation and its unit; what is in brackets may stand below.
-                text = text.replace(' ', "\u{a0}").replace("\u{a0}(", " (");
+                text = text.replace(' ', "\u{a0}").replace("\u{a0}(", " (").replace("\u{a0}[", " [");
             }
             format!("<{tag}{class}>{text}</{tag}>")
         };

@@ -104,10 +104,12 @@ pub fn legend(section: &Section<'_>) -> Vec<String> {
     let baseline = section.rows.iter().find(|row| row.baseline);
     let mut ours = String::from("Ours: mean ± sample standard deviation over n seeds.");
     if let (true, Some(baseline)) = (differs, baseline) {
-        ours += &format!(
-            " Δ: difference to {}, paired by seed, with its 95% interval by Student's t.",
-            baseline.label
-        );
+        let several = |cell: &Cell| cell.difference.is_some_and(|difference| difference.n > 1);
+        let interval = match section.rows.iter().any(|row| row.cells.iter().any(several)) {
+            true => ", with its 95% interval by Student's t",
+            false => "",
+        };
+        ours += &format!(" Δ: difference to {}, paired by seed{interval}.", baseline.label);
     }
     if section.rows.iter().any(|row| row.cells.iter().any(|cell| cell.p.is_some())) {
         ours += " p: paired t test, two-sided, after Holm over the rows of the table. n for paper Δ: the seeds with which that test at \
