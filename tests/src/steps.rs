@@ -11,6 +11,10 @@ use univip_core::nn::optim::Optimizer;
 use univip_core::recipe::{Recipe, Sources};
 use univip_core::registry::Registry;
 use univip_core::step::Method;
+use univip_core::views::{Batch, Facts};
+
+/// The images of a step of the methods' fixtures.
+pub const BATCH: usize = 8;
 
 /// Tensors by name.
 pub type Tensors = BTreeMap<String, Tensor>;
@@ -40,7 +44,8 @@ pub fn method(
     remembered: Tensors,
 ) -> Result<Method> {
     let experiments = workspace().join("experiments");
-    let small = ["network.backbone=resnet18", "network.width=4", "head.projector.output=16", "train.batch=8"];
+    let batch = format!("train.batch={BATCH}");
+    let small = ["network.backbone=resnet18", "network.width=4", "head.projector.output=16", &batch];
     let recipe = Recipe::load(&Sources {
         path: experiments.join(format!("recipes/{recipe}.toml")),
         scales: experiments.join("scales"),
@@ -70,6 +75,17 @@ pub fn of_networks(tensors: Tensors) -> Result<Tensors> {
 pub fn images(fixture: &Tensors, name: &str, number: usize) -> Result<Tensor> {
     let images = fixture.get(name).context("the fixture lacks images")?.get(number)?.flatten(0, 1)?;
     Ok(((images.to_dtype(DType::F32)? / 127.5)? - 1.0)?)
+}
+
+/// A query and a key for each image: the batch of a step of a fixture.
+pub fn query_and_key(fixture: &Tensors, number: usize) -> Result<Batch> {
+    let images = |group: &str| Ok((group.to_string(), images(fixture, group, number)?));
+    Ok(Batch {
+        groups: ["query", "key"].into_iter().map(images).collect::<Result<_>>()?,
+        facts: Facts { number: number as u64, indices: (0..BATCH).collect(), ..Facts::default() },
+        ids: (0..BATCH).map(|place| place.to_string()).collect(),
+        skipped: Vec::new(),
+    })
 }
 
 /// The largest difference of two tensors as a share of the expected one's largest value.

@@ -4,26 +4,13 @@
 use anyhow::{Result, ensure};
 use univip_core::loss::Step;
 use univip_core::step::{Rates, step};
-use univip_core::views::{Batch, Facts};
 use univip_tests::steps::{
-    TOLERANCE, Tensors, check_all, fixture, images, method, of_networks, part, relative_difference,
+    TOLERANCE, check_all, fixture, method, of_networks, part, query_and_key, relative_difference,
 };
 
-const BATCH: usize = 8;
 /// The queues, by the names of the fixture and of the loss.
 const QUEUES: [(&str, &str); 2] =
     [("global", "loss.dense-cl.global.queue"), ("dense", "loss.dense-cl.dense.queue")];
-
-/// The batch of a step.
-fn batch(fixture: &Tensors, number: usize) -> Result<Batch> {
-    let images = |group: &str| Ok((group.to_string(), images(fixture, group, number)?));
-    Ok(Batch {
-        groups: ["query", "key"].into_iter().map(images).collect::<Result<_>>()?,
-        facts: Facts { number: number as u64, indices: (0..BATCH).collect(), ..Facts::default() },
-        ids: (0..BATCH).map(|place| place.to_string()).collect(),
-        skipped: Vec::new(),
-    })
-}
 
 #[test]
 fn three_steps_end_where_pytorch_ends() -> Result<()> {
@@ -35,7 +22,7 @@ fn three_steps_end_where_pytorch_ends() -> Result<()> {
     for number in 0..3 {
         let now = Step { number: number as u64, ..Step::default() };
         let rates = Rates { lr: 0.02, momentum: 0.99 };
-        let report = step(&mut method, &[batch(&fixture, number)?], now, rates)?;
+        let report = step(&mut method, &[query_and_key(&fixture, number)?], now, rates)?;
         let (found, wanted) = (report.terms["dense-cl"], fixture["losses"].get(number)?.to_scalar::<f32>()?);
         ensure!((found - wanted).abs() < TOLERANCE, "step {number}: the loss is {found}, expected {wanted}");
         let places = report.terms["dense-cl/places"];

@@ -7,10 +7,9 @@ use univip_core::loss::Step;
 use univip_core::step::{Rates, step};
 use univip_core::views::{Batch, Facts};
 use univip_tests::steps::{
-    TOLERANCE, Tensors, check_all, fixture, images, method, of_networks, part, relative_difference,
+    BATCH, TOLERANCE, Tensors, check_all, fixture, images, method, of_networks, part, relative_difference,
 };
 
-const BATCH: usize = 8;
 const IMAGES: usize = 16;
 const NEGATIVES: usize = 6;
 const BANK: &str = "loss.inst-dis.bank";

@@ -6,29 +6,16 @@ use rand::seq::SliceRandom;
 use univip_core::loss::Step;
 use univip_core::seed::stream;
 use univip_core::step::{Method, Rates, step};
-use univip_core::views::{Batch, Facts};
 use univip_tests::steps::{
-    TOLERANCE, Tensors, check_all, fixture, images, method, of_networks, part, relative_difference,
+    BATCH, TOLERANCE, Tensors, check_all, fixture, method, of_networks, part, query_and_key,
+    relative_difference,
 };
-
-const BATCH: usize = 8;
 
 /// MoCo v2 with small networks and the fixture's initial values, its batch norm over `norm` images.
 fn moco(fixture: &Tensors, norm: usize) -> Result<Method> {
     let norm = format!("network.batch_norm_images={norm}");
     let queue = [("loss.moco.queue".to_string(), fixture["initial_queue"].clone())];
     method("methods/moco-v2", &["loss.moco.queue=16", &norm], 100, fixture, queue.into())
-}
-
-/// The batch of a step.
-fn batch(fixture: &Tensors, number: usize) -> Result<Batch> {
-    let images = |group: &str| Ok((group.to_string(), images(fixture, group, number)?));
-    Ok(Batch {
-        groups: ["query", "key"].into_iter().map(images).collect::<Result<_>>()?,
-        facts: Facts { number: number as u64, indices: (0..BATCH).collect(), ..Facts::default() },
-        ids: (0..BATCH).map(|place| place.to_string()).collect(),
-        skipped: Vec::new(),
-    })
 }
 
 fn three_steps(case: &str, norm: usize) -> Result<()> {
@@ -39,7 +26,7 @@ fn three_steps(case: &str, norm: usize) -> Result<()> {
     for number in 0..3 {
         let now = Step { number: number as u64, ..Step::default() };
         let rates = Rates { lr: 0.02, momentum: 0.99 };
-        let report = step(&mut method, &[batch(&fixture, number)?], now, rates)?;
+        let report = step(&mut method, &[query_and_key(&fixture, number)?], now, rates)?;
         let (found, wanted) = (report.terms["moco"], expected["losses"].get(number)?.to_scalar::<f32>()?);
         ensure!((found - wanted).abs() < TOLERANCE, "step {number}: the loss is {found}, expected {wanted}");
         let queue = &method.networks.online().tensors()["loss.moco.queue"];
@@ -75,7 +62,8 @@ fn the_keys_of_all_passes_of_a_step_enter_the_queue() -> Result<()> {
     let fixture = fixture("moco_steps")?;
     let queue_after = |passes: &[usize]| -> Result<Vec<Vec<f32>>> {
         let mut method = moco(&fixture, 0)?;
-        let batches = passes.iter().map(|number| batch(&fixture, *number)).collect::<Result<Vec<_>>>()?;
+        let batches =
+            passes.iter().map(|number| query_and_key(&fixture, *number)).collect::<Result<Vec<_>>>()?;
         step(&mut method, &batches, Step::default(), Rates { lr: 0.02, momentum: 0.99 })?;
         Ok(method.networks.online().tensors()["loss.moco.queue"].to_vec2()?)
     };
