@@ -3,30 +3,17 @@
 mod common;
 #[path = "../nn/tests/nn/replicas.rs"]
 mod replicas;
+#[path = "../nn/tests/nn/values.rs"]
+mod values;
 
 use candle_core::{Device, Tensor};
-use rand::Rng;
 use replicas::{Shares, together};
 use std::sync::Arc;
 use univip_core::networks::{NetworkParts, Networks, Output};
 use univip_core::nn::{Parameters, Synchronise};
 use univip_core::recipe::NetworkSettings;
-use univip_core::seed::stream;
 use univip_core::views::{Batch, Facts, Group, SCENE};
-
-fn noise(shape: &[usize], seed: u64) -> Tensor {
-    let mut stream = stream(seed, "test", &[]);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.random::<f32>() * 2.0 - 1.0).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
-/// The largest difference is within `tolerance` of the largest expected value.
-fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
-    assert_eq!(found.dims(), expected.dims(), "{what}");
-    let largest = |tensor: &Tensor| tensor.abs().unwrap().max_all().unwrap().to_scalar::<f32>().unwrap();
-    let (difference, most) = (largest(&(found - expected).unwrap()), largest(expected).max(1e-3));
-    assert!(difference <= tolerance * most, "{what}: {difference} of {most}");
-}
+use values::{assert_close, noise};
 
 #[test]
 fn online_and_target_network_take_the_hook() {

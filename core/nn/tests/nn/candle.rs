@@ -2,7 +2,7 @@
 //!
 //! Each test asserts today's wrong value. When one fails after an upgrade, candle was mended: see its FIXME.
 
-use crate::{gradients, noise, numbers};
+use crate::values::{gradients, noise, numbers};
 use candle_core::{DType, Device, Tensor, Var};
 
 #[test]

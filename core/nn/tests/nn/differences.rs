@@ -1,6 +1,7 @@
 //! Gradients against central differences of the forward pass.
 
-use crate::{gradients, noise, numbers, on_tensors};
+use crate::on_tensors;
+use crate::values::{gradients, noise, numbers};
 use candle_core::{DType, Device, Result, Tensor, Var};
 
 /// Compares the gradient of `sum(operation(x) * g)` with finite differences in every value of `x`.

@@ -1,6 +1,7 @@
 //! Heads against PyTorch.
 
-use crate::{assert_close, fixture, noise};
+use crate::fixture;
+use crate::values::{assert_close, noise};
 use candle_core::Device;
 use std::collections::BTreeMap;
 use univip_nn::ops::Map;

@@ -11,9 +11,11 @@ mod roles;
 mod synchronised;
 mod threads;
 mod updates;
+mod values;
 
 use candle_core::{Device, Tensor, Var};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use values::assert_close;
 
 /// The tensors of `fixtures/nn/<name>.safetensors`.
 fn fixture(name: &str) -> HashMap<String, Tensor> {
@@ -61,38 +63,4 @@ impl Case {
     fn check(&self, key: &str, found: &Tensor) {
         assert_close(found, self.get(key), 1e-5, &format!("{} {key}", self.name));
     }
-}
-
-/// Asserts that every value is within `tolerance` of `expected`, relative to the largest of `expected`.
-fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
-    assert_eq!(found.dims(), expected.dims(), "{what}");
-    let (found, expected) = (numbers(found), numbers(expected));
-    let largest = expected.iter().fold(1e-3f32, |largest, value| largest.max(value.abs()));
-    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let difference = (found - expected).abs();
-        assert!(difference <= tolerance * largest, "{what}: value {at} is {found}, expected {expected}");
-    }
-}
-
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// The gradients of `sum(y * g)` with respect to the named variables.
-fn gradients(y: &Tensor, g: &Tensor, variables: &[(&str, &Tensor)]) -> BTreeMap<String, Tensor> {
-    let store = (y * g).unwrap().sum_all().unwrap().backward().unwrap();
-    let gradient = |(name, var): &(&str, &Tensor)| {
-        let gradient = store.get(var).unwrap_or_else(|| panic!("no gradient of {name}"));
-        ((*name).to_owned(), gradient.clone())
-    };
-    variables.iter().map(gradient).collect()
-}
-
-/// Reproducible values around 0, of a scale near 1.
-fn noise(shape: &[usize], seed: u64) -> Tensor {
-    use rand::Rng;
-    let mut stream = univip_stdx::seed::stream(seed, "test", &[]);
-    let count = shape.iter().product();
-    let values: Vec<f32> = (0..count).map(|_| stream.random::<f32>() * 2.0 - 1.0).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }

@@ -1,6 +1,7 @@
 //! Each operation, its values and all its gradients, by the kernels and composed of candle's operations.
 
-use crate::{Case, assert_close, gradients, noise, on_tensors};
+use crate::values::{assert_close, gradients, noise, numbers};
+use crate::{Case, on_tensors};
 use candle_core::{Result, Tensor};
 use univip_nn::ops::BatchStatistics;
 
@@ -181,7 +182,7 @@ fn the_first_of_equal_maxima_gets_the_gradient() {
     let x = candle_core::Var::ones((1, 2, 2, 1), candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
     let y = on_tensors::max_pool(&x, 2, 2, 0).unwrap();
     let found = &gradients(&y, &y.ones_like().unwrap(), &[("dx", &x)])["dx"];
-    assert_eq!(crate::numbers(found), [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(numbers(found), [1.0, 0.0, 0.0, 0.0]);
 }
 
 #[test]
@@ -197,7 +198,7 @@ fn mean_pool_agrees_with_pytorch() {
 #[test]
 fn not_a_number_is_never_swallowed() {
     let x = Tensor::new(&[[[[f32::NAN], [1.0]], [[2.0], [3.0]]]], &candle_core::Device::Cpu).unwrap();
-    assert!(crate::numbers(&on_tensors::max_pool(&x, 2, 2, 0).unwrap())[0].is_nan());
+    assert!(numbers(&on_tensors::max_pool(&x, 2, 2, 0).unwrap())[0].is_nan());
     let one = Tensor::ones(1, candle_core::DType::F32, &candle_core::Device::Cpu).unwrap();
-    assert!(crate::numbers(&on_tensors::scale_shift(&x, &one, &one, None, true).unwrap())[0].is_nan());
+    assert!(numbers(&on_tensors::scale_shift(&x, &one, &one, None, true).unwrap())[0].is_nan());
 }

@@ -1,7 +1,7 @@
 //! Participants that fail, leave, lose step or never come: the others are told, and wait for nobody for ever.
 
-use crate::noise;
 use crate::replicas::{PATIENCE, together};
+use crate::values::noise;
 use anyhow::{Result, anyhow};
 use candle_core::{Device, Var};
 use std::sync::Arc;

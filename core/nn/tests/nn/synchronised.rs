@@ -1,7 +1,8 @@
 //! Batch norm of a batch that participants share: together they compute what one would on the whole batch.
 
 use crate::replicas::{Shares, together};
-use crate::{Case, gradients, noise, numbers, on_tensors};
+use crate::values::{gradients, noise, numbers};
+use crate::{Case, on_tensors};
 use anyhow::Result;
 use candle_core::{Device, Tensor, Var};
 use std::collections::BTreeMap;

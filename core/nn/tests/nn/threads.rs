@@ -1,6 +1,7 @@
 //! Results are the same to the last bit on any number of threads.
 
-use crate::{gradients, noise, numbers, on_tensors};
+use crate::on_tensors;
+use crate::values::{gradients, noise, numbers};
 use candle_core::Var;
 
 fn check(run: impl Fn() -> Vec<f32> + Sync) {

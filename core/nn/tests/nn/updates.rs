@@ -1,6 +1,7 @@
 //! In-place updates of parameters.
 
-use crate::{assert_close, fixture, noise};
+use crate::fixture;
+use crate::values::{assert_close, noise};
 use candle_core::Var;
 use univip_nn::ops::{self, SgdStep};
 

@@ -1,36 +1,17 @@
 //! Residual networks against torchvision's; `fixtures/make.py` made the numbers.
 
+#[path = "../../../../core/nn/tests/nn/values.rs"]
+mod values;
+
 use candle_core::{Device, Tensor};
-use rand::Rng;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use univip_core::nn::{Mode, Parameters, layout};
-use univip_core::seed::stream;
 use univip_resnet::{Network, Shape, plan};
+use values::{assert_close, noise, numbers};
 
 fn fixture(name: &str) -> HashMap<String, Tensor> {
     let path = format!("{}/tests/fixtures/{name}.safetensors", env!("CARGO_MANIFEST_DIR"));
     candle_core::safetensors::load(&path, &Device::Cpu).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// Asserts that every value is within `tolerance` of `expected`, relative to the largest of `expected`.
-fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
-    assert_eq!(found.dims(), expected.dims(), "{what}");
-    let (found, expected) = (numbers(found), numbers(expected));
-    let largest = expected.iter().fold(1e-3f32, |largest, value| largest.max(value.abs()));
-    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
-        let difference = (found - expected).abs();
-        assert!(difference <= tolerance * largest, "{what}: value {at} is {found}, expected {expected}");
-    }
-}
-
-fn noise(shape: &[usize], seed: u64) -> Tensor {
-    let mut stream = stream(seed, "test", &[]);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.random::<f32>() * 2.0 - 1.0).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }
 
 /// `named` of `fixtures/make.py`.

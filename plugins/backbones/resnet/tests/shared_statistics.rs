@@ -2,39 +2,16 @@
 
 #[path = "../../../../core/nn/tests/nn/replicas.rs"]
 mod replicas;
+#[path = "../../../../core/nn/tests/nn/values.rs"]
+mod values;
 
 use candle_core::{Device, Tensor, Var};
-use rand::Rng;
 use replicas::{Shares, together};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use univip_core::nn::{Mode, Parameters};
-use univip_core::seed::stream;
 use univip_resnet::plan;
-
-fn noise(shape: &[usize], seed: u64) -> Tensor {
-    let mut stream = stream(seed, "test", &[]);
-    let values: Vec<f32> = (0..shape.iter().product()).map(|_| stream.random::<f32>() * 2.0 - 1.0).collect();
-    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-}
-
-fn numbers(tensor: &Tensor) -> Vec<f32> {
-    tensor.flatten_all().unwrap().to_vec1().unwrap()
-}
-
-/// The largest difference is within `tolerance` of the largest expected value.
-fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f32, what: &str) {
-    assert_eq!(found.dims(), expected.dims(), "{what}");
-    let largest = |tensor: &Tensor| numbers(tensor).iter().fold(0f32, |most, value| most.max(value.abs()));
-    let (difference, most) = (largest(&(found - expected).unwrap()), largest(expected).max(1e-3));
-    assert!(difference <= tolerance * most, "{what}: {difference} of {most}");
-}
-
-/// The gradients of `sum(y * g)` with respect to the named variables.
-fn gradients(y: &Tensor, g: &Tensor, variables: &[(&str, &Tensor)]) -> BTreeMap<String, Tensor> {
-    let store = (y * g).unwrap().sum_all().unwrap().backward().unwrap();
-    variables.iter().map(|(name, var)| ((*name).to_owned(), store.get(var).unwrap().clone())).collect()
-}
+use values::{assert_close, gradients, noise, numbers};
 
 fn sum(parts: &[Tensor]) -> Tensor {
     Tensor::stack(parts, 0).unwrap().sum(0).unwrap()
