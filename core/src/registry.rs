@@ -4,7 +4,7 @@ use crate::dataset::{Dataset, Split};
 use crate::error::{RecipeError, suggest};
 use crate::evaluate::Evaluator;
 use crate::loss::{Loss, LossContext};
-use crate::networks::{BackboneContext, BackboneFacts, Head, HeadContext, Needs};
+use crate::networks::{BackboneContext, BackboneFacts, Head, HeadContext, Needs, NetworkSettings};
 use crate::nn::backbone_file::Architecture;
 use crate::nn::{Backbone, BackbonePlan};
 use crate::proposals::ProposalSource;
@@ -53,31 +53,26 @@ impl Registry {
         self.0.iter().filter(|entry| entry.kind() == kind).map(|entry| entry.name).collect()
     }
 
-    /// True for a dotted key of a recipe that is one of a plugin's [`Config::PLACES`].
+    /// True for a dotted key of a recipe that is one of the [`Config::PLACES`].
     pub fn is_place(&self, key: &str) -> bool {
         self.places().any(|place| place == key)
     }
 
-    /// The dotted keys of all [`Config::PLACES`].
+    /// The dotted keys of all [`Config::PLACES`]: of the engine's sections, of which one has any, and of the plugins' tables.
     pub fn places(&self) -> impl Iterator<Item = String> {
         let of = |entry: &&'static Registration| {
             let (kind, name) = (entry.kind().name(), entry.name);
             entry.places.iter().map(move |key| format!("{kind}.{name}.{key}"))
         };
-        self.0.iter().flat_map(of)
+        let own = NetworkSettings::PLACES.iter().map(|key| format!("network.{key}"));
+        own.chain(self.0.iter().flat_map(of))
     }
 
     /// The backbones of this binary, with the defaults of their own tables: what a file of tensors may hold.
     pub fn architectures(&self) -> Vec<Architecture> {
         let of = |plugin: &&'static Registration| -> Architecture {
             let plugin = *plugin;
-            Box::new(move |width| {
-                BackbonePlan::new(plugin.name, width, move |scope| {
-                    let context =
-                        BackboneContext { parameters: scope.clone(), width, zero_init_residual: false };
-                    plugin.backbone(&Table::of(""), context)
-                })
-            })
+            Box::new(move |width| plugin.backbone_plan(Table::of(""), width, false))
         };
         self.0.iter().filter(|entry| entry.kind() == Kind::Backbone).map(of).collect()
     }
@@ -236,6 +231,18 @@ impl Registration {
             Build::Backbone { build, .. } => build(table, context),
             _ => bail!("`{}` is a {}", self.name, self.kind().name()),
         }
+    }
+
+    /// The plan of the backbone, which this must be.
+    pub fn backbone_plan(
+        &'static self,
+        table: Table,
+        width: usize,
+        zero_init_residual: bool,
+    ) -> BackbonePlan {
+        BackbonePlan::new(self.name, width, move |scope| {
+            self.backbone(&table, BackboneContext { parameters: scope.clone(), width, zero_init_residual })
+        })
     }
 
     /// The facts of the backbone, which this must be.

@@ -1,12 +1,11 @@
 //! The contents of an image file, as a digest.
 
 use super::stamp::Stamp;
-use crate::digest::hexadecimal;
+use crate::digest::{hexadecimal, of_file};
 use crate::geometry::Size;
 use crate::image_file;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use std::fs::File;
 use std::path::Path;
 
 /// The contents of an image file, as a digest.
@@ -83,16 +82,14 @@ impl Look {
     fn read(path: &Path, stamp: Stamp) -> Self {
         let unreadable = Self { stamp: Some(stamp), content: Content::Unreadable, size: None };
         if stamp.bytes > WHOLE {
-            let mut hash = Sha256::new();
-            let copied = File::open(path).and_then(|mut file| std::io::copy(&mut file, &mut hash));
-            return match copied {
-                Ok(_) => Self { content: half(hash), size: image_file::size(path).ok(), ..unreadable },
+            return match of_file(path) {
+                Ok(hash) => Self { content: half(&hash), size: image_file::size(path).ok(), ..unreadable },
                 Err(_) => unreadable,
             };
         }
         match std::fs::read(path) {
             Ok(bytes) => Self {
-                content: half(Sha256::new_with_prefix(&bytes)),
+                content: half(&Sha256::digest(&bytes).into()),
                 size: image_file::size_of(&bytes),
                 ..unreadable
             },
@@ -101,8 +98,8 @@ impl Look {
     }
 }
 
-fn half(hash: Sha256) -> Content {
+fn half(hash: &[u8; 32]) -> Content {
     let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash.finalize()[..16]);
+    bytes.copy_from_slice(&hash[..16]);
     Content::Bytes(bytes)
 }

@@ -51,6 +51,9 @@ impl Default for NetworkSettings {
 }
 
 impl Config for NetworkSettings {
+    /// `init_sha256` stands for its contents.
+    const PLACES: &'static [&'static str] = &["init"];
+
     fn check(&self) -> Result<(), Invalid> {
         at_least("width", self.width as u64, 1)?;
         at_least("hidden", self.hidden as u64, 1)?;

@@ -1,6 +1,7 @@
 //! Files of recipes, on disk or embedded in the binary.
 
 use crate::text_file::{self, TextFileError};
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
@@ -40,47 +41,33 @@ impl Embedded {
 
     /// The names of the folders in a folder, sorted.
     pub fn folders(&self, folder: &Path) -> Vec<String> {
-        let mut names: Vec<String> = match folder.strip_prefix(EMBEDDED_ROOT) {
-            Ok(inside) => {
-                let below = |(name, _): &(&str, &str)| {
-                    let mut parts = Path::new(name).strip_prefix(inside).ok()?.iter();
-                    let first = parts.next()?.to_string_lossy().into_owned();
-                    parts.next().map(|_| first)
-                };
-                self.files.iter().filter_map(below).collect()
-            }
-            Err(_) => {
-                let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-                let folders = entries.filter(|entry| entry.path().is_dir());
-                folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-            }
-        };
-        names.sort();
-        names.dedup();
-        names
+        let folders = self.inside(folder).into_iter().filter(|(_, is_folder)| *is_folder);
+        folders.filter_map(|(path, _)| Some(path.file_name()?.to_string_lossy().into_owned())).collect()
     }
 
     /// The names of a folder's TOML files, sorted, without `.toml`.
     pub fn toml_stems(&self, folder: &Path) -> Vec<String> {
-        let paths: Vec<PathBuf> = match folder.strip_prefix(EMBEDDED_ROOT) {
-            Ok(inside) => {
-                let paths = self.files.iter().map(|(name, _)| PathBuf::from(name));
-                paths.filter(|path| path.parent() == Some(inside)).collect()
-            }
-            Err(_) => {
-                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-                std::fs::read_dir(folder)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|entry| Some(entry.ok()?.path()))
-                    .collect()
-            }
-        };
-        let toml = paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        let toml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+        let files = self.inside(folder).into_iter().map(|(path, _)| path).filter(toml);
         let mut stems: Vec<String> =
-            toml.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
+            files.filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned())).collect();
         stems.sort();
         stems
+    }
+
+    /// The paths in a folder, sorted, and whether each is a folder; none of a folder that cannot be read.
+    fn inside(&self, folder: &Path) -> BTreeSet<(PathBuf, bool)> {
+        if let Ok(inside) = folder.strip_prefix(EMBEDDED_ROOT) {
+            let first = |(name, _): &(&str, &str)| {
+                let mut parts = Path::new(name).strip_prefix(inside).ok()?.iter();
+                let path = inside.join(parts.next()?);
+                Some((path, parts.next().is_some()))
+            };
+            return self.files.iter().filter_map(first).collect();
+        }
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| (entry.path(), entry.path().is_dir())).collect()
     }
 }
 

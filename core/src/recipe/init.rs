@@ -1,12 +1,10 @@
 //! `network.init`: the weights that a run starts from are part of what it is by their contents, wherever they lie.
 
 use super::layer::{Layer, Override};
-use crate::digest::hexadecimal;
+use crate::digest::{hexadecimal, of_file};
 use crate::networks::NetworkSettings;
 use anyhow::Result;
 use figment::Figment;
-use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use univip_stdx::config::Table;
@@ -43,13 +41,7 @@ pub(super) fn with_digest(figment: Figment, origin: &str) -> Result<Figment> {
     }
 }
 
-/// The SHA-256 of a file.
+/// The SHA-256 of a file in digits.
 pub(crate) fn digest(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("no regular file"));
-    }
-    let mut hash = Sha256::new();
-    io::copy(&mut file, &mut hash)?;
-    Ok(hexadecimal(&hash.finalize()))
+    Ok(hexadecimal(&of_file(path)?))
 }

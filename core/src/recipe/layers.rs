@@ -48,9 +48,6 @@ impl Sources {
 
 const PREFIX: &str = "UNIVIP_";
 
-/// A place of the engine's own.
-const INIT: &str = "network.init";
-
 /// All layers, merged.
 pub(super) struct Layers {
     pub figment: Figment,
@@ -101,7 +98,7 @@ fn overrides(sources: &Sources, registry: &Registry) -> Result<Vec<Layer>> {
     settings.extend(from_environment(&sources.environment)?);
     settings.extend(from_sets(&sources.sets)?);
     let layer = |setting: Override| {
-        let is_text = registry.is_place(&setting.key) || setting.key == INIT;
+        let is_text = registry.is_place(&setting.key);
         Layer::of(setting, is_text)
     };
     settings.into_iter().map(layer).collect()

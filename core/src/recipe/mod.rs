@@ -140,8 +140,7 @@ impl Recipe {
 
     /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
     /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
-    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without places: [`Config::PLACES`], and
-    /// `network.init`, for whose contents `network.init_sha256` stands.
+    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without [`Config::PLACES`].
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }

@@ -32,10 +32,9 @@ pub(super) fn values<'a>(
     Ok(tidy(Value::Object(all)))
 }
 
-/// Keys that change no bit of a result: where initial weights lie, how batches are made ready, how often a run is saved, and what
-/// is measured on the way.
-const NO_INFLUENCE: [(&str, &str); 8] = [
-    ("network", "init"),
+/// Keys that change no bit of a result: how batches are made ready, how often a run is saved, and what is measured
+/// on the way.
+const NO_INFLUENCE: [(&str, &str); 7] = [
     ("loader", "workers"),
     ("loader", "ahead"),
     ("train", "checkpoint_every"),
@@ -49,11 +48,10 @@ const NO_INFLUENCE: [(&str, &str); 8] = [
 pub(super) fn fingerprint(resolved: &Value, registry: &Registry) -> String {
     let mut resolved = resolved.clone();
     for place in registry.places() {
-        // `dataset.coco.root`: a kind, a plugin and its key.
-        let mut parts = place.splitn(3, '.');
-        let table = parts.next().and_then(|kind| resolved.get_mut(kind));
-        let table = parts.next().zip(table).and_then(|(plugin, table)| table.get_mut(plugin));
-        if let (Some(Value::Object(table)), Some(key)) = (table, parts.next()) {
+        // `dataset.coco.root`: a table and its key.
+        let Some((path, key)) = place.rsplit_once('.') else { continue };
+        let table = path.split('.').try_fold(&mut resolved, |table, name| table.get_mut(name));
+        if let Some(Value::Object(table)) = table {
             table.remove(key);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Recipe;
 use crate::error::{RecipeError, suggest};
-use crate::networks::{BackboneContext, HeadPlacement, Needs, NetworkSettings, Wiring};
+use crate::networks::{HeadPlacement, Needs, NetworkSettings, Wiring};
 use crate::nn::BackbonePlan;
 use crate::registry::{Kind, Registration, Registry};
 use crate::views::{Group, ViewContext};
@@ -36,14 +36,9 @@ impl Recipe {
     /// [`RecipeError`] when it is not known.
     pub fn backbone(&self, registry: &Registry) -> Result<BackbonePlan> {
         let NetworkSettings { backbone: name, width, zero_init_residual, .. } = &self.settings.network;
-        let (width, zero_init_residual) = (*width, *zero_init_residual);
         let key = "network.backbone";
         let plugin = registry.get(Kind::Backbone, name, &self.origin(key), key)?;
-        let table = self.table(Kind::Backbone, name);
-        Ok(BackbonePlan::new(name, width, move |scope| {
-            let context = BackboneContext { parameters: scope.clone(), width, zero_init_residual };
-            plugin.backbone(&table, context)
-        }))
+        Ok(plugin.backbone_plan(self.table(Kind::Backbone, name), *width, *zero_init_residual))
     }
 
     /// The outputs that each loss asks for, by its name.

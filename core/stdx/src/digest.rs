@@ -1,4 +1,22 @@
-//! Digests as people and file names see them.
+//! Digests of files, and digests as people and file names see them.
+
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, copy};
+use std::path::Path;
+
+/// The SHA-256 of a file, read piece by piece.
+///
+/// # Errors
+/// When it cannot be read, or is no regular file: a pipe would wait for its other end, and a device has no end.
+pub fn of_file(path: &Path) -> io::Result<[u8; 32]> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("no regular file"));
+    }
+    let mut hash = Sha256::new();
+    copy(&mut File::open(path)?, &mut hash)?;
+    Ok(hash.finalize().into())
+}
 
 /// Two digits per byte, in lower case.
 pub fn hexadecimal(bytes: &[u8]) -> String {

@@ -19,11 +19,10 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use univip_core::below::Below;
 use univip_core::dataset::{Annotation, Dataset, Split};
-use univip_core::digest::hexadecimal;
+use univip_core::digest::{hexadecimal, of_file};
 use univip_core::error::{ImageError, refuse_any};
 use univip_core::files::visible;
 use univip_core::geometry::{BoundingBox, Size};
@@ -363,9 +362,7 @@ fn digest(
     }
     for path in annotations {
         let read = || format!("coco: cannot read {}", path.display());
-        let mut whole = Sha256::new();
-        std::io::copy(&mut File::open(&path).with_context(read)?, &mut whole).with_context(read)?;
-        hash.update(whole.finalize());
+        hash.update(of_file(&path).with_context(read)?);
     }
     Ok(hexadecimal(&hash.finalize()[..8]))
 }
