@@ -108,6 +108,16 @@ fn what_is_no_table_is_refused_in_one_line_with_what_may_have_been_meant() -> Re
             "{text}"
         );
     }
+    fs::write(&file, "tables = [\"table7\", \"table8\"]")?;
+    let refused = output(&["ablate", table.to_str().context("not UTF-8")?, "--dry-run"], root.path())?;
+    let text = String::from_utf8(refused.stderr)?;
+    ensure!(text.contains("`table8` stands for other tables itself"), "{text}");
+    // A file that the table inherits and that lies beside its rows is no row in silence.
+    fs::write(table.join("columns.toml"), "")?;
+    fs::write(&file, &good)?;
+    let refused = output(&["ablate", table.to_str().context("not UTF-8")?, "--dry-run"], root.path())?;
+    let text = String::from_utf8(refused.stderr)?;
+    ensure!(text.contains("the recipes columns are no rows"), "{text}");
     fs::remove_file(&file)?;
     let refused = output(&["ablate", table.to_str().context("not UTF-8")?], root.path())?;
     let text = String::from_utf8(refused.stderr)?;

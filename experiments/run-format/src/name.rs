@@ -1,4 +1,4 @@
-//! The names of run directories.
+//! The names of run directories and tables.
 
 /// The recipe and the seed of a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,12 @@ impl Identity {
 /// The name of the directory of a run.
 pub fn directory_name(name: &str, fingerprint: &str, seed: u64) -> String {
     format!("{name}-{fingerprint}-s{seed}")
+}
+
+/// True for a name that a table can have: its plans and pages are files of that name.
+pub fn can_name_table(name: &str) -> bool {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
+    !name.is_empty() && name.chars().all(plain)
 }
 
 #[cfg(test)]

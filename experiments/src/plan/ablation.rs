@@ -1,7 +1,7 @@
 //! The rows of an ablation and the runs that they share.
 
 use super::library::{Library, RANDOM, recipes_in};
-use super::table::FILE;
+use super::table::{FILE, TableFile, refused};
 use crate::runs::Job;
 use crate::usage::usage;
 use anyhow::Result;
@@ -10,7 +10,7 @@ use std::path::Path;
 use univip_core::error::suggest;
 use univip_core::recipe::{Recipe, Row};
 use univip_core::registry::{Kind, Registry};
-use univip_run_format::{Column, SINGLE_RECIPES};
+use univip_run_format::{Column, SINGLE_RECIPES, can_name_table};
 
 /// The plan of an ablation.
 pub struct Plan {
@@ -78,13 +78,18 @@ impl Plan {
     pub fn new(library: &Library, table: &str, row: Option<&str>, seeds: &[u64]) -> Result<Self> {
         let mut plan = Self::empty(library, library.load_random()?, seeds);
         let directory = library.table_directory(table)?;
-        match library.table_file(&directory)?.tables {
-            tables if tables.is_empty() => plan.add_table(library, &directory, row)?,
-            tables => {
-                for table in tables {
-                    plan.add_table(library, &library.table_directory(&table)?, row)?;
-                }
+        let file = library.table_file(&directory)?;
+        if file.tables.is_empty() {
+            plan.add_table(library, &directory, &file, row)?;
+        }
+        for name in &file.tables {
+            let part = library.table_directory(name)?;
+            let of_part = library.table_file(&part)?;
+            if !of_part.tables.is_empty() {
+                let problem = format!("`{name}` stands for other tables itself: state those");
+                return Err(refused(&directory.join(FILE), "tables", problem).into());
             }
+            plan.add_table(library, &part, &of_part, row)?;
         }
         if let (Some(row), true) = (row, plan.wanted().next().is_none()) {
             let known: Vec<&str> = plan.rows.iter().map(|row| end(&row.name)).collect();
@@ -111,9 +116,14 @@ impl Plan {
     }
 
     /// Adds the rows of a table's directory; `row` alone is asked for, if one is.
-    fn add_table(&mut self, library: &Library, directory: &Path, row: Option<&str>) -> Result<()> {
-        let (file, path) = (library.table_file(directory)?, directory.join(FILE));
-        let name = table_name(directory)?;
+    fn add_table(
+        &mut self,
+        library: &Library,
+        directory: &Path,
+        file: &TableFile,
+        row: Option<&str>,
+    ) -> Result<()> {
+        let (name, path, place) = (table_name(directory)?, directory.join(FILE), self.tables.len());
         check_columns(&file.columns, &path)?;
         let of_directory = PlannedTable {
             name: name.clone(),
@@ -122,7 +132,7 @@ impl Plan {
             ..PlannedTable::default()
         };
         self.tables.push(of_directory);
-        let (mut refused, mut used) = (None, 0);
+        let (mut misfit, mut used) = (None, 0);
         for (group, stem) in file.rows(&path, &recipes_in(directory))? {
             let recipe_file = directory.join(format!("{stem}.toml")).display().to_string();
             let (short, wanted) = (format!("{name}/{stem}"), row.is_none_or(|row| row == stem));
@@ -132,8 +142,8 @@ impl Plan {
                     return Err(error);
                 }
                 Err(error) => {
-                    self.leave_out(format!("{short} is left out: {error:#}"));
-                    refused.get_or_insert(error);
+                    self.tables[place].left_out.push(format!("{short} is left out: {error:#}"));
+                    misfit.get_or_insert(error);
                     continue;
                 }
             };
@@ -146,11 +156,7 @@ impl Plan {
             (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
         }
         // A setting that fits no row is a mistake.
-        refused.filter(|_| used == 0).map_or(Ok(()), Err)
-    }
-
-    fn leave_out(&mut self, why: String) {
-        self.tables.last_mut().into_iter().for_each(|table| table.left_out.push(why.clone()));
+        misfit.filter(|_| used == 0).map_or(Ok(()), Err)
     }
 
     fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Self {
@@ -233,8 +239,7 @@ fn end(name: &str) -> &str {
 fn table_name(directory: &Path) -> Result<String> {
     let whole = directory.canonicalize().unwrap_or_else(|_| directory.into());
     let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.is_empty() && name.chars().all(plain) {
+    if can_name_table(&name) {
         return Ok(name);
     }
     let problem = format!(

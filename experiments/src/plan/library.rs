@@ -12,7 +12,7 @@ use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Source
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 pub(super) const RANDOM: &str = "random";
 
-/// The keys of the weights that training starts from begin with it.
+/// The beginning of the keys of the weights that training starts from.
 const INIT: &str = "network.init";
 
 /// The sections that make an untrained backbone and its numbers; all others are about training.
@@ -170,6 +170,8 @@ impl Library {
     fn known(&self) -> Vec<String> {
         let recipes = self.directory.join("recipes");
         let mut known = recipes_in(&recipes);
+        // What tables inherit, and no recipe.
+        known.retain(|name| name != "columns");
         for table in self.tables() {
             let names = recipes_in(&recipes.join(&table));
             known.extend(names.into_iter().map(|name| format!("{table}/{name}")));
@@ -224,7 +226,7 @@ impl Library {
 /// The names of a directory's recipes, sorted: which of several that cannot be used is named must not depend on the disk.
 pub(super) fn recipes_in(directory: &Path) -> Vec<String> {
     let mut stems = EMBEDDED.toml_stems(directory);
-    stems.retain(|stem| !["table", "columns"].contains(&stem.as_str()));
+    stems.retain(|stem| stem != "table");
     stems
 }
 

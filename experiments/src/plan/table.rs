@@ -96,11 +96,8 @@ impl TableFile {
 
     /// This file's keys, and those of the file `below` where it does not state them.
     fn over(self, below: Self) -> Self {
-        fn either<T>(own: Vec<T>, below: Vec<T>) -> Vec<T> {
-            if own.is_empty() { below } else { own }
-        }
-        let listed = self.rows.is_empty() && self.groups.is_empty();
-        let (rows, groups) = if listed { (below.rows, below.groups) } else { (self.rows, self.groups) };
+        let unlisted = self.rows.is_empty() && self.groups.is_empty();
+        let (rows, groups) = if unlisted { (below.rows, below.groups) } else { (self.rows, self.groups) };
         Self {
             inherit: None,
             caption: if self.caption.is_empty() { below.caption } else { self.caption },
@@ -108,7 +105,7 @@ impl TableFile {
             rows,
             groups,
             baseline: self.baseline.or(below.baseline),
-            columns: either(self.columns, below.columns),
+            columns: if self.columns.is_empty() { below.columns } else { self.columns },
         }
     }
 
@@ -128,6 +125,10 @@ impl TableFile {
     /// [`RecipeError`] for a row without a recipe, a recipe without a row, and a baseline that is missing or no row.
     pub fn rows(&self, path: &Path, recipes: &[String]) -> Result<Vec<(String, String)>> {
         let known: Vec<&str> = recipes.iter().map(String::as_str).collect();
+        if known.is_empty() {
+            let problem = "no recipe is in its directory, and so no row".to_string();
+            return Err(refused(path, "rows", problem).into());
+        }
         let mut rows: Vec<(&str, &str)> = self.listed().collect();
         if rows.is_empty() {
             rows = known.iter().map(|recipe| ("", *recipe)).collect();
@@ -229,5 +230,7 @@ mod tests {
             assert!(message.contains(said) && !message.contains('\n'), "{text}: {message}");
             assert!(error.is::<RecipeError>(), "{message}");
         }
+        let none = TableFile::default().rows(Path::new("my/table.toml"), &[]).unwrap_err().to_string();
+        assert!(none.contains("no recipe is in its directory"), "{none}");
     }
 }
