@@ -4,10 +4,11 @@ use crate::compare::section::Section;
 use crate::compare::tables;
 use crate::frame;
 use crate::read::plan::read_plans;
-use crate::read::run::{Run, read_runs};
+use crate::read::run::read_runs;
 use crate::show::text::{TextTable, Width};
 use crate::show::{files, frames, latex, page, plot, text, view};
 use anyhow::{Context, Result};
+use polars::prelude::DataFrame;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,7 +42,11 @@ pub fn report(roots: &[PathBuf], table: Option<&str>, out: &Path, width: Width) 
         }
         report.add(&plans[0].table, &all, out, width)?;
     }
-    report.add_frames(&runs, out)?;
+    report.add_frame("measurements", &measurements, out)?;
+    report.add_frame("runs", &frame::runs(&runs)?, out)?;
+    report.add_frame("recipes", &frame::recipes(&runs)?, out)?;
+    // A line for each step: nobody opens that in a spreadsheet.
+    report.add_parquet("training", &frame::training(&runs)?, out)?;
     Ok(report)
 }
 
@@ -77,24 +82,17 @@ impl Report {
         Ok(())
     }
 
-    /// The tidy frames of the runs: what was measured, the course of the trainings, the recipes' values.
-    fn add_frames(&mut self, runs: &[Run], out: &Path) -> Result<()> {
-        let all = [
-            ("measurements", frame::measurements(runs)?),
-            ("runs", frame::runs(runs)?),
-            ("training", frame::training(runs)?),
-            ("recipes", frame::recipes(runs)?),
-        ];
-        for (name, frame) in all {
-            let [csv, parquet] = ["csv", "parquet"].map(|ending| out.join(format!("{name}.{ending}")));
-            if name != "training" {
-                // A line for each step: nobody opens that in a spreadsheet.
-                frames::write_csv(&csv, &frame)?;
-                self.paths.push(csv);
-            }
-            frames::write_parquet(&parquet, &frame)?;
-            self.paths.push(parquet);
-        }
+    fn add_frame(&mut self, name: &str, frame: &DataFrame, out: &Path) -> Result<()> {
+        let path = out.join(format!("{name}.csv"));
+        frames::write_csv(&path, frame)?;
+        self.paths.push(path);
+        self.add_parquet(name, frame, out)
+    }
+
+    fn add_parquet(&mut self, name: &str, frame: &DataFrame, out: &Path) -> Result<()> {
+        let path = out.join(format!("{name}.parquet"));
+        frames::write_parquet(&path, frame)?;
+        self.paths.push(path);
         Ok(())
     }
 

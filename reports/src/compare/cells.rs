@@ -3,11 +3,11 @@
 use super::cell::Cell;
 use super::section::{Protocol, Section, Setting};
 use super::statistics::{Summary, holm};
+use crate::frame::{counts, numbers, texts};
 use crate::read::run::Run;
 use anyhow::{Context, Result};
 use polars::prelude::{
-    BooleanChunked, ChunkCompareEq, Column, DataFrame, DataFrameJoinOps, IntoColumn, JoinArgs, JoinType,
-    NamedFrom, Series,
+    BooleanChunked, ChunkCompareEq, Column, DataFrame, DataFrameJoinOps, JoinArgs, JoinType,
 };
 
 /// The cells of every row of a section, in the order of its columns.
@@ -49,8 +49,7 @@ fn values(section: &Section<'_>, measurements: &DataFrame) -> Result<DataFrame> 
         mask = mask & is(&joined, "protocol", name)? & is(&joined, "split", split)?;
         let of_images = joined.column("images")?.u64()?.equal(*images);
         let mut part = joined.filter(&(mask & of_images))?;
-        let place = Series::new("column".into(), vec![index as u64; part.height()]).into_column();
-        part.with_column(place)?;
+        part.with_column(counts("column", &vec![index; part.height()], |index| Some(*index as u64)))?;
         parts.push(part.select(["row", "column", "seed", "value"])?);
     }
     let mut all = empty()?;
@@ -61,8 +60,9 @@ fn values(section: &Section<'_>, measurements: &DataFrame) -> Result<DataFrame> 
 }
 
 fn empty() -> Result<DataFrame> {
-    let whole = |name: &str| Series::new(name.into(), Vec::<u64>::new()).into_column();
-    let value = Series::new("value".into(), Vec::<f64>::new()).into_column();
+    let none: [u64; 0] = [];
+    let whole = |name: &str| counts(name, &none, |number| Some(*number));
+    let value = numbers("value", &none, |_| None);
     Ok(DataFrame::new(0, vec![whole("row"), whole("column"), whole("seed"), value])?)
 }
 
@@ -74,13 +74,10 @@ fn planned(section: &Section<'_>) -> Result<DataFrame> {
         .enumerate()
         .flat_map(|(index, row)| row.measured.iter().map(move |run| (index, *run)))
         .collect();
-    let rows: Vec<u64> = pairs.iter().map(|(row, _)| *row as u64).collect();
-    let fingerprints: Vec<String> = pairs.iter().map(|(_, run)| run.fingerprint.clone()).collect();
-    let seeds: Vec<u64> = pairs.iter().map(|(_, run)| run.seed).collect();
     let columns = vec![
-        Series::new("row".into(), rows).into_column(),
-        Series::new("fingerprint".into(), fingerprints).into_column(),
-        Series::new("seed".into(), seeds).into_column(),
+        counts("row", &pairs, |(row, _)| Some(*row as u64)),
+        texts("fingerprint", &pairs, |(_, run)| run.fingerprint.clone()),
+        counts("seed", &pairs, |(_, run)| Some(run.seed)),
     ];
     Ok(DataFrame::new(pairs.len(), columns)?)
 }
@@ -121,16 +118,16 @@ fn summaries(frame: &DataFrame, value: &str) -> Result<Vec<(usize, usize, Summar
         return Ok(Vec::new());
     }
     let one = |group: DataFrame| {
-        let numbers = group.column(value)?.as_materialized_series().clone();
+        let seeds = group.column(value)?.as_materialized_series();
         let first = |name: &str| Ok::<_, polars::prelude::PolarsError>(group.column(name)?.head(Some(1)));
-        let whole = |name: &str, count: u64| Series::new(name.into(), [count]).into_column();
-        let float = |name: &str, number: Option<f64>| Series::new(name.into(), [number]).into_column();
+        let (n, mean) = (seeds.len(), seeds.mean());
+        let deviation = seeds.std(1).filter(|_| n > 1);
         let columns: Vec<Column> = vec![
             first("row")?,
             first("column")?,
-            whole("n", numbers.len() as u64),
-            float("mean", numbers.mean()),
-            float("sd", numbers.std(1).filter(|_| numbers.len() > 1)),
+            counts("n", &[n], |n| Some(*n as u64)),
+            numbers("mean", &[mean], |mean| *mean),
+            numbers("sd", &[deviation], |deviation| *deviation),
         ];
         DataFrame::new(1, columns)
     };

@@ -286,6 +286,11 @@ impl Section<'_> {
         row.paper.get(self.columns[column].paper.as_ref()?).copied()
     }
 
+    /// The seeds with which the paper's difference of a row would be seen, at the deviation that ours has.
+    pub fn seeds_to_see(&self, row: &RowResult<'_>, column: usize) -> Option<usize> {
+        row.cells[column].difference?.seeds_to_see(self.paper_difference(row, column)?)
+    }
+
     /// The paper's difference of a row to the baseline.
     pub fn paper_difference(&self, row: &RowResult<'_>, column: usize) -> Option<f64> {
         let baseline = self.rows.iter().find(|row| row.baseline).filter(|_| !row.random && !row.baseline)?;

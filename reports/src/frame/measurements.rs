@@ -6,12 +6,9 @@ use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
 use univip_run_format::{Evaluated, Metric};
 
-/// The evaluator of the numbers that come from a run's record and its training, and that no evaluator measures: `effective_rank`
-/// (of the backbone's features at the end of the last epoch), `seconds`, `peak_memory_bytes`.
-pub const RUN: &str = "run";
-
 /// A line for each number of each run: what it is (evaluator, metric, protocol, split, settings that differ from the run's), and
-/// the run's recipe, seed and data. The numbers of [`RUN`] are those of finished runs.
+/// the run's recipe, seed and data. Those of the evaluator `run` are of finished runs: its effective
+/// rank, seconds and memory.
 pub fn measurements(runs: &[Run]) -> Result<DataFrame> {
     let lines: Vec<(&Run, Evaluated)> =
         runs.iter().flat_map(|run| numbers_of(run).into_iter().map(move |line| (run, line))).collect();
@@ -40,6 +37,10 @@ pub fn measurements(runs: &[Run]) -> Result<DataFrame> {
     ];
     DataFrame::new(lines.len(), columns).context("making the frame of measurements")
 }
+
+/// The evaluator of the numbers that come from a run's record and its training, and that no evaluator measures: `effective_rank`
+/// (of the backbone's features at the end of the last epoch), `seconds`, `peak_memory_bytes`.
+const RUN: &str = "run";
 
 /// The numbers of a run, in the order in which they were measured; then those of its record and training.
 fn numbers_of(run: &Run) -> Vec<Evaluated> {

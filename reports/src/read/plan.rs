@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use univip_run_format::{PLANS, Plan, SINGLE_RECIPES};
+use univip_run_format::{PLANS, Plan, SINGLE_RECIPES, can_name_table};
 use univip_stdx::refusal::suggest;
 
 /// True when the same runs make both tables.
@@ -32,9 +32,8 @@ fn read(path: &Path) -> Result<Plan> {
     distinct(&mut plan.seeds);
     let baselines = plan.rows.iter().filter(|row| row.baseline).count();
     ensure!(baselines <= 1, "{}: {baselines} rows are the baseline; one can be", path.display());
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let name = &plan.table;
-    ensure!(!name.is_empty() && name.chars().all(plain), "{}: `{name}` cannot name a table", path.display());
+    ensure!(can_name_table(name), "{}: `{name}` cannot name a table", path.display());
     Ok(plan)
 }
 

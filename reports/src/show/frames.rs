@@ -4,6 +4,7 @@ use super::escape::cell;
 use super::files::write;
 use crate::compare::cell::Cell;
 use crate::compare::section::{Protocol, RowResult, Section};
+use crate::frame::{counts, numbers, texts};
 use anyhow::{Context, Result};
 use polars::prelude::{
     Column, CsvWriter, DataFrame, IntoColumn, NamedFrom, ParquetWriter, SerWriter, Series,
@@ -61,73 +62,52 @@ impl Line<'_> {
 }
 
 fn of_setting(lines: &[Line<'_>]) -> Vec<Column> {
-    let texts = |name: &str, text: &dyn Fn(&Line<'_>) -> String| {
-        series(name, lines.iter().map(text).collect::<Vec<_>>())
-    };
     vec![
-        texts("table", &|line| line.section.plan.table.clone()),
-        texts("scale", &|line| line.section.setting.scale.clone()),
-        texts("overrides", &|line| line.section.setting.overrides.join(" ")),
-        texts("data", &|line| line.section.setting.data.clone()),
-        texts("data_digest", &|line| line.section.setting.data_digest.clone()),
-        texts("probe_data", &|line| line.section.setting.probe_data.clone()),
+        texts("table", lines, |line| line.section.plan.table.clone()),
+        texts("scale", lines, |line| line.section.setting.scale.clone()),
+        texts("overrides", lines, |line| line.section.setting.overrides.join(" ")),
+        texts("data", lines, |line| line.section.setting.data.clone()),
+        texts("data_digest", lines, |line| line.section.setting.data_digest.clone()),
+        texts("probe_data", lines, |line| line.section.setting.probe_data.clone()),
     ]
 }
 
 fn of_row(lines: &[Line<'_>]) -> Vec<Column> {
-    let texts = |name: &str, text: &dyn Fn(&Line<'_>) -> String| {
-        series(name, lines.iter().map(text).collect::<Vec<_>>())
-    };
-    let column = |line: &Line<'_>| line.section.columns[line.index].clone();
     vec![
-        texts("row", &|line| line.row.label.clone()),
-        texts("group", &|line| line.row.group.clone()),
-        texts("title", &|line| line.row.title.clone()),
-        texts("components", &|line| line.row.components.join(" + ")),
-        texts("fingerprint", &|line| line.row.fingerprint.clone()),
-        texts("finished", &|line| line.row.state.clone()),
-        texts("column", &|line| column(line).head),
-        texts("evaluator", &|line| column(line).evaluator),
-        texts("metric", &|line| column(line).metric),
-        texts("protocol", &|line| line.protocol().map_or(String::new(), |by| by.name.clone())),
-        texts("split", &|line| line.protocol().map_or(String::new(), |by| by.split.clone())),
+        texts("row", lines, |line| line.row.label.clone()),
+        texts("group", lines, |line| line.row.group.clone()),
+        texts("title", lines, |line| line.row.title.clone()),
+        texts("components", lines, |line| line.row.components.join(" + ")),
+        texts("fingerprint", lines, |line| line.row.fingerprint.clone()),
+        texts("finished", lines, |line| line.row.state.clone()),
+        texts("column", lines, |line| line.section.columns[line.index].head.clone()),
+        texts("evaluator", lines, |line| line.section.columns[line.index].evaluator.clone()),
+        texts("metric", lines, |line| line.section.columns[line.index].metric.clone()),
+        texts("protocol", lines, |line| line.protocol().map_or(String::new(), |by| by.name.clone())),
+        texts("split", lines, |line| line.protocol().map_or(String::new(), |by| by.split.clone())),
     ]
 }
 
 fn of_cell(lines: &[Line<'_>]) -> Vec<Column> {
-    let floats = |name: &str, number: &dyn Fn(&Line<'_>) -> Option<f64>| {
-        series(name, lines.iter().map(number).collect::<Vec<_>>())
-    };
-    let counts = |name: &str, count: &dyn Fn(&Line<'_>) -> Option<u64>| {
-        series(name, lines.iter().map(count).collect::<Vec<_>>())
-    };
     let end = |line: &Line<'_>, end: usize| Some(line.cell.summary?.interval()?[end]);
     let end_of_difference = |line: &Line<'_>, end: usize| Some(line.cell.difference?.interval()?[end]);
     vec![
-        floats("paper", &|line| line.section.paper(line.row, line.index)),
-        counts("n", &|line| Some(line.cell.values.len() as u64)),
-        floats("mean", &|line| Some(line.cell.summary?.mean)),
-        floats("sd", &|line| line.cell.summary?.deviation),
-        floats("low", &|line| end(line, 0)),
-        floats("high", &|line| end(line, 1)),
-        floats("paper_difference", &|line| line.section.paper_difference(line.row, line.index)),
-        counts("difference_n", &|line| Some(line.cell.difference?.n as u64)),
-        floats("difference", &|line| Some(line.cell.difference?.mean)),
-        floats("difference_sd", &|line| line.cell.difference?.deviation),
-        floats("difference_low", &|line| end_of_difference(line, 0)),
-        floats("difference_high", &|line| end_of_difference(line, 1)),
-        floats("p", &|line| line.cell.p.map(|[p, _]| p)),
-        floats("p_holm", &|line| line.cell.p.map(|[_, held]| held)),
-        counts("n_for_paper_difference", &|line| {
-            let size = line.section.paper_difference(line.row, line.index)?;
-            Some(line.cell.difference?.seeds_to_see(size)? as u64)
+        numbers("paper", lines, |line| line.section.paper(line.row, line.index)),
+        counts("n", lines, |line| Some(line.cell.values.len() as u64)),
+        numbers("mean", lines, |line| Some(line.cell.summary?.mean)),
+        numbers("sd", lines, |line| line.cell.summary?.deviation),
+        numbers("low", lines, |line| end(line, 0)),
+        numbers("high", lines, |line| end(line, 1)),
+        numbers("paper_difference", lines, |line| line.section.paper_difference(line.row, line.index)),
+        counts("difference_n", lines, |line| Some(line.cell.difference?.n as u64)),
+        numbers("difference", lines, |line| Some(line.cell.difference?.mean)),
+        numbers("difference_sd", lines, |line| line.cell.difference?.deviation),
+        numbers("difference_low", lines, |line| end_of_difference(line, 0)),
+        numbers("difference_high", lines, |line| end_of_difference(line, 1)),
+        numbers("p", lines, |line| line.cell.p.map(|[p, _]| p)),
+        numbers("p_holm", lines, |line| line.cell.p.map(|[_, held]| held)),
+        counts("n_for_paper_difference", lines, |line| {
+            Some(line.section.seeds_to_see(line.row, line.index)? as u64)
         }),
     ]
-}
-
-fn series<T>(name: &str, values: Vec<T>) -> Column
-where
-    Series: NamedFrom<Vec<T>, [T]>,
-{
-    Series::new(name.into(), values).into_column()
 }

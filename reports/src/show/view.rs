@@ -86,7 +86,10 @@ fn of_column(section: &Section<'_>, index: usize) -> Vec<TextColumn> {
         ));
     }
     if tested && asked.paper.is_some() {
-        let seeds = cells_of(section, |row| seeds_to_see(section, row, index));
+        let seeds = cells_of(section, |row| match section.seeds_to_see(row, index) {
+            Some(seeds) => seeds.to_string(),
+            None => NONE.into(),
+        });
         columns.push(column("n for paper Δ", true, 9, seeds));
     }
     columns
@@ -182,10 +185,4 @@ fn difference(cell: &Cell) -> String {
         false => format!(" (n = {})", summary.n),
     };
     format!("{}{interval}{pairs}", signed(summary.mean))
-}
-
-fn seeds_to_see(section: &Section<'_>, row: &RowResult<'_>, index: usize) -> String {
-    let size = section.paper_difference(row, index);
-    let seeds = size.zip(row.cells[index].difference).and_then(|(size, ours)| ours.seeds_to_see(size));
-    seeds.map_or(NONE.into(), |seeds| seeds.to_string())
 }

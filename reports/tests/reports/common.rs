@@ -1,5 +1,6 @@
 //! A directory of runs, made up.
 
+use polars::prelude::{CsvReadOptions, DataFrame, SerReader};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -177,4 +178,31 @@ pub fn row(label: &str, title: &str, components: &[&str], [top1, map]: [f64; 2],
 pub fn baseline(mut row: Value) -> Value {
     row["baseline"] = json!(true);
     row
+}
+
+/// A CSV file of a report.
+pub fn csv(runs: &Runs, file: &str) -> DataFrame {
+    let reader = CsvReadOptions::default().try_into_reader_with_file_path(Some(runs.out(file))).unwrap();
+    reader.finish().unwrap()
+}
+
+/// The cells of a column of a table: a line for each row.
+pub fn of(frame: &DataFrame, head: &str) -> DataFrame {
+    let heads = frame.column("column").unwrap().str().unwrap();
+    frame.filter(&heads.iter().map(|each| Some(each == Some(head))).collect()).unwrap()
+}
+
+/// A number of a frame; none where it is null.
+pub fn number(frame: &DataFrame, name: &str, row: usize) -> Option<f64> {
+    frame.column(name).unwrap().get(row).unwrap().try_extract::<f64>().ok()
+}
+
+/// A column of text.
+pub fn texts(frame: &DataFrame, name: &str) -> Vec<String> {
+    let column = frame.column(name).unwrap().str().unwrap();
+    column.iter().map(|text| text.unwrap_or_default().to_string()).collect()
+}
+
+pub fn close(value: Option<f64>, expected: f64) {
+    assert!(value.is_some_and(|value| (value - expected).abs() < 1e-9), "{value:?}, expected {expected}");
 }

@@ -2,11 +2,11 @@
 
 use super::axis::Axis;
 use super::svg::{Anchor, Font, GRID, INK, PALETTE, QUIET, Svg};
+use crate::compare::cell::Cell;
 use crate::compare::section::{RowResult, Section};
 use crate::compare::statistics::Summary;
 use crate::show::page::heading;
 use crate::show::text::{clip, wrap};
-use std::collections::BTreeMap;
 
 const WIDTH: f64 = 960.0;
 /// Room for names: [`NAME`] characters of 13 pixels, bold, in the widest of the fonts (0.7 of their size).
@@ -38,8 +38,8 @@ impl Quantity<'_> {
         Some(format!("Paper: {}", head.trim_start_matches("paper ")))
     }
 
-    fn measured(&self, row: &RowResult<'_>) -> BTreeMap<u64, f64> {
-        row.cells[self.index].values.clone()
+    fn measured<'a>(&self, row: &'a RowResult<'_>) -> &'a Cell {
+        &row.cells[self.index]
     }
 
     fn stated(&self, row: &RowResult<'_>) -> Option<f64> {
@@ -124,17 +124,17 @@ fn measured(
     random: Option<&RowResult<'_>>,
     panel: &Panel,
 ) {
-    let values: Vec<BTreeMap<u64, f64>> = rows.iter().map(|row| quantity.measured(row)).collect();
-    let untrained = random.and_then(|row| Summary::of(quantity.measured(row).into_values())).map(|s| s.mean);
+    let cells: Vec<&Cell> = rows.iter().map(|row| quantity.measured(row)).collect();
+    let untrained = random.and_then(|row| quantity.measured(row).summary).map(|summary| summary.mean);
     let ends = |summary: Summary| {
         let deviation = summary.deviation.unwrap_or(0.0);
         [summary.mean - deviation, summary.mean + deviation]
     };
-    let spread = |values: &BTreeMap<u64, f64>| {
-        let ends = Summary::of(values.values().copied()).map(ends);
-        values.values().copied().chain(ends.into_iter().flatten()).collect::<Vec<_>>()
+    let spread = |cell: &&Cell| {
+        let ends = cell.summary.map(ends);
+        cell.values.values().copied().chain(ends.into_iter().flatten()).collect::<Vec<_>>()
     };
-    let Some(axis) = Axis::around(values.iter().flat_map(spread).chain(untrained), panel.left, panel.right)
+    let Some(axis) = Axis::around(cells.iter().flat_map(spread).chain(untrained), panel.left, panel.right)
     else {
         return panel.empty(svg, &quantity.ours(), "nothing measured yet");
     };
@@ -149,11 +149,11 @@ fn measured(
             &label,
         );
     }
-    for (index, (row, values)) in rows.iter().zip(&values).enumerate() {
+    for (index, (row, cell)) in rows.iter().zip(cells).enumerate() {
         let y = panel.top + LINE * (index as f64 + 0.5);
-        match values.is_empty() {
-            false => seeds(svg, &axis, values, y, colour(index)),
-            true => {
+        match cell.summary {
+            Some(summary) => seeds(svg, &axis, (cell, summary), y, colour(index)),
+            None => {
                 let middle = ((panel.left + panel.right) / 2.0, y + 4.0);
                 svg.text(
                     middle,
@@ -166,13 +166,13 @@ fn measured(
 }
 
 /// The mean of a row, its deviation, and each seed if there are several.
-fn seeds(svg: &mut Svg, axis: &Axis, values: &BTreeMap<u64, f64>, y: f64, colour: &str) {
-    let Some(Summary { mean, deviation, n }) = Summary::of(values.values().copied()) else { return };
+fn seeds(svg: &mut Svg, axis: &Axis, (cell, summary): (&Cell, Summary), y: f64, colour: &str) {
+    let Summary { mean, deviation, n } = summary;
     if let Some(deviation) = deviation {
         svg.line((axis.at(mean - deviation), y), (axis.at(mean + deviation), y), colour, 2.5, "none");
     }
     if n > 1 {
-        for &value in values.values() {
+        for &value in cell.values.values() {
             svg.dot((axis.at(value), y), 3.2, colour, false);
         }
     }
