@@ -3,7 +3,7 @@
 //! candle's CUDA backend compiles kernels with `nvcc`. NVIDIA publishes it for Python, so a virtual environment has
 //! all that is needed.
 
-use crate::spawn;
+use crate::spawn::{self, cargo_program};
 use anyhow::{Context, Result, bail, ensure};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -51,9 +51,8 @@ pub fn check(options: &Options) -> Result<u8> {
         }
     };
     eprintln!("checking with {}", toolkit.join("bin/nvcc").display());
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let status = Command::new(cargo)
+    let status = Command::new(cargo_program())
         .args(["check", "--workspace", "--features", "univip-experiments/cuda", "--manifest-path", manifest])
         .env("CARGO_TARGET_DIR", directory.join("target"))
         .env("CUDA_HOME", &toolkit)

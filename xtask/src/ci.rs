@@ -5,7 +5,6 @@ use crate::spawn;
 use crate::torture;
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -80,8 +79,10 @@ impl Step {
 /// Checks the dependencies against `deny.toml`. Advisories are left out: their database is on the network, and changes without
 /// a change of this repository.
 fn deny() -> Result<()> {
-    let found =
-        Command::new(cargo_program()).args(["deny", "--version"]).output().context("starting cargo")?;
+    let found = Command::new(spawn::cargo_program())
+        .args(["deny", "--version"])
+        .output()
+        .context("starting cargo")?;
     if !found.status.success() {
         println!("not checked: cargo-deny is not installed (`cargo install cargo-deny --locked`)");
         return Ok(());
@@ -89,13 +90,9 @@ fn deny() -> Result<()> {
     cargo(&["deny", "check", "bans", "licenses", "sources"], None)
 }
 
-fn cargo_program() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
 /// Runs cargo in the workspace; `rustdoc` are flags for rustdoc.
 fn cargo(arguments: &[&str], rustdoc: Option<&str>) -> Result<()> {
-    let mut command = Command::new(cargo_program());
+    let mut command = Command::new(spawn::cargo_program());
     command.args(arguments).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     if let Some(flags) = rustdoc {
         command.env("RUSTDOCFLAGS", flags);

@@ -1,6 +1,7 @@
 //! Builds and runs the workspace's own commands.
 
 use anyhow::{Context, Result, ensure};
+use std::ffi::OsString;
 #[cfg(unix)]
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,14 @@ pub fn build_example(name: &str) -> Result<()> {
     cargo(&["--example", name])
 }
 
+/// The cargo that runs this program, or else the one of the path.
+pub fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
 fn cargo(what: &[&str]) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-    let status = Command::new(cargo)
+    let status = Command::new(cargo_program())
         .args(["build", "--release", "--workspace", "--manifest-path", manifest])
         .args(what)
         .status()
