@@ -10,7 +10,7 @@ use crate::nn::{BackbonePlan, backbone_file};
 use crate::online_probe::{OnlineProbe, Shown};
 use crate::proposals::{Proposals, StoreKey};
 use crate::recipe::init::digest as file_digest;
-use crate::recipe::{Recipe, TrainSettings};
+use crate::recipe::{Measurement, Recipe, TrainSettings};
 use crate::registry::{Kind, Registration, Registry};
 use crate::step::{Method, WeightedLoss};
 use crate::training::trainer::{Components, Trainer};
@@ -145,13 +145,23 @@ impl<'a> Assembly<'a> {
         self.recipe.needs(self.registry)?.into_iter().map(build).collect()
     }
 
-    /// An evaluator.
+    /// The evaluator of a measurement.
     ///
     /// # Errors
     /// When it is not known or refuses its table.
     pub fn evaluator(&self, name: &str) -> Result<Box<dyn Evaluator>> {
-        let plugin = self.plugin(Kind::Evaluator, name, "evaluators.use")?;
-        plugin.evaluator(&self.recipe.table(Kind::Evaluator, name))
+        let (plugin, table) = self.recipe.evaluator(name, "evaluators.use", self.registry)?;
+        plugin.evaluator(&table)
+    }
+
+    /// The measurements called `names`, which need not be among those that the recipe asks for.
+    ///
+    /// # Errors
+    /// As [`Assembly::evaluator`].
+    pub fn measurements(&self, names: &[String]) -> Result<Vec<Measurement>> {
+        let measurement =
+            |name: &String| self.recipe.measurement(name, self.registry, &*self.evaluator(name)?);
+        names.iter().map(measurement).collect()
     }
 
     /// A linear classifier of `labelled` images that learns beside the training of `networks` (`evaluators.online`).

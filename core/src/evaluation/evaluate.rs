@@ -222,6 +222,12 @@ pub trait Evaluator {
     fn uses_probe_data(&self) -> bool {
         true
     }
+
+    /// The version of its protocols' code. Raise it when the same settings give other numbers than before: what was measured by
+    /// an earlier version is then another measurement, and is made anew.
+    fn version(&self) -> u32 {
+        1
+    }
 }
 
 #[cfg(test)]

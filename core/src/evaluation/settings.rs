@@ -35,10 +35,11 @@ impl Config for ProbeDataChoice {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvaluatorSettings {
-    /// The evaluators; their parameters are in `[evaluator.<name>]`.
+    /// The measurements, each by the name of its evaluator or, for several by one evaluator, by a name of its own, whose table says
+    /// `use = "EVALUATOR"`. Their parameters are in `[evaluator.<name>]`.
     #[serde(rename = "use")]
     pub names: Vec<String>,
-    /// The evaluators that also run during training. They change no bit of it.
+    /// The measurements that are also made during training. They change no bit of it.
     pub during: Vec<String>,
     /// Epochs between two runs of those; 0 is never.
     pub every: u64,
@@ -51,6 +52,8 @@ impl Config for EvaluatorSettings {
     fn check(&self) -> Result<(), Invalid> {
         distinct("use", &self.names)?;
         distinct("during", &self.during)?;
+        plain_names("use", &self.names)?;
+        plain_names("during", &self.during)?;
         require(self.online != 1, "online", || {
             "expected 0 or at least 2 images, for the statistics of their features, found 1".into()
         })?;
@@ -69,4 +72,13 @@ impl EvaluatorSettings {
     pub fn any(&self) -> bool {
         !self.names.is_empty() || !self.during.is_empty() || self.online > 0
     }
+}
+
+fn plain_names(key: &'static str, names: &[String]) -> Result<(), Invalid> {
+    let plain = |name: &str| {
+        !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
+    };
+    let Some(odd) = names.iter().find(|name| !plain(name)) else { return Ok(()) };
+    let problem = format!("a measurement cannot be called `{odd}`: expected letters, digits, - and _");
+    Err(Invalid { key, problem })
 }

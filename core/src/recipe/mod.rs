@@ -5,6 +5,7 @@ mod inherit;
 pub(crate) mod init;
 mod layer;
 mod layers;
+mod measurement;
 mod replaced;
 mod resolved;
 mod sections;
@@ -37,6 +38,7 @@ pub use files::{EMBEDDED_ROOT, Embedded};
 pub use inherit::whole_file;
 pub use layer::Override;
 pub use layers::Sources;
+pub use measurement::Measurement;
 pub use sections::Settings;
 pub use show::diff;
 pub use univip_stdx::config::{Config, Invalid, Table};
@@ -138,16 +140,18 @@ impl Recipe {
         &self.resolved
     }
 
-    /// 12 hexadecimal digits that tell one recipe's results from another's: a digest of
-    /// [`Recipe::resolved`], without what cannot change a result (`loader.workers`, `loader.ahead`,
-    /// `train.checkpoint_every`, `train.keep`, what is measured during training) and without [`Config::PLACES`].
+    /// 12 hexadecimal digits that tell one recipe's pre-training from another's: a digest of all [`Recipe::resolved`] that it
+    /// depends on. What is measured, and on what (`[evaluators]`, `[evaluator.*]`, `[probe_data]` and its dataset), has a
+    /// digest of its own ([`Measurement::digest`]); what changes no result (`loader.workers`, `loader.ahead`,
+    /// `train.checkpoint_every`, `train.keep`) and [`Config::PLACES`] are left out.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
 
-    /// The plugins that the recipe names, with the key that names them.
+    /// The plugins that the recipe names, with the key that names them; but for those of heads and measurements, which have names
+    /// of their own.
     pub fn plugins(&self) -> Vec<(Kind, &str, &'static str)> {
-        let Settings { data, probe_data, proposals, views, network, losses, evaluators, .. } = &self.settings;
+        let Settings { data, probe_data, proposals, views, network, losses, .. } = &self.settings;
         let mut plugins = vec![
             (Kind::Backbone, network.backbone.as_str(), "network.backbone"),
             (Kind::Dataset, data.name.as_str(), "data.use"),
@@ -156,10 +160,6 @@ impl Recipe {
             (Kind::Views, views.name.as_str(), "views.use"),
         ];
         plugins.extend(losses.names.iter().map(|name| (Kind::Loss, name.as_str(), "losses.use")));
-        plugins
-            .extend(evaluators.names.iter().map(|name| (Kind::Evaluator, name.as_str(), "evaluators.use")));
-        let during = evaluators.during.iter();
-        plugins.extend(during.map(|name| (Kind::Evaluator, name.as_str(), "evaluators.during")));
         plugins
     }
 
@@ -180,6 +180,13 @@ impl Recipe {
         for name in &self.settings.heads.names {
             plugins.push(PluginTable { kind: Kind::Head, name, values: self.resolved_head(name, registry)? });
         }
+        let EvaluatorSettings { names, during, .. } = &self.settings.evaluators;
+        for (names, key) in [(names, "evaluators.use"), (during, "evaluators.during")] {
+            for name in names {
+                let values = self.resolved_evaluator(name, key, registry)?;
+                plugins.push(PluginTable { kind: Kind::Evaluator, name, values });
+            }
+        }
         Ok(plugins)
     }
 
@@ -187,15 +194,20 @@ impl Recipe {
         for kind in Kind::ALL {
             let tables = self.at(kind.name());
             for name in tables.keys()? {
-                if kind == Kind::Head {
-                    self.resolved_head(&name, registry)?;
-                    continue;
+                match kind {
+                    Kind::Head => drop(self.resolved_head(&name, registry)?),
+                    Kind::Evaluator => drop(self.resolved_evaluator(&name, &tables.key(&name), registry)?),
+                    _ => self.check_plugin_table(kind, &name, registry)?,
                 }
-                let plugin = registry.get(kind, &name, &tables.origin(&name), &tables.key(&name))?;
-                (plugin.resolve)(&self.table(kind, &name))?;
             }
         }
         Ok(())
+    }
+
+    fn check_plugin_table(&self, kind: Kind, name: &str, registry: &Registry) -> Result<()> {
+        let table = self.table(kind, name);
+        let plugin = registry.get(kind, name, &table.origin(""), &table.key(""))?;
+        (plugin.resolve)(&table).map(drop)
     }
 }
 

@@ -1,47 +1,81 @@
-//! A head of another plugin: what the files below say of the one before is not said of it.
+//! A head or a measurement of another plugin: what the files below say of the one before is not said of it.
 
 use super::layer::Layer;
+use super::measurement;
 use crate::networks::HeadPlacement;
 use crate::registry::Kind;
 use figment::value::{Dict, Value};
 use std::collections::BTreeMap;
 
-/// Takes the settings of a plugin out of the files below the one that names another plugin for the same head, or out of all files
-/// where an override names it. The [`HeadPlacement::KEYS`] stay, and so do overrides: whoever writes one means it.
+/// A kind of tables that recipes name as they like, and that name their plugin inside.
+struct Named {
+    kind: Kind,
+    /// The key that names the plugin.
+    plugin: &'static str,
+    /// The engine's own keys, which no plugin has.
+    keys: &'static [&'static str],
+    /// The plugin of a table that names none.
+    unstated: fn(&str) -> &str,
+}
+
+const NAMED: [Named; 2] = [
+    Named {
+        kind: Kind::Head,
+        plugin: "plugin",
+        keys: HeadPlacement::KEYS,
+        unstated: |_| HeadPlacement::PLUGIN,
+    },
+    Named {
+        kind: Kind::Evaluator,
+        plugin: measurement::PLUGIN,
+        keys: measurement::KEYS,
+        unstated: |name| name,
+    },
+];
+
+/// Takes the settings of a plugin out of the files below the one that names another plugin for the same head or measurement, or out of all
+/// files where an override names it. The engine's own keys stay, and so do overrides: whoever writes one means it.
 pub(super) fn drop_replaced(files: &mut [Layer], overrides: &[Layer]) {
-    for index in 1..files.len() {
-        let (below, above) = files.split_at_mut(index);
-        for (head, plugin) in named(&above[0].values) {
-            drop_of(below, &head, &plugin);
+    NAMED.iter().for_each(|named| named.drop_replaced(files, overrides));
+}
+
+impl Named {
+    fn drop_replaced(&self, files: &mut [Layer], overrides: &[Layer]) {
+        for index in 1..files.len() {
+            let (below, above) = files.split_at_mut(index);
+            for (name, plugin) in self.stated(&above[0].values) {
+                self.drop_of(below, &name, &plugin);
+            }
+        }
+        let last: BTreeMap<String, String> =
+            overrides.iter().flat_map(|layer| self.stated(&layer.values)).collect();
+        for (name, plugin) in last {
+            self.drop_of(files, &name, &plugin);
         }
     }
-    let last: BTreeMap<String, String> = overrides.iter().flat_map(|layer| named(&layer.values)).collect();
-    for (head, plugin) in last {
-        drop_of(files, &head, &plugin);
-    }
-}
 
-/// The heads for which a layer names a plugin, and the plugin.
-fn named(values: &Dict) -> Vec<(String, String)> {
-    let heads = values.get(Kind::Head.name()).and_then(Value::as_dict);
-    let plugin = |(name, head): (&String, &Value)| {
-        Some((name.clone(), head.as_dict()?.get("plugin")?.as_str()?.to_string()))
-    };
-    heads.into_iter().flatten().filter_map(plugin).collect()
-}
-
-fn drop_of(below: &mut [Layer], head: &str, plugin: &str) {
-    let of_head = |layer: &Layer| named(&layer.values).into_iter().find(|(name, _)| name == head);
-    let before = below.iter().rev().find_map(of_head);
-    if before.map_or(HeadPlacement::PLUGIN.into(), |(_, plugin)| plugin) == plugin {
-        return;
+    /// The tables for which a layer names a plugin, and the plugin.
+    fn stated(&self, values: &Dict) -> Vec<(String, String)> {
+        let tables = values.get(self.kind.name()).and_then(Value::as_dict);
+        let plugin = |(name, table): (&String, &Value)| {
+            Some((name.clone(), table.as_dict()?.get(self.plugin)?.as_str()?.to_string()))
+        };
+        tables.into_iter().flatten().filter_map(plugin).collect()
     }
-    for layer in below {
-        let heads = layer.values.get_mut(Kind::Head.name());
-        if let Some(Value::Dict(_, heads)) = heads
-            && let Some(Value::Dict(_, settings)) = heads.get_mut(head)
-        {
-            settings.retain(|key, _| HeadPlacement::KEYS.contains(&key.as_str()));
+
+    fn drop_of(&self, below: &mut [Layer], name: &str, plugin: &str) {
+        let of_name = |layer: &Layer| self.stated(&layer.values).into_iter().find(|(other, _)| other == name);
+        let before = below.iter().rev().find_map(of_name);
+        if before.map_or((self.unstated)(name).into(), |(_, plugin)| plugin) == plugin {
+            return;
+        }
+        for layer in below {
+            let tables = layer.values.get_mut(self.kind.name());
+            if let Some(Value::Dict(_, tables)) = tables
+                && let Some(Value::Dict(_, settings)) = tables.get_mut(name)
+            {
+                settings.retain(|key, _| self.keys.contains(&key.as_str()));
+            }
         }
     }
 }
@@ -78,5 +112,22 @@ mod tests {
         // The same plugin, named or not, keeps all; other heads are left alone.
         assert_eq!(left(&[base, "[head.a]\nplugin = \"mlp\""], &[]), ["from", "layers", "plugin"]);
         assert_eq!(left(&[base, "[head.c]\nplugin = \"x\""], &[]), ["from", "layers"]);
+    }
+
+    #[test]
+    fn nor_does_a_measurement_of_another_evaluator() {
+        let left = |files: &[&str]| {
+            let mut files: Vec<Layer> = files.iter().map(|text| layer(text)).collect();
+            drop_replaced(&mut files, &[]);
+            let merged = files.into_iter().fold(Figment::new(), Figment::merge);
+            let table = merged.find_value("evaluator.a").unwrap();
+            table.as_dict().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        let base = "[evaluator.a]\nuse = \"x\"\nsteps = 2";
+        assert_eq!(left(&[base, "[evaluator.a]\nuse = \"y\"\nk = 3"]), ["k", "use"]);
+        assert_eq!(left(&[base, "[evaluator.a]\nuse = \"x\"\nk = 3"]), ["k", "steps", "use"]);
+        // A table that names no plugin is called after it.
+        assert_eq!(left(&["[evaluator.a]\nsteps = 2", "[evaluator.a]\nuse = \"a\""]), ["steps", "use"]);
+        assert_eq!(left(&["[evaluator.a]\nsteps = 2", "[evaluator.a]\nuse = \"x\""]), ["use"]);
     }
 }

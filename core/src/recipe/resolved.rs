@@ -1,4 +1,4 @@
-//! Every value of a recipe, defaults filled in, and the digest that names a run.
+//! Every value of a recipe, defaults filled in, and the digest that names a pre-training.
 
 use super::sections::Settings;
 use crate::digest::hexadecimal;
@@ -44,17 +44,9 @@ const NO_INFLUENCE: [(&str, &str); 7] = [
     ("evaluators", "online"),
 ];
 
-/// See [`Recipe::fingerprint`].
+/// See [`Recipe::fingerprint`](super::Recipe::fingerprint).
 pub(super) fn fingerprint(resolved: &Value, registry: &Registry) -> String {
-    let mut resolved = resolved.clone();
-    for place in registry.places() {
-        // `dataset.coco.root`: a table and its key.
-        let Some((path, key)) = place.rsplit_once('.') else { continue };
-        let table = path.split('.').try_fold(&mut resolved, |table, name| table.get_mut(name));
-        if let Some(Value::Object(table)) = table {
-            table.remove(key);
-        }
-    }
+    let mut resolved = without_places(resolved, registry);
     // The tables of evaluators that only run during training go with them.
     let last = resolved["evaluators"]["use"].clone();
     if let Some(Value::Object(tables)) = resolved.get_mut("evaluator") {
@@ -64,17 +56,44 @@ pub(super) fn fingerprint(resolved: &Value, registry: &Registry) -> String {
         }
     }
     for (table, key) in NO_INFLUENCE {
-        if let Some(Value::Object(table)) = resolved.get_mut(table) {
-            table.remove(key);
+        if let Some(table) = resolved.get_mut(table) {
+            *table = without_keys(table.take(), &[key]);
         }
     }
-    let digest = Sha256::digest(resolved.to_string().as_bytes());
+    digest_of(&resolved)
+}
+
+/// The first 12 hexadecimal digits of the SHA-256 of a value's JSON.
+pub(super) fn digest_of(value: &Value) -> String {
+    let digest = Sha256::digest(value.to_string().as_bytes());
     hexadecimal(&digest[..6])
+}
+
+/// Resolved values without [`Config::PLACES`](super::Config::PLACES).
+pub(super) fn without_places(resolved: &Value, registry: &Registry) -> Value {
+    let mut resolved = resolved.clone();
+    for place in registry.places() {
+        // `dataset.coco.root`: a table and its key.
+        let Some((path, key)) = place.rsplit_once('.') else { continue };
+        let table = path.split('.').try_fold(&mut resolved, |table, name| table.get_mut(name));
+        if let Some(table) = table {
+            *table = without_keys(table.take(), &[key]);
+        }
+    }
+    resolved
+}
+
+/// A table without some of its keys.
+pub(super) fn without_keys(mut table: Value, keys: &[&str]) -> Value {
+    if let Value::Object(table) = &mut table {
+        table.retain(|key, _| !keys.contains(&key.as_str()));
+    }
+    table
 }
 
 /// Keys sorted, absent options left out, and a 32-bit number as its shortest decimal (0.485, and not the
 /// 0.48500001430511475 that it becomes as a 64-bit one).
-fn tidy(value: Value) -> Value {
+pub(super) fn tidy(value: Value) -> Value {
     match value {
         Value::Object(map) => {
             let sorted: BTreeMap<String, Value> = map

@@ -4,6 +4,7 @@ mod figment;
 mod folder;
 mod init;
 mod layers;
+mod measurements;
 mod plugins;
 mod refusals;
 mod values;

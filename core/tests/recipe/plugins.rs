@@ -31,7 +31,9 @@ register_backbone!("resnet18", Plain, "a backbone");
 register_backbone!("resnet50", Plain, "a backbone");
 register_dataset!("meadow", Meadow, "a dataset that must be told its folder");
 register_head!("mlp", Plain, "a head");
+register_dataset!("garden", Garden, "a dataset whose folder is a place");
 register_evaluator!("ruler", Plain, "an evaluator");
+register_evaluator!("tape", Tape, "an evaluator with settings, of what was learned from");
 register_loss!("pull", Pull, "a loss with settings");
 register_loss!("push-away", Plain, "a loss without settings");
 register_proposals!("grid", Plain, "a proposal source");
@@ -81,11 +83,33 @@ impl Config for MeadowConfig {}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct GardenConfig {
+    pub root: String,
+    pub beds: u32,
+}
+impl Config for GardenConfig {
+    const PLACES: &'static [&'static str] = &["root"];
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TapeConfig {
+    pub steps: u32,
+    pub cache: String,
+}
+impl Config for TapeConfig {
+    const PLACES: &'static [&'static str] = &["cache"];
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct NoConfig {}
 impl Config for NoConfig {}
 
 struct Meadow;
+struct Garden;
 struct Pull;
+pub struct Tape;
 struct Plain;
 
 impl BackbonePlugin for Plain {
@@ -98,6 +122,18 @@ impl BackbonePlugin for Plain {
 impl DatasetPlugin for Meadow {
     type Config = MeadowConfig;
     fn build(_: MeadowConfig, _: Split) -> Result<Self> {
+        Ok(Self)
+    }
+}
+impl DatasetPlugin for Garden {
+    type Config = GardenConfig;
+    fn build(_: GardenConfig, _: Split) -> Result<Self> {
+        Ok(Self)
+    }
+}
+impl EvaluatorPlugin for Tape {
+    type Config = TapeConfig;
+    fn build(_: TapeConfig) -> Result<Self> {
         Ok(Self)
     }
 }
@@ -158,20 +194,26 @@ impl Backbone for Plain {
         &Device::Cpu
     }
 }
-impl Dataset for Meadow {
-    fn len(&self) -> usize {
-        0
-    }
-    fn id(&self, index: usize) -> String {
-        index.to_string()
-    }
-    fn image(&self, _: usize) -> Result<RgbImage, ImageError> {
-        Err(anyhow!("no image").into())
-    }
-    fn digest(&self) -> String {
-        String::new()
-    }
+macro_rules! no_images {
+    ($type:ty) => {
+        impl Dataset for $type {
+            fn len(&self) -> usize {
+                0
+            }
+            fn id(&self, index: usize) -> String {
+                index.to_string()
+            }
+            fn image(&self, _: usize) -> Result<RgbImage, ImageError> {
+                Err(anyhow!("no image").into())
+            }
+            fn digest(&self) -> String {
+                String::new()
+            }
+        }
+    };
 }
+no_images!(Meadow);
+no_images!(Garden);
 macro_rules! idle_loss {
     ($type:ty) => {
         impl Loss for $type {
@@ -186,6 +228,14 @@ idle_loss!(Plain);
 impl Evaluator for Plain {
     fn evaluate(&self, _: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         Ok(Vec::new())
+    }
+}
+impl Evaluator for Tape {
+    fn evaluate(&self, _: EvaluationContext<'_>) -> Result<Vec<Metric>> {
+        Ok(Vec::new())
+    }
+    fn uses_probe_data(&self) -> bool {
+        false
     }
 }
 impl ProposalSource for Plain {

@@ -124,7 +124,6 @@ impl Plan {
         row: Option<&str>,
     ) -> Result<()> {
         let (name, path, place) = (table_name(directory)?, directory.join(FILE), self.tables.len());
-        check_columns(&file.columns, &path)?;
         let of_directory = PlannedTable {
             name: name.clone(),
             caption: file.caption.clone(),
@@ -156,7 +155,26 @@ impl Plan {
             (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
         }
         // A setting that fits no row is a mistake.
-        misfit.filter(|_| used == 0).map_or(Ok(()), Err)
+        if let (Some(misfit), 0) = (misfit, used) {
+            return Err(misfit);
+        }
+        self.check_columns(place, &path)
+    }
+
+    /// Refuses columns of a table's measurements that there are not: neither an evaluator nor a row's measurement is called so.
+    fn check_columns(&self, table: usize, path: &Path) -> Result<()> {
+        let registry = Registry::linked()?;
+        let evaluators = registry.names(Kind::Evaluator).into_iter();
+        let rows = self.rows.iter().filter(|row| row.table == table);
+        let named = rows.flat_map(|row| &self.trainings[row.run].recipe.settings.evaluators.names);
+        let known: BTreeSet<&str> = evaluators.chain(named.map(String::as_str)).collect();
+        let known: Vec<&str> = known.into_iter().collect();
+        let unknown = |column: &&Column| !known.contains(&column.evaluator.as_str());
+        let Some(Column { evaluator, .. }) = self.tables[table].columns.iter().find(unknown) else {
+            return Ok(());
+        };
+        let problem = format!("unknown evaluator `{evaluator}`; {}", suggest(evaluator, &known));
+        Err(refused(path, "columns.evaluator", problem).into())
     }
 
     fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Self {
@@ -246,15 +264,6 @@ fn table_name(directory: &Path) -> Result<String> {
         "a table's pages are called after its directory: rename `{name}` to letters, digits, - and _"
     );
     Err(usage("table", problem))
-}
-
-/// Refuses columns of evaluators that there are not.
-fn check_columns(columns: &[Column], path: &Path) -> Result<()> {
-    let registry = Registry::linked()?;
-    for Column { evaluator, .. } in columns {
-        registry.get(Kind::Evaluator, evaluator, &path.display().to_string(), "columns.evaluator")?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -41,8 +41,13 @@ fn plugins(recipe: &Recipe, registry: &Registry) -> BTreeMap<String, String> {
         // The resolved values have a table for each plugin in use.
         let tables = recipe.resolved()[kind.name()].as_object();
         for (name, table) in tables.into_iter().flatten() {
-            // A head's table is called as the recipe likes; its plugin is named inside.
-            let name = table["plugin"].as_str().filter(|_| kind == Kind::Head).unwrap_or(name);
+            // The tables of heads and measurements are called as the recipe likes; their plugin is named inside.
+            let inside = match kind {
+                Kind::Head => table["plugin"].as_str(),
+                Kind::Evaluator => table["use"].as_str(),
+                _ => None,
+            };
+            let name = inside.unwrap_or(name);
             let of_name = |plugin: &&&Registration| plugin.kind() == kind && plugin.name == name;
             if let Some(plugin) = registry.all().iter().find(of_name) {
                 let version = format!("{} {}", plugin.crate_name, plugin.version);

@@ -75,6 +75,11 @@ pub fn page(source: &Source, defaults: &Defaults, base: &BTreeMap<String, Stated
             text += "Stands in a recipe under the name of the head, `[head.<name>]`, beside the keys of every head: ";
             text += &keys_of_every_head(source)?;
         }
+        if let Some(plugin) = name.strip_prefix("evaluator.") {
+            text += &format!(
+                "A measurement with a name of its own has these keys in `[evaluator.<name>]`, beside `use = \"{plugin}\"`.\n\n"
+            );
+        }
         if !about.is_empty() {
             text += &format!("{about}.\n\n");
         }

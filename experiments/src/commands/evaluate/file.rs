@@ -1,7 +1,7 @@
 //! Evaluators on a backbone from elsewhere.
 
 use super::arguments::Evaluate;
-use super::said;
+use super::{refuse_unknown, said};
 use crate::commands::layers::data_overlay;
 use crate::export::manifest;
 use crate::observers::Bars;
@@ -25,6 +25,7 @@ pub fn evaluate(asked: &Evaluate, path: &Path, registry: &Registry, stop: &Atomi
     manifest::check(&path)?;
     let probe_data = data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref());
     let recipe = asked.library(&asked.scale, &asked.set, probe_data)?.load(&asked.recipe)?;
+    refuse_unknown(&asked.with, Some(&recipe), registry)?;
     let Import { backbone, prefix, left_out } =
         backbone_file::import(&path, &registry.architectures(), &device::best()?)?;
     let names = match &asked.with[..] {

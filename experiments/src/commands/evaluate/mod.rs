@@ -12,6 +12,7 @@ use crate::system::interrupts::{self, STOP};
 use crate::usage::usage;
 use anyhow::Result;
 use univip_core::error::RecipeError;
+use univip_core::recipe::Recipe;
 use univip_core::registry::{Kind, Registry};
 
 /// Shown by `univip evaluate --help`.
@@ -36,9 +37,6 @@ impl Evaluate {
     /// the others ran.
     pub fn run(&self, registry: &Registry) -> Result<u8> {
         interrupts::listen("this evaluator")?;
-        for name in &self.with {
-            registry.get(Kind::Evaluator, name, "command line", "--with").map_err(misused)?;
-        }
         let stopped = match (&self.run, &self.backbone) {
             (Some(name), _) => run::evaluate(self, name, registry, &STOP)?,
             (None, Some(path)) => file::evaluate(self, path, registry, &STOP)?,
@@ -48,7 +46,17 @@ impl Evaluate {
     }
 }
 
-/// The registry refuses names of recipes; this one stood on the command line.
-fn misused(RecipeError { key, problem, .. }: RecipeError) -> anyhow::Error {
-    usage(&key, problem)
+/// Refuses names of `--with` that are neither evaluators nor measurements of the recipe; without one, those that no recipe
+/// could know.
+fn refuse_unknown(with: &[String], recipe: Option<&Recipe>, registry: &Registry) -> Result<()> {
+    let known = |name: &String| match recipe {
+        Some(recipe) => recipe.evaluator(name, "--with", registry).map(drop),
+        None => Ok(registry.get(Kind::Evaluator, name, "command line", "--with").map(drop)?),
+    };
+    with.iter().try_for_each(known).map_err(|error| match error.downcast::<RecipeError>() {
+        // It stood on the command line.
+        Ok(RecipeError { key, problem, .. }) if key == "--with" => usage(&key, problem),
+        Ok(error) => error.into(),
+        Err(error) => error,
+    })
 }

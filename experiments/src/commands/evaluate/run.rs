@@ -1,7 +1,7 @@
 //! Evaluators on a finished pre-training.
 
 use super::arguments::Evaluate;
-use super::said;
+use super::{refuse_unknown, said};
 use crate::commands::layers::data_overlay;
 use crate::observers::{Bars, Progress};
 use crate::output;
@@ -18,7 +18,7 @@ use univip_core::dataset::Split;
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
 use univip_core::recipe::{Override, Recipe};
-use univip_core::registry::Registry;
+use univip_core::registry::{Kind, Registry};
 use univip_run_format::{RunRecord, Status, phase};
 
 /// The settings that a trained run can still be given.
@@ -27,9 +27,14 @@ const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "d
 /// Evaluates the run called `name`; whether the user stopped it.
 pub fn evaluate(asked: &Evaluate, name: &str, registry: &Registry, stop: &AtomicBool) -> Result<bool> {
     refuse_training(&asked.set)?;
-    let run = TrainedRun::find(name, &asked.runs)?;
+    let run = TrainedRun::find(name, &asked.runs).or_else(|error| {
+        // A name that no recipe could know is the nearer mistake.
+        refuse_unknown(&asked.with, None, registry)?;
+        Err(error)
+    })?;
     let directory = RunDirectory::open(&run.path)?;
-    let recipes = Recipes::of(asked, &run)?;
+    let recipes = Recipes::of(asked, &run, registry)?;
+    refuse_unknown(&asked.with, Some(&recipes.used), registry)?;
     let names = match &asked.with[..] {
         [] => directory.unmeasured(&recipes.used.settings.evaluators.names)?,
         with => with.to_vec(),
@@ -98,12 +103,12 @@ struct Kept {
 }
 
 impl Recipes {
-    fn of(asked: &Evaluate, run: &TrainedRun) -> Result<Self> {
+    fn of(asked: &Evaluate, run: &TrainedRun, registry: &Registry) -> Result<Self> {
         let probe_data = data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref());
         let mut set = asked.set.clone();
         set.extend(probe_data.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value)));
         let own = run.recipe(Vec::new(), Vec::new())?;
-        let mut overlays = of_scale(asked, &run.record.scale, &own.settings.evaluators.names)?;
+        let mut overlays = of_scale(asked, &run.record.scale, &own.settings.evaluators.names, registry)?;
         overlays.extend(probe_data);
         let used = run.recipe(overlays, asked.set.clone())?;
         Ok(Self { own, used, set })
@@ -168,9 +173,12 @@ fn settle(directory: &RunDirectory, mut record: RunRecord, planned: &[String]) -
     directory.write_record(&record)
 }
 
-/// The settings that a scale has for evaluators that the run's recipe does not name, and so says nothing of.
-fn of_scale(asked: &Evaluate, scale: &str, planned: &[String]) -> Result<Vec<Override>> {
-    let new: Vec<&String> = asked.with.iter().filter(|name| !planned.contains(name)).collect();
+/// The settings that a scale has for evaluators that the run's recipe does not name, and so says nothing of. Measurements with names of
+/// their own are said by `--set` alone.
+fn of_scale(asked: &Evaluate, scale: &str, planned: &[String], registry: &Registry) -> Result<Vec<Override>> {
+    let evaluators = registry.names(Kind::Evaluator);
+    let mut new: Vec<&String> = asked.with.iter().filter(|name| !planned.contains(name)).collect();
+    new.retain(|name| evaluators.contains(&name.as_str()));
     if new.is_empty() {
         return Ok(Vec::new());
     }
