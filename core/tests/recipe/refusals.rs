@@ -346,11 +346,11 @@ fn mistakes_outside_files() {
         ),
         (
             overlay("data.use", "medow"),
-            "--data: `data.use`: unknown dataset `medow`; did you mean `meadow`? Known: meadow",
+            "--data: `data.use`: unknown dataset `medow`; did you mean `meadow`? Known: garden, meadow",
         ),
         (
             overlay("dataset.medow.root", "/x"),
-            "--data: `dataset.medow`: unknown dataset `medow`; did you mean `meadow`? Known: meadow",
+            "--data: `dataset.medow`: unknown dataset `medow`; did you mean `meadow`? Known: garden, meadow",
         ),
     ];
     let found = rows.map(|(sources, expected)| (folder.refusal(&sources), expected));
