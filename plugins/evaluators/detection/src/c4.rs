@@ -7,7 +7,7 @@ use crate::boxes::Corners;
 use crate::design::{Design, named};
 use crate::detections::{Detection, detections};
 use crate::detector::{Detector, Images, Losses};
-use crate::mask_head::{MaskHead, Taught};
+use crate::mask_head::{MaskHead, MaskHeadShape, Taught};
 use crate::objects::{Object, corners};
 use crate::proposals::{ProposalNetwork, Seen};
 use crate::regions::of_images;
@@ -49,7 +49,18 @@ impl C4 {
         let beta = design.convention.box_loss_beta();
         let [_, _, third, features] = of_four_stages(&*body)?;
         let norm = design.norm.then(|| BatchNorm::new(features, &heads.enter("norm"))).transpose()?;
-        let mask_head = |inner| MaskHead::new([features, inner], 0, design.classes, false, &heads);
+        let &Design { classes, convention, .. } = &design;
+        let mask_head = |channels| {
+            let layers = MaskHeadShape {
+                inputs: features,
+                channels,
+                convolutions: 0,
+                norm: false,
+                classes,
+                convention,
+            };
+            MaskHead::new(layers, &heads)
+        };
         Ok(Self {
             norm,
             proposals: ProposalNetwork::new(third, anchors, design.sampled_anchors, beta, &rpn)?,

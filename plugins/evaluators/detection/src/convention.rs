@@ -1,6 +1,8 @@
 //! Details in which the detectors of torchvision and of detectron2 differ.
 
+use crate::layers::he;
 use crate::roi_align::Sampling;
+use univip_core::nn::Init;
 
 /// The library whose details a detector follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +27,15 @@ impl Convention {
         match self {
             Self::Torchvision => Sampling { points: 2, aligned: false },
             Self::Detectron2 => Sampling { points: 0, aligned: true },
+        }
+    }
+
+    /// The initial weights of the layer of `outputs` masks; its bias starts at 0 in both (detectron2:
+    /// `MaskRCNNConvUpsampleHead.predictor`).
+    pub fn mask_logits(self, outputs: usize) -> Init {
+        match self {
+            Self::Torchvision => he(outputs, 1),
+            Self::Detectron2 => Init::Normal { std: 0.001 },
         }
     }
 

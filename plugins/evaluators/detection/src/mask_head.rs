@@ -26,17 +26,27 @@ pub struct MaskHead {
     logits: Convolution,
 }
 
+/// The layers of a mask head.
+#[derive(Debug, Clone, Copy)]
+pub struct MaskHeadShape {
+    /// Channels of the features.
+    pub inputs: usize,
+    /// Channels of its own layers.
+    pub channels: usize,
+    /// The convolutions before the resolution is doubled: four on a pyramid, none behind the backbone's fourth stage.
+    pub convolutions: usize,
+    /// Batch norm stands behind these.
+    pub norm: bool,
+    /// The kinds of objects.
+    pub classes: usize,
+    /// The library whose initial values it has.
+    pub convention: Convention,
+}
+
 impl MaskHead {
-    /// From features of `inputs` channels through layers of `channels`, `convolutions` of them before the resolution is
-    /// doubled: four on a pyramid, none behind the backbone's fourth stage. `norm` puts batch norm behind these.
     /// Parameters are named as torchvision names them.
-    pub fn new(
-        [inputs, channels]: [usize; 2],
-        convolutions: usize,
-        classes: usize,
-        norm: bool,
-        scope: &Scope,
-    ) -> Result<Self> {
+    pub fn new(shape: MaskHeadShape, scope: &Scope) -> Result<Self> {
+        let MaskHeadShape { inputs, channels, convolutions, norm, classes, convention } = shape;
         let (head, predictor) = (scope.enter("mask_head"), scope.enter("mask_predictor"));
         let before = |index| if index == 0 { inputs } else { channels };
         let block = |index| {
@@ -48,7 +58,7 @@ impl MaskHead {
             doubling: Doubling::new(before(convolutions), channels, &predictor.enter("conv5_mask"))?,
             logits: Convolution::new(
                 ConvolutionShape { inputs: channels, outputs: classes + 1, kernel: 1 },
-                he(classes + 1, 1),
+                convention.mask_logits(classes + 1),
                 &predictor.enter("mask_fcn_logits"),
             )?,
         })
@@ -159,5 +169,38 @@ impl<'a> Taught<'a> {
             regions.retain(|taught| taught.object.mask.is_some());
         }
         Ok(Self { regions, masked, sizes, convention })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+    use univip_core::nn::Parameters;
+
+    /// Mean square of the weight and the bias of the layer of masks.
+    fn logits(convention: Convention) -> Result<[f32; 2]> {
+        let parameters = Parameters::new(0, &Device::Cpu);
+        let (inputs, channels, convolutions, norm, classes) = (8, 64, 1, true, 80);
+        let shape = MaskHeadShape { inputs, channels, convolutions, norm, classes, convention };
+        MaskHead::new(shape, &parameters.trainable())?;
+        let square = |name: &str| -> Result<f32> {
+            let name = format!("mask_predictor.mask_fcn_logits.{name}");
+            Ok(parameters.parameters()[&name].as_tensor().sqr()?.mean_all()?.to_scalar::<f32>()?)
+        };
+        Ok([square("weight")?, square("bias")?])
+    }
+
+    #[test]
+    fn masks_begin_as_in_the_library_that_is_followed() -> Result<()> {
+        // 64 * 81 values: their deviation is known to about a hundredth.
+        for (convention, expected) in
+            [(Convention::Detectron2, 0.001), (Convention::Torchvision, (2.0f32 / 81.0).sqrt())]
+        {
+            let [weight, bias] = logits(convention)?;
+            assert!((weight.sqrt() / expected - 1.0).abs() < 0.05, "{convention:?}: {}", weight.sqrt());
+            assert_eq!(bias, 0.0);
+        }
+        Ok(())
     }
 }

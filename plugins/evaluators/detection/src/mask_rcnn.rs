@@ -7,7 +7,7 @@ use crate::boxes::Corners;
 use crate::design::{Design, named};
 use crate::detections::{Detection, detections};
 use crate::detector::{Detector, Images, Losses};
-use crate::mask_head::{self, MaskHead, Taught};
+use crate::mask_head::{self, MaskHead, MaskHeadShape, Taught};
 use crate::objects::{Object, corners};
 use crate::pooling::pool;
 use crate::proposals::{ProposalNetwork, Seen};
@@ -52,7 +52,17 @@ impl MaskRcnn {
         let sizes: Vec<Vec<f32>> = (0..5).map(|map| vec![SMALLEST_ANCHOR * (1 << map) as f32]).collect();
         let anchors = Anchors::new(&sizes, &RATIOS, convention.whole_anchors());
         let heads = scope.enter("roi_heads");
-        let mask_head = |inner| MaskHead::new([channels, inner], 4, classes, norm, &heads);
+        let mask_head = |inner| {
+            let layers = MaskHeadShape {
+                inputs: channels,
+                channels: inner,
+                convolutions: 4,
+                norm,
+                classes,
+                convention,
+            };
+            MaskHead::new(layers, &heads)
+        };
         Ok(Self {
             pyramid: Pyramid::new(&inputs, channels, norm, &scope.enter("fpn"))?,
             proposals: ProposalNetwork::new(

@@ -20,6 +20,9 @@ pub enum ProtocolName {
     /// Twice as many.
     #[serde(rename = "coco-2x")]
     CocoTwice,
+    /// Six times as many.
+    #[serde(rename = "coco-6x")]
+    CocoSixTimes,
     /// 24,000 steps of 16 images of PASCAL VOC 2007 and 2012, measured by VOC's average precision; for Faster R-CNN.
     #[serde(rename = "voc-07+12")]
     Voc,
@@ -32,6 +35,7 @@ impl ProtocolName {
             ProtocolName::Small => "small",
             ProtocolName::CocoOnce => "coco-1x",
             ProtocolName::CocoTwice => "coco-2x",
+            ProtocolName::CocoSixTimes => "coco-6x",
             ProtocolName::Voc => "voc-07+12",
         }
     }
@@ -42,13 +46,15 @@ impl ProtocolName {
             ProtocolName::Small => small(),
             ProtocolName::CocoOnce => coco(),
             ProtocolName::CocoTwice => Protocol { steps: 2 * coco().steps, ..coco() },
+            ProtocolName::CocoSixTimes => six_times(),
             ProtocolName::Voc => voc(),
         }
     }
 }
 
 /// The definition of average precision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Measure {
     /// COCO's, of boxes and, where they are predicted, of masks.
     Coco,
@@ -139,6 +145,13 @@ fn coco() -> Protocol {
         backbone_lr_factor: 1.0,
         trials: 1,
     }
+}
+
+/// Table 5's 540,000 steps. The learning rate falls for the last 60,000 and again for the last 20,000, as in detectron2's long
+/// schedules (`configs/Misc/scratch_mask_rcnn_R_50_FPN_9x_gn.yaml`, after He et al. 2019, "Rethinking ImageNet Pre-training").
+fn six_times() -> Protocol {
+    let drops = [8.0 / 9.0, 26.0 / 27.0]; // 480,000 and 520,000 of 540,000
+    Protocol { steps: 6 * coco().steps, drops, ..coco() }
 }
 
 /// MoCo's `pascal_voc_R_50_C4_24k`, which the paper's Table 12 follows: Faster R-CNN without a pyramid, the mean of
@@ -232,7 +245,7 @@ mod tests {
     #[test]
     fn learning_rates_are_those_of_the_published_schedules() {
         // detectron2: WARMUP_FACTOR 1/1000, WARMUP_ITERS 1000, STEPS (60000, 80000), (120000, 160000) and, of VOC,
-        // (18000, 22000).
+        // (18000, 22000); its 9x ends with 60,000 steps at a tenth, of which the last 20,000 are at a hundredth.
         let cases = [
             (ProtocolName::CocoOnce, 0, 2e-5),
             (ProtocolName::CocoOnce, 500, 0.02 * 0.5005),
@@ -242,10 +255,16 @@ mod tests {
             (ProtocolName::CocoTwice, 119_999, 0.02),
             (ProtocolName::CocoTwice, 120_000, 0.002),
             (ProtocolName::CocoTwice, 160_000, 0.0002),
+            (ProtocolName::CocoSixTimes, 479_999, 0.02),
+            (ProtocolName::CocoSixTimes, 480_000, 0.002),
+            (ProtocolName::CocoSixTimes, 519_999, 0.002),
+            (ProtocolName::CocoSixTimes, 520_000, 0.0002),
             (ProtocolName::Voc, 17_999, 0.02),
             (ProtocolName::Voc, 18_000, 0.002),
             (ProtocolName::Voc, 22_000, 0.0002),
         ];
+        let six = ProtocolName::CocoSixTimes;
+        assert_eq!((six.name(), six.protocol().steps), ("coco-6x", 540_000));
         for (name, step, expected) in cases {
             let lr = name.protocol().lr_at(step);
             assert!((lr / expected - 1.0).abs() < 1e-9, "{name:?}, step {step}: {lr}");

@@ -43,6 +43,9 @@ pub struct Config {
     /// The backbone's learning rate, as a factor of that of the rest; 1 is the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backbone_lr_factor: Option<f64>,
+    /// The definition of average precision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
     /// Detectors that are trained, each from another seed; the numbers are their mean.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trials: Option<u64>,
@@ -113,6 +116,7 @@ impl Config {
             train_limit: self.train_limit.unwrap_or(named.train_limit),
             frozen: self.frozen.unwrap_or(named.frozen),
             backbone_lr_factor: self.backbone_lr_factor.unwrap_or(named.backbone_lr_factor),
+            measure: self.measure.unwrap_or(named.measure),
             trials: self.trials.unwrap_or(named.trials),
             precise_norm: self.precise_norm.unwrap_or(named.precise_norm),
             ..named
@@ -139,7 +143,7 @@ impl univip_core::recipe::Config for Config {
         let Protocol { steps, batch, lr, train_sides, longest, measure, trials, .. } = self.protocol();
         if measure == Measure::Voc && self.architecture.masks() {
             let problem = format!(
-                "\"{}\", but VOC has no masks to learn from; the protocol is for \"faster-rcnn-c4\"",
+                "\"{}\", but VOC measures no masks; it is for \"faster-rcnn-c4\" and others without",
                 self.architecture.name()
             );
             return refuse("architecture", problem);
@@ -202,6 +206,10 @@ mod tests {
             name("frozen = true\ntrain_limit = 500"),
             "mask-rcnn small, frozen = true, train_limit = 500"
         );
+        assert_eq!(
+            name("architecture = \"faster-rcnn-c4\"\nmeasure = \"voc\""),
+            "faster-rcnn-c4 small, measure = voc"
+        );
         assert_eq!(name("backbone_lr_factor = 3.0"), "mask-rcnn small, backbone_lr_factor = 3.0");
     }
 
@@ -230,7 +238,8 @@ mod tests {
             ("sides = []", "`table.sides`: []; expected one or more"),
             ("sides = [96, 512]", "`table.longest`: 256 pixels; expected no less than the sides"),
             ("protocol = \"coco-3x\"", "coco-2x"),
-            ("protocol = \"voc-07+12\"", "`table.architecture`: \"mask-rcnn\", but VOC has no masks"),
+            ("protocol = \"voc-07+12\"", "`table.architecture`: \"mask-rcnn\", but VOC measures no masks"),
+            ("measure = \"voc\"", "`table.architecture`: \"mask-rcnn\", but VOC measures no masks"),
             ("backbone_lr_factor = 0.0", "`table.backbone_lr_factor`: 0; expected a number above 0"),
             (
                 "backbone_lr_factor = 3.0\nfrozen = true",
