@@ -110,6 +110,15 @@ pub trait Dataset: Send + Sync {
         None
     }
 
+    /// The part of the split whose images were annotated, where others were not: of an image that nobody looked at, having no
+    /// object says nothing. None where all images, or none, were annotated. Its digest is that of a dataset without the others.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    fn annotated_part(&self) -> Result<Option<Box<dyn Dataset>>> {
+        Ok(None)
+    }
+
     /// The names of the classes; empty where a dataset has none.
     fn classes(&self) -> &[String] {
         &[]

@@ -39,6 +39,10 @@ pub struct EvaluatorSettings {
     /// `use = "EVALUATOR"`. Their parameters are in `[evaluator.<name>]`.
     #[serde(rename = "use")]
     pub names: Vec<String>,
+    /// The dataset whose annotated scenes detectors learn from and are measured on; empty: `data.use`. Rows that were pre-trained on
+    /// other images are measured alike by it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub scenes: String,
     /// The measurements that are also made during training. They change no bit of it.
     pub during: Vec<String>,
     /// Epochs between two runs of those; 0 is never.
@@ -68,6 +72,14 @@ impl Config for EvaluatorSettings {
 }
 
 impl EvaluatorSettings {
+    /// The dataset of [`EvaluatorSettings::scenes`], and the key that names it, where `data` is learned from.
+    pub fn scenes<'a>(&'a self, data: &'a str) -> (&'a str, &'static str) {
+        match self.scenes.as_str() {
+            "" => (data, "data.use"),
+            scenes => (scenes, "evaluators.scenes"),
+        }
+    }
+
     /// True if anything is measured, so that the probe data are needed.
     pub fn any(&self) -> bool {
         !self.names.is_empty() || !self.during.is_empty() || self.online > 0

@@ -24,7 +24,7 @@ pub struct Measurement {
     pub plugin: &'static str,
     /// 12 hexadecimal digits that tell its numbers from those of any other measurement of the same backbone: a digest of the plugin,
     /// its settings, the version of its protocols ([`Evaluator::version`]) and what it measures on, which is the probe data or, where it
-    /// uses none, the dataset learned from. Its name, seeds and [`Config::PLACES`](super::Config::PLACES) are no part of it.
+    /// uses none, the scenes of detectors. Its name, seeds and [`Config::PLACES`](super::Config::PLACES) are no part of it.
     pub digest: String,
 }
 
@@ -85,7 +85,10 @@ impl Recipe {
             true => {
                 json!({"probe_data": all["probe_data"], "dataset": dataset(&self.settings.probe_data.name)})
             }
-            false => json!({"data": self.settings.data.name, "dataset": dataset(&self.settings.data.name)}),
+            false => {
+                let (scenes, _) = self.settings.evaluators.scenes(&self.settings.data.name);
+                json!({"data": scenes, "dataset": dataset(scenes)})
+            }
         };
         let digest = digest_of(&json!({
             "evaluator": plugin.name, "version": made.version(), "settings": settings, "on": on

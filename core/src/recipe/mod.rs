@@ -151,7 +151,7 @@ impl Recipe {
     /// The plugins that the recipe names, with the key that names them; but for those of heads and measurements, which have names
     /// of their own.
     pub fn plugins(&self) -> Vec<(Kind, &str, &'static str)> {
-        let Settings { data, probe_data, proposals, views, network, losses, .. } = &self.settings;
+        let Settings { data, probe_data, proposals, views, network, losses, evaluators, .. } = &self.settings;
         let mut plugins = vec![
             (Kind::Backbone, network.backbone.as_str(), "network.backbone"),
             (Kind::Dataset, data.name.as_str(), "data.use"),
@@ -159,6 +159,9 @@ impl Recipe {
             (Kind::Proposals, proposals.name.as_str(), "proposals.use"),
             (Kind::Views, views.name.as_str(), "views.use"),
         ];
+        if !evaluators.scenes.is_empty() {
+            plugins.push((Kind::Dataset, &evaluators.scenes, "evaluators.scenes"));
+        }
         plugins.extend(losses.names.iter().map(|name| (Kind::Loss, name.as_str(), "losses.use")));
         plugins
     }

@@ -70,7 +70,7 @@ impl Check {
         let mut findings = Findings::default();
         for split in [Split::Train, Split::Val] {
             let title = format!("{}, {}", self.data, split.name());
-            let dataset = match data.part(&recipe, Use::Scenes, split) {
+            let dataset = match data.part(&recipe, Use::Learning, split) {
                 Ok(part) => part.whole,
                 Err(error) if error.is::<NotApplicable>() => {
                     output::print(format_args!("{title}: no such split\n"))?;

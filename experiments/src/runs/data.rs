@@ -1,6 +1,6 @@
 //! The data of a command: each split is opened once, and is known to be what it was when it was first used.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +28,8 @@ struct Opened {
     name: String,
     settings: serde_json::Value,
     split: Split,
+    /// It is the annotated part alone.
+    annotated: bool,
     dataset: Arc<Checked>,
 }
 
@@ -38,7 +40,7 @@ pub enum Use {
     Learning,
     /// Measures with its labels.
     Probing,
-    /// Measures with its annotations.
+    /// Measures with its annotations, on the images that have them.
     Scenes,
 }
 
@@ -58,10 +60,23 @@ impl Use {
     fn dataset(self, recipe: &Recipe) -> Named<'_> {
         let settings = &recipe.settings;
         match self {
-            Use::Learning | Use::Scenes => Named { name: &settings.data.name, key: "data.use" },
+            Use::Learning => Named { name: &settings.data.name, key: "data.use" },
+            Use::Scenes => {
+                let (name, key) = settings.evaluators.scenes(&settings.data.name);
+                Named { name, key }
+            }
             Use::Probing => Named { name: &settings.probe_data.name, key: "probe_data.use" },
         }
     }
+}
+
+/// See [`Opened`].
+#[derive(Clone, Copy)]
+struct Opening<'a> {
+    name: &'a str,
+    settings: &'a serde_json::Value,
+    split: Split,
+    annotated: bool,
 }
 
 struct Named<'a> {
@@ -90,17 +105,14 @@ impl<'a> Data<'a> {
         let table = recipe.table(Kind::Dataset, name);
         image_file::limit_pixels(recipe.settings.loader.max_pixels);
         let settings = (plugin.resolve)(&table)?;
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |one: &&Opened| one.name == name && one.split == split && one.settings == settings;
-        let whole = match opened.iter().find(same) {
-            Some(opened) => opened.dataset.clone(),
-            None => {
-                let dataset = Assembly::new(recipe, self.registry).dataset(key, name, split)?;
-                let dataset = Arc::new(Checked::new(dataset, &self.directory));
-                opened.push(Opened { name: name.into(), settings, split, dataset: dataset.clone() });
-                dataset
-            }
-        };
+        let open = || Assembly::new(recipe, self.registry).dataset(key, name, split).map(Some);
+        let asked = Opening { name, settings: &settings, split, annotated: false };
+        let mut whole = self.opened(asked, &open)?;
+        if let (Use::Scenes, Some(all)) = (usage, &whole) {
+            let part = self.opened(Opening { annotated: true, ..asked }, &|| all.annotated_part())?;
+            whole = part.or(whole);
+        }
+        let whole = whole.ok_or_else(|| anyhow!("the dataset `{name}` is not open"))?;
         let (probe, all): (_, Arc<dyn Dataset>) = (&recipe.settings.probe_data, whole.clone());
         let images = match (usage, split) {
             (Use::Learning, _) => Limited::first(all, recipe.settings.data.limit),
@@ -109,6 +121,27 @@ impl<'a> Data<'a> {
             (Use::Probing, Split::Val) => Limited::drawn(all, probe.val_limit),
         };
         Ok(Part { whole, images: Arc::new(images), usage, split })
+    }
+
+    /// What is asked for, opened by `open` if it is not open yet; none where that finds none.
+    fn opened(
+        &self,
+        asked: Opening<'_>,
+        open: &dyn Fn() -> Result<Option<Box<dyn Dataset>>>,
+    ) -> Result<Option<Arc<Checked>>> {
+        let Opening { name, settings, split, annotated } = asked;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |one: &&Opened| {
+            one.name == name && one.split == split && one.annotated == annotated && one.settings == *settings
+        };
+        if let Some(opened) = opened.iter().find(same) {
+            return Ok(Some(opened.dataset.clone()));
+        }
+        let Some(dataset) = open()? else { return Ok(None) };
+        let dataset = Arc::new(Checked::new(dataset, &self.directory));
+        let (name, settings) = (name.into(), settings.clone());
+        opened.push(Opened { name, settings, split, annotated, dataset: dataset.clone() });
+        Ok(Some(dataset))
     }
 
     /// Opens all that a run of the recipe begins with.

@@ -97,7 +97,7 @@ impl<'a> Probe<'a> {
         Assembly::new(self.recipe, self.data.registry()).evaluator(name)
     }
 
-    /// Opens the splits that were learned from, known and with annotations of these very images, and puts them into `opened`.
+    /// Opens the annotated scenes, known and with annotations of these very images, and puts them into `opened`.
     fn scenes<'s>(
         &'s self,
         observer: &'s RefCell<&mut dyn Observer>,
@@ -203,7 +203,8 @@ impl<'a> Probe<'a> {
         let mut observer = observer.borrow_mut();
         let scenes_used = opened.take();
         for part in &scenes_used {
-            let of = format!("{name}: {}, split {}", settings.data.name, part.split().name());
+            let (dataset, _) = settings.evaluators.scenes(&settings.data.name);
+            let of = format!("{name}: {dataset}, split {}", part.split().name());
             warn_of(&of, &*part.whole, &mut **observer)?;
         }
         if let Some(line) = skipped.line() {

@@ -190,6 +190,10 @@ impl Dataset for Checked {
         self.dataset.annotations(index)
     }
 
+    fn annotated_part(&self) -> Result<Option<Box<dyn Dataset>>> {
+        self.dataset.annotated_part()
+    }
+
     fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
         self.dataset.masks(index)
     }

@@ -8,7 +8,7 @@
 //! A directory with an annotation file has the images that the file lists, in its order, also those without an
 //! object; one without (`unlabeled2017`) has the image files in it, sorted by name. So COCO+ is
 //! `train = [{ images = "train2017", annotations = "annotations/instances_train2017.json" },
-//! { images = "unlabeled2017" }]`.
+//! { images = "unlabeled2017" }]`. Detectors learn from and are measured on the annotated parts alone.
 
 mod masks;
 
@@ -94,6 +94,24 @@ impl univip_core::recipe::Config for Config {
     }
 }
 
+impl Config {
+    fn parts(&mut self, split: Split) -> &mut Vec<Part> {
+        match split {
+            Split::Train => &mut self.train,
+            Split::Val => &mut self.val,
+        }
+    }
+
+    /// Without the unlabelled parts of a split; none where it has no such parts, or no others.
+    fn annotated(&self, split: Split) -> Option<(Self, Split)> {
+        let mut annotated = self.clone();
+        let parts = annotated.parts(split);
+        let all = parts.len();
+        parts.retain(|part| part.annotations.is_some());
+        (1..all).contains(&parts.len()).then_some((annotated, split))
+    }
+}
+
 /// One split of a COCO root.
 #[derive(Debug)]
 pub struct Coco {
@@ -102,6 +120,8 @@ pub struct Coco {
     files: Vec<Annotated>,
     skipped: Tally,
     digest: String,
+    /// Its annotated parts alone, where it has others.
+    annotated: Option<(Config, Split)>,
 }
 
 /// An annotation file that has been read.
@@ -183,7 +203,7 @@ impl Coco {
         let classes: Vec<String> = categories.into_values().collect();
         let annotations = parts.iter().filter_map(|part| part.annotations.as_deref());
         let digest = digest(&images, &classes, annotations.map(|path| config.root.join(path)))?;
-        Ok(Self { images, classes, files: annotated, skipped, digest })
+        Ok(Self { images, classes, files: annotated, skipped, digest, annotated: config.annotated(split) })
     }
 
     /// The mask of an object, where its file has one.
@@ -244,6 +264,11 @@ impl Dataset for Coco {
             Ok(GroundTruth { image: index as u64, class, bounding_box, area, crowd, ignore: false, mask })
         };
         image.objects.iter().map(exact).collect()
+    }
+
+    fn annotated_part(&self) -> Result<Option<Box<dyn Dataset>>> {
+        let Some((config, split)) = &self.annotated else { return Ok(None) };
+        Ok(Some(Box::new(Self::open(config, *split)?)))
     }
 
     fn classes(&self) -> &[String] {

@@ -296,6 +296,26 @@ fn coco_plus_adds_a_directory_without_annotations() {
 }
 
 #[test]
+fn the_annotated_part_of_coco_plus_is_coco() {
+    let root = root(&annotations());
+    let labelled = config(root.path());
+    let coco = Coco::open(&labelled, Split::Train).unwrap();
+    assert!(coco.annotated_part().unwrap().is_none(), "it is the whole");
+    let mut plus = labelled.clone();
+    plus.train.insert(0, Part { images: "unlabeled2017".into(), annotations: None });
+    let whole = Coco::open(&plus, Split::Train).unwrap();
+    assert_ne!(whole.identity(), coco.identity());
+    let part = whole.annotated_part().unwrap().expect("a part");
+    assert_eq!((part.len(), part.identity()), (2, coco.identity()));
+    for index in 0..2 {
+        assert_eq!(part.ground_truth(index, false).unwrap(), coco.ground_truth(index, false).unwrap());
+    }
+    plus.train.truncate(1);
+    let unlabelled = Coco::open(&plus, Split::Train).unwrap();
+    assert!(unlabelled.annotated_part().unwrap().is_none(), "nothing is annotated");
+}
+
+#[test]
 fn the_digest_tells_splits_apart_and_roots_not() {
     let digest = |annotations: &Value| {
         let root = root(annotations);

@@ -23,6 +23,10 @@ pub struct ScenesConfig {
     pub size: u32,
     /// Scenes of the training split.
     pub train: usize,
+    /// Further scenes of the training split, behind the others, without annotations: for pre-training, as COCO's `unlabeled2017` is;
+    /// none where it is not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<usize>,
     /// Scenes of the validation split; their items are in no training scene.
     pub val: usize,
     /// Items of each class that no scene of the training split shows, and of which those of the validation split are made, to
@@ -33,7 +37,7 @@ pub struct ScenesConfig {
 
 impl Default for ScenesConfig {
     fn default() -> Self {
-        Self { size: 128, train: 8000, val: 1000, held_out: None }
+        Self { size: 128, train: 8000, unlabelled: None, val: 1000, held_out: None }
     }
 }
 
@@ -61,8 +65,12 @@ pub fn check_size(size: u32) -> Result<(), Invalid> {
 /// One split of the composed scenes. A scene depends on the split, the index, `size` and `held_out` alone; a split
 /// of more scenes starts with the same ones.
 pub struct FashionScenes {
-    size: u32,
+    config: ScenesConfig,
+    split: Split,
+    /// With those that are not annotated.
     len: usize,
+    /// Of those that are annotated, which are the first.
+    annotated: usize,
     pool: Pool,
     classes: Vec<String>,
 }
@@ -79,11 +87,12 @@ impl FashionScenes {
     /// # Errors
     /// Never for a scene that was made.
     pub fn owners(&self, index: usize) -> Result<GrayImage> {
-        GrayImage::from_raw(self.size, self.size, self.layout(index).owners).context("a mask for each pixel")
+        GrayImage::from_raw(self.config.size, self.config.size, self.layout(index).owners)
+            .context("a mask for each pixel")
     }
 
     fn layout(&self, index: usize) -> Layout {
-        Layout::draw(self.size as usize, &self.pool, self.stream("layout", index))
+        Layout::draw(self.config.size as usize, &self.pool, self.stream("layout", index))
     }
 
     fn stream(&self, of: &str, index: usize) -> Stream {
@@ -101,15 +110,18 @@ impl Dataset for FashionScenes {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
-        let texture = texture(self.size as usize, self.stream("texture", index));
-        Ok(grey_image(self.size, &self.layout(index).on(&texture))?)
+        let texture = texture(self.config.size as usize, self.stream("texture", index));
+        Ok(grey_image(self.config.size, &self.layout(index).on(&texture))?)
     }
 
     fn size(&self, _index: usize) -> Result<Size, ImageError> {
-        Ok(Size { width: self.size, height: self.size })
+        Ok(Size { width: self.config.size, height: self.config.size })
     }
 
     fn annotations(&self, index: usize) -> Result<Vec<Annotation>> {
+        if index >= self.annotated {
+            return Ok(Vec::new());
+        }
         let layout = self.layout(index);
         let items = layout.items.iter().zip(layout.boxes());
         Ok(items
@@ -118,15 +130,26 @@ impl Dataset for FashionScenes {
     }
 
     fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
+        if index >= self.annotated {
+            return Ok(Vec::new());
+        }
         let (layout, size) = (self.layout(index), self.size(index)?);
         let boxes = layout.boxes().into_iter().enumerate();
         let mask = |(number, bounds): (usize, BoundingBox)| {
             let owned = |x: u32, y: u32| {
-                usize::from(layout.owners[y as usize * self.size as usize + x as usize]) == number + 1
+                usize::from(layout.owners[y as usize * self.config.size as usize + x as usize]) == number + 1
             };
             Rle::draw(size, bounds, owned).map(Some)
         };
         boxes.map(mask).collect()
+    }
+
+    fn annotated_part(&self) -> Result<Option<Box<dyn Dataset>>> {
+        if self.annotated == self.len {
+            return Ok(None);
+        }
+        let config = ScenesConfig { unlabelled: None, ..self.config.clone() };
+        Ok(Some(Box::new(Self::build(config, self.split)?)))
     }
 
     fn classes(&self) -> &[String] {
@@ -134,7 +157,11 @@ impl Dataset for FashionScenes {
     }
 
     fn digest(&self) -> String {
-        self.pool.digest("fashion-scenes 2", self.size, self.len)
+        let all = self.pool.digest("fashion-scenes 2", self.config.size, self.annotated);
+        match self.len - self.annotated {
+            0 => all,
+            more => self.pool.digest(&format!("{all} and unlabelled"), self.config.size, more),
+        }
     }
 }
 
@@ -142,17 +169,13 @@ impl DatasetPlugin for FashionScenes {
     type Config = ScenesConfig;
 
     fn build(config: ScenesConfig, split: Split) -> Result<Self> {
-        let len = match split {
-            Split::Train => config.train,
-            Split::Val => config.val,
+        let (annotated, unlabelled) = match split {
+            Split::Train => (config.train, config.unlabelled.unwrap_or_default()),
+            Split::Val => (config.val, 0),
         };
+        let pool = Pool::of(split, config.held_out.unwrap_or_default())?;
         let classes = CLASSES.map(String::from).to_vec();
-        Ok(Self {
-            size: config.size,
-            len,
-            pool: Pool::of(split, config.held_out.unwrap_or_default())?,
-            classes,
-        })
+        Ok(Self { split, len: annotated + unlabelled, annotated, pool, classes, config })
     }
 }
 

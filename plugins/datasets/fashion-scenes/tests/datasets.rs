@@ -51,6 +51,27 @@ fn an_image_depends_on_its_split_and_index_alone() {
 }
 
 #[test]
+fn unlabelled_scenes_are_more_of_the_same_and_have_no_annotations() {
+    let build = |train, unlabelled| {
+        FashionScenes::build(ScenesConfig { train, unlabelled, ..Default::default() }, Split::Train).unwrap()
+    };
+    let (whole, plain, longer) = (build(5, Some(3)), build(5, None), build(8, None));
+    assert_eq!((whole.len(), plain.len()), (8, 5));
+    for index in 0..8 {
+        assert_eq!(whole.image(index).unwrap(), longer.image(index).unwrap());
+        let annotated = longer.annotations(index).unwrap();
+        assert_eq!(whole.annotations(index).unwrap(), if index < 5 { annotated } else { Vec::new() });
+        assert_eq!(whole.masks(index).unwrap().len(), whole.annotations(index).unwrap().len());
+    }
+    let digests: HashSet<String> =
+        [&whole, &plain, &longer, &build(5, Some(2)), &build(4, Some(4))].map(Dataset::digest).into();
+    assert_eq!(digests.len(), 5);
+    let part = whole.annotated_part().unwrap().expect("a part");
+    assert_eq!((part.len(), part.digest()), (5, plain.digest()));
+    assert!(plain.annotated_part().unwrap().is_none());
+}
+
+#[test]
 fn digests_tell_splits_sizes_and_lengths_apart_and_stay() {
     let of = |size, train, split| {
         FashionScenes::build(ScenesConfig { size, train, ..Default::default() }, split).unwrap().digest()
