@@ -85,3 +85,35 @@ fn a_run_starts_from_the_file_and_belongs_to_it() -> Result<()> {
     stdout(&["evaluate", &name, "--with", "knn"], started.path())?;
     Ok(())
 }
+
+/// `--init`: a row of weights from elsewhere, which is measured as it is.
+#[test]
+fn a_row_can_be_weights_from_elsewhere() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let smoke = ["--scale", "smoke", "--set", MEASURED];
+    stdout(&[&["run", "random", "--seeds", "5"][..], &smoke].concat(), runs.path())?;
+    let weights = runs.path().join("weights.safetensors");
+    fs::copy(run_directory(runs.path(), "random")?.join("backbone.safetensors"), &weights)?;
+    let file = weights.display().to_string();
+
+    let row = ["ablate", "table1", "--row", "supervised", "--init", &file];
+    let elsewhere = tempfile::tempdir()?;
+    stdout(&[&row[..], &smoke].concat(), elsewhere.path())?;
+    let run = run_directory(elsewhere.path(), "table1-supervised")?;
+    ensure!(fs::read(run.join("backbone.safetensors"))? == fs::read(&weights)?, "it was trained");
+    let measured = evaluations(&run)?;
+    ensure!(measured.contains("\"knn\""), "{measured}");
+    // The same recipe by itself is the same run.
+    let single = ["run", "table1/supervised", "--init", &file];
+    stdout(&[&single[..], &smoke].concat(), elsewhere.path())?;
+    ensure!(evaluations(&run)? == measured, "it was measured again");
+
+    let alone = output(&["ablate", "table1", "--init", &file], elsewhere.path())?;
+    let said = String::from_utf8_lossy(&alone.stderr);
+    ensure!(alone.status.code() == Some(2) && said.contains("--row"), "{said}");
+    let gone = ["ablate", "table1", "--row", "supervised", "--init", "gone.pth", "--scale", "smoke"];
+    let gone = output(&gone, elsewhere.path())?;
+    let said = String::from_utf8_lossy(&gone.stderr);
+    ensure!(gone.status.code() == Some(2) && said.contains("--init: `network.init`: gone.pth: "), "{said}");
+    Ok(())
+}

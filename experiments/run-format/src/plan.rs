@@ -16,8 +16,11 @@ pub struct Plan {
     pub caption: String,
     /// The scale's name.
     pub scale: String,
-    /// The dataset learned from.
+    /// The dataset learned from; of several the names, joined by commas.
     pub data: String,
+    /// True where its rows learn from different images, as in the paper's Table 1: rows are then compared all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub several_data: bool,
     /// The settings laid over the recipes, as `key=value`; none where an earlier version did not say.
     #[serde(default)]
     pub overrides: Option<Vec<String>>,
@@ -56,11 +59,14 @@ pub struct Row {
     /// The paper's numbers, by the name that columns call them by.
     #[serde(default)]
     pub paper: BTreeMap<String, f64>,
-    /// The recipe's fingerprint: the runs that carry it are this row's.
+    /// The recipe's fingerprint: the runs that carry it are this row's. Empty where the method is missing.
     pub fingerprint: String,
     /// True for the row that the others are compared with.
     #[serde(default)]
     pub baseline: bool,
+    /// True where the method is not there yet, so that only the paper's numbers are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
 }
 
 /// A column of a table: a number of an evaluator.
@@ -103,7 +109,7 @@ pub struct Random {
 impl Plan {
     /// The fingerprints of its rows and of the untrained backbone.
     pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
-        let rows = self.rows.iter().map(|row| row.fingerprint.as_str());
+        let rows = self.rows.iter().filter(|row| !row.missing).map(|row| row.fingerprint.as_str());
         rows.chain(self.random.iter().map(|random| random.fingerprint.as_str()))
     }
 }

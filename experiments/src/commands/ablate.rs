@@ -8,6 +8,7 @@ use crate::plan::Plan;
 use crate::runs::{Data, Use};
 use anyhow::Result;
 use clap::Args;
+use std::path::PathBuf;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::recipe::Recipe;
 use univip_core::registry::Registry;
@@ -15,11 +16,14 @@ use univip_core::registry::Registry;
 /// `univip ablate`
 #[derive(Args)]
 pub struct Ablate {
-    /// table7, table8a, table8b, table8c, table8, table9, methods, all (of the paper), or a directory with a table.toml
+    /// table1 to table13, all (of them), methods, or a directory with a table.toml
     pub table: String,
     /// Only this row, by its file name: d, none, ground-truth, 4, ...
     #[arg(long)]
     pub row: Option<String>,
+    /// Start the row from the weights of a file, and do not train it: --row supervised --init resnet50.pth
+    #[arg(long, value_name = "FILE", requires = "row")]
+    pub init: Option<PathBuf>,
     #[command(flatten)]
     pub layers: Layers,
     #[command(flatten)]
@@ -34,6 +38,7 @@ pub const EXAMPLES: &str = "Examples:
   univip ablate table7
   univip ablate table7 --scale smoke --data coco=photos/coco --probe-data image-folder=photos/clothes
   univip ablate table8c --set optimizer.lr=0.1 --runs /tmp/runs
+  univip ablate table1 --row supervised --init resnet50-11ad3fa6.pth --scale paper
   univip ablate my/table --seeds 0,1,2
 
 A finished run is reused, an interrupted one goes on; rows with the same recipe share a run.";
@@ -45,7 +50,11 @@ impl Ablate {
     /// A [`UsageError`](crate::usage::UsageError) for an unknown table or row, and for recipes or data that cannot be used.
     pub fn run(&self, registry: &Registry) -> Result<u8> {
         let Running { seeds, runs, force } = &self.running;
-        let plan = Plan::new(&self.layers.library()?, &self.table, self.row.as_deref(), seeds)?;
+        let library = self.layers.library()?;
+        let plan = match (&self.row, &self.init) {
+            (Some(row), Some(weights)) => Plan::started(&library, &self.table, row, weights, seeds)?,
+            (row, _) => Plan::new(&library, &self.table, row.as_deref(), seeds)?,
+        };
         if !self.dry_run {
             return self.running.execute(&plan, &self.table, registry);
         }

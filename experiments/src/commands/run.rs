@@ -5,6 +5,7 @@ use super::running::Running;
 use crate::plan::Plan;
 use anyhow::Result;
 use clap::Args;
+use std::path::PathBuf;
 use univip_core::registry::Registry;
 
 /// `univip run`
@@ -12,6 +13,9 @@ use univip_core::registry::Registry;
 pub struct Run {
     /// The recipe: a file, or the name of one of the project's (table7/d)
     pub recipe: String,
+    /// Start from the weights of a file, and do not train
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
     #[command(flatten)]
     pub layers: Layers,
     #[command(flatten)]
@@ -27,7 +31,11 @@ impl Run {
     /// # Errors
     /// For a recipe or data that cannot be used.
     pub fn run(&self, registry: &Registry) -> Result<u8> {
-        let plan = Plan::of_recipe(&self.layers.library()?, &self.recipe, &self.running.seeds)?;
+        let mut library = self.layers.library()?;
+        if let Some(weights) = &self.init {
+            library = library.started_from(weights);
+        }
+        let plan = Plan::of_recipe(&library, &self.recipe, &self.running.seeds)?;
         self.running.execute(&plan, &self.recipe, registry)
     }
 }

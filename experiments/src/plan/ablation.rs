@@ -41,6 +41,20 @@ pub(super) struct PlannedTable {
     pub(super) columns: Vec<Column>,
     /// The rows that what is laid over the recipes cannot be said of, a sentence each.
     pub(super) left_out: Vec<String>,
+    /// The rows whose method is not there yet, in order.
+    pub(super) missing: Vec<MissingRow>,
+}
+
+/// A row that stands in its table with the paper's numbers alone.
+pub(super) struct MissingRow {
+    /// `orl-coco`.
+    pub(super) name: String,
+    /// Its label, title and numbers.
+    pub(super) row: Row,
+    /// The title of its group of rows.
+    pub(super) group: String,
+    /// The number of planned rows of its table that stand before it.
+    pub(super) after: usize,
 }
 
 /// A row of a table.
@@ -61,6 +75,15 @@ pub struct PlannedRow {
     pub(super) wanted: bool,
 }
 
+/// The rows of a table that are asked for.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// One alone.
+    row: Option<&'a str>,
+    /// Its library, where it has another than the other rows.
+    library: Option<&'a Library>,
+}
+
 /// A recipe that is run once for each seed, for one row or several.
 pub struct PlannedRun {
     /// `table7-e`, after the first row that needs it.
@@ -76,11 +99,27 @@ impl Plan {
     /// A [`UsageError`](crate::usage::UsageError) for an unknown table or row, and for any recipe that cannot be used. A row that
     /// only what is laid over its recipe makes impossible is left out where there are others.
     pub fn new(library: &Library, table: &str, row: Option<&str>, seeds: &[u64]) -> Result<Self> {
+        Self::of_table(library, table, Asked { row, library: None }, seeds)
+    }
+
+    /// The plan of a row that starts from the weights of a file and is not trained, among the others of its table.
+    ///
+    /// # Errors
+    /// As [`Plan::new`], and when there is no such file.
+    pub fn started(library: &Library, table: &str, row: &str, weights: &Path, seeds: &[u64]) -> Result<Self> {
+        let started = library.started_from(weights);
+        let asked = Asked { row: Some(row), library: Some(&started) };
+        let mut plan = Self::of_table(library, table, asked, seeds)?;
+        plan.overrides.push(format!("{row}: --init {}", weights.display()));
+        Ok(plan)
+    }
+
+    fn of_table(library: &Library, table: &str, asked: Asked<'_>, seeds: &[u64]) -> Result<Self> {
         let mut plan = Self::empty(library, library.load_random()?, seeds);
         let directory = library.table_directory(table)?;
         let file = library.table_file(&directory)?;
         if file.tables.is_empty() {
-            plan.add_table(library, &directory, &file, row)?;
+            plan.add_table(library, &directory, &file, asked)?;
         }
         for name in &file.tables {
             let part = library.table_directory(name)?;
@@ -89,9 +128,9 @@ impl Plan {
                 let problem = format!("`{name}` stands for other tables itself: state those");
                 return Err(refused(&directory.join(FILE), "tables", problem).into());
             }
-            plan.add_table(library, &part, &of_part, row)?;
+            plan.add_table(library, &part, &of_part, asked)?;
         }
-        if let (Some(row), true) = (row, plan.wanted().next().is_none()) {
+        if let (Some(row), true) = (asked.row, plan.wanted().next().is_none()) {
             let known: Vec<&str> = plan.rows.iter().map(|row| end(&row.name)).collect();
             return Err(usage("--row", format!("{table} has no row `{row}`; {}", suggest(row, &known))));
         }
@@ -115,13 +154,13 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Adds the rows of a table's directory; `row` alone is asked for, if one is.
+    /// Adds the rows of a table's directory.
     fn add_table(
         &mut self,
         library: &Library,
         directory: &Path,
         file: &TableFile,
-        row: Option<&str>,
+        Asked { row, library: of_row }: Asked<'_>,
     ) -> Result<()> {
         let (name, path, place) = (table_name(directory)?, directory.join(FILE), self.tables.len());
         let of_directory = PlannedTable {
@@ -131,10 +170,23 @@ impl Plan {
             ..PlannedTable::default()
         };
         self.tables.push(of_directory);
+        let listed = file.rows(&path, &recipes_in(directory))?;
+        let asked_for = listed.iter().map(|(_, stem)| stem).filter(|stem| row.is_none_or(|row| row == *stem));
+        refuse_one_data(library, directory, &name, asked_for)?;
         let (mut misfit, mut used) = (None, 0);
-        for (group, stem) in file.rows(&path, &recipes_in(directory))? {
+        for (group, stem) in listed {
+            if let Some(missing) = file.missing.get(&stem) {
+                if row == Some(&stem) {
+                    let problem = format!("`{stem}` of {name} is of a method that is not there yet");
+                    return Err(usage("--row", problem));
+                }
+                let row = named(missing.clone(), &stem);
+                self.tables[place].missing.push(MissingRow { name: stem, row, group, after: used });
+                continue;
+            }
             let recipe_file = directory.join(format!("{stem}.toml")).display().to_string();
             let (short, wanted) = (format!("{name}/{stem}"), row.is_none_or(|row| row == stem));
+            let library = of_row.filter(|_| wanted).unwrap_or(library);
             let recipe = match library.load(&recipe_file) {
                 Ok(recipe) => recipe,
                 Err(error) if (wanted && row.is_some()) || !library.loads_alone(&recipe_file) => {
@@ -147,10 +199,7 @@ impl Plan {
                 }
             };
             used += 1;
-            let mut described = library.row(&recipe_file, &recipe).unwrap_or_default();
-            if described.label.is_empty() {
-                described.label.clone_from(&stem);
-            }
+            let described = named(library.row(&recipe_file, &recipe).unwrap_or_default(), &stem);
             let added = self.add(short, described, recipe, wanted);
             (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
         }
@@ -220,11 +269,25 @@ impl Plan {
         self.trainings.iter().enumerate().filter(move |(run, _)| needed(*run)).map(|(_, planned)| planned)
     }
 
-    /// Every run once, the untrained backbone first: it takes seconds, and shows at once that evaluation works.
+    /// Every run once, the untrained backbone first: it takes seconds, and shows at once that evaluation works. It is not run
+    /// where each table has an untrained row of its own.
     pub fn runs(&self) -> impl Iterator<Item = &PlannedRun> {
         let random = self.random.recipe.fingerprint();
         let trainings = self.needed().filter(move |run| run.recipe.fingerprint() != random);
-        std::iter::once(&self.random).chain(trainings)
+        self.is_random_run().then_some(&self.random).into_iter().chain(trainings)
+    }
+
+    /// True if the untrained backbone stands beside a table, or is a row itself.
+    pub(super) fn is_random_run(&self) -> bool {
+        let random = self.random.recipe.fingerprint();
+        self.needed().any(|run| run.recipe.fingerprint() == random)
+            || (0..self.tables.len()).any(|table| !self.has_untrained_row(table))
+    }
+
+    /// True if a row of the table is an untrained backbone, as in the paper's Table 1: no other one stands beside it.
+    pub(super) fn has_untrained_row(&self, table: usize) -> bool {
+        let untrained = |row: &&PlannedRow| self.trainings[row.run].recipe.settings.losses.names.is_empty();
+        self.rows.iter().filter(|row| row.table == table).any(|row| untrained(&row))
     }
 
     /// The runs of the plan, seed by seed, so that a table is complete as early as possible.
@@ -243,9 +306,42 @@ impl Plan {
     }
 }
 
+/// Refuses to learn from the images of `--data` in each row where rows differ by what they learn from.
+fn refuse_one_data<'a>(
+    library: &Library,
+    directory: &Path,
+    table: &str,
+    rows: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    if !library.has_one_data() {
+        return Ok(());
+    }
+    let mut stated = BTreeSet::new();
+    for stem in rows {
+        let recipe = directory.join(format!("{stem}.toml")).display().to_string();
+        // A row without a recipe, or whose recipe cannot be used, is spoken of elsewhere.
+        stated.extend(library.stated_data(&recipe));
+    }
+    if stated.len() < 2 {
+        return Ok(());
+    }
+    let stated: Vec<String> = stated.into_iter().collect();
+    let problem = format!(
+        "the rows of {table} learn from several datasets, {}: say where each lies, as in --set dataset.coco.root=DIR, or ask for \
+         one row",
+        stated.join(" and ")
+    );
+    Err(usage("--data", problem))
+}
+
 /// Each number once, in order.
 pub(super) fn distinct(seeds: impl IntoIterator<Item = u64>) -> Vec<u64> {
     seeds.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// A row, called after its recipe's file where it says no other label.
+fn named(row: Row, stem: &str) -> Row {
+    if row.label.is_empty() { Row { label: stem.into(), ..row } } else { row }
 }
 
 /// `d` of `table7/d`.
@@ -271,6 +367,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::path::PathBuf;
+    use univip_core::recipe::Override;
     use univip_core::registry::Registry;
     use univip_run_format::Status;
     // The plugins that recipes name.
@@ -348,6 +445,64 @@ mod tests {
                 "{untrained}"
             );
         }
+    }
+
+    #[test]
+    fn rows_of_several_datasets_are_not_all_given_one() {
+        let with_data = |row: Option<&str>| {
+            let data =
+                Override { key: "data.use".into(), value: "fashion-scenes".into(), origin: "--data".into() };
+            let library = Library { overlays: vec![data], ..library(&[]) };
+            Plan::new(&library, "table1", row, &[0])
+        };
+        let refused = with_data(None).err().unwrap().to_string();
+        assert!(refused.contains("fashion-icons and fashion-scenes"), "{refused}");
+        assert_eq!(with_data(Some("byol-scenes")).unwrap().wanted().count(), 1);
+    }
+
+    #[test]
+    fn rows_without_a_method_and_the_untrained_row_stand_in_their_table() {
+        let runs = tempfile::tempdir().unwrap();
+        let plan = Plan::new(&library(&[]), "table1", None, &[0]).unwrap();
+        assert!(plan.runs().all(|run| run.name != "random"), "the table has an untrained row of its own");
+        let described = plan.describe(runs.path(), false, &|_| Ok(48)).unwrap();
+        assert!(
+            described.contains("table1/orl-scenes") && described.contains("17 rows, 17 runs"),
+            "{described}"
+        );
+        plan.write(runs.path()).unwrap();
+        let file = fs::read_dir(runs.path().join("plans")).unwrap().next().unwrap().unwrap().path();
+        let written: univip_run_format::Plan = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        assert_eq!((written.rows.len(), written.random.is_none()), (21, true));
+        assert!(written.several_data && written.data == "fashion-icons, fashion-scenes", "{}", written.data);
+        let labels: Vec<&str> = written.rows.iter().map(|row| row.label.as_str()).collect();
+        assert_eq!(labels[4..8], ["BYOL scenes", "ORL scenes", "UniVIP scenes", "BYOL scenes+"]);
+        let missing: Vec<usize> = (0..21).filter(|place| written.rows[*place].missing).collect();
+        assert_eq!(missing, [5, 8, 12, 17]);
+        assert_eq!(written.fingerprints().count(), 17);
+        let refused = Plan::new(&library(&[]), "table1", Some("orl-scenes"), &[0]).err().unwrap().to_string();
+        assert!(refused.contains("a method that is not there yet"), "{refused}");
+    }
+
+    #[test]
+    fn a_row_that_starts_from_weights_is_not_trained_and_the_others_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let weights = folder.path().join("weights.safetensors");
+        fs::write(&weights, "weights").unwrap();
+        let plain = Plan::new(&library(&[]), "table1", None, &[0]).unwrap();
+        let plan = Plan::started(&library(&[]), "table1", "supervised", &weights, &[0]).unwrap();
+        for (before, after) in plain.rows.iter().zip(&plan.rows) {
+            let [before, recipe] = [&plain.trainings[before.run].recipe, &plan.trainings[after.run].recipe];
+            let of_row = after.name == "table1/supervised";
+            assert_eq!(before.fingerprint() != recipe.fingerprint(), of_row, "{}", after.name);
+            assert_eq!(!recipe.settings.network.init.is_empty(), of_row, "{}", after.name);
+            if of_row {
+                assert_eq!((recipe.settings.train.epochs, after.row.paper["top1"]), (0, 75.9));
+            }
+        }
+        let missing = folder.path().join("missing.pth");
+        let refused = Plan::started(&library(&[]), "table1", "supervised", &missing, &[0]).err().unwrap();
+        assert!(refused.to_string().contains("--init: `network.init`: "), "{refused}");
     }
 
     #[test]

@@ -38,6 +38,13 @@ impl Plan {
             let [name, title, state] = [&row.name, &row.row.title, &state].map(|text| printable(text));
             text += &format!("{name:<24} {title:<36} {fingerprint}  {state}\n");
         }
+        for table in self.tables.iter() {
+            for missing in &table.missing {
+                let name = printable(&format!("{}/{}", table.name, missing.name));
+                let title = printable(&missing.row.title);
+                text += &format!("{name:<24} {title:<36} its method is not there yet\n");
+            }
+        }
         for why in self.left_out() {
             text += &format!("{}\n", message(why));
         }
@@ -47,7 +54,8 @@ impl Plan {
             left => format!("about {} left on this machine, {}", figures::time(left), estimate.origin(runs)),
         };
         let (scale, seeds) = (&self.scale, seeds.join(", "));
-        text += &format!("The untrained backbone is run as well. Scale {scale}, seeds {seeds}; {left}\n");
+        let beside = if self.is_random_run() { "The untrained backbone is run as well. " } else { "" };
+        text += &format!("{beside}Scale {scale}, seeds {seeds}; {left}\n");
         let count =
             |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         text +=

@@ -1,10 +1,11 @@
 //! A plan on disk: what reports need to know of it.
 
-use super::ablation::{Plan, PlannedRow, PlannedTable, distinct};
+use super::ablation::{MissingRow, Plan, PlannedRow, distinct};
 use crate::runs::lock_runs;
 use crate::system::clock;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use univip_core::digest::hexadecimal;
@@ -23,14 +24,15 @@ impl Plan {
         for (place, table) in self.tables.iter().enumerate() {
             let rows: Vec<&PlannedRow> = self.rows.iter().filter(|row| row.table == place).collect();
             let path = directory.join(self.file_name(&table.name, &rows));
-            let entry = self.entry(table, &rows, &path)?;
+            let entry = self.entry(place, &rows, &path)?;
             write_atomic(&path, serde_json::to_string_pretty(&entry)?.as_bytes())?;
         }
         Ok(())
     }
 
     /// A table as its file has it; the seeds of the file that is there stay.
-    fn entry(&self, table: &PlannedTable, rows: &[&PlannedRow], path: &Path) -> Result<format::Plan> {
+    fn entry(&self, place: usize, rows: &[&PlannedRow], path: &Path) -> Result<format::Plan> {
+        let table = &self.tables[place];
         let row = |row: &&PlannedRow| format::Row {
             label: row.row.label.clone(),
             group: row.group.clone(),
@@ -39,23 +41,51 @@ impl Plan {
             paper: row.row.paper.clone(),
             fingerprint: self.trainings[row.run].recipe.fingerprint(),
             baseline: row.baseline,
+            missing: false,
         };
+        let mut all: Vec<format::Row> = rows.iter().map(row).collect();
+        for (earlier, missing) in table.missing.iter().enumerate() {
+            all.insert(missing.after + earlier, of_missing(missing));
+        }
+        let learned = self.learned(rows);
+        let random = (!self.has_untrained_row(place)).then(|| format::Random {
+            fingerprint: self.random.recipe.fingerprint(),
+            paper: self.random.recipe.row.clone().unwrap_or_default().paper,
+        });
         Ok(format::Plan {
             table: table.name.clone(),
             caption: table.caption.clone(),
             scale: self.scale.clone(),
-            data: self.random.recipe.settings.data.name.clone(),
+            data: learned.names,
+            several_data: learned.several,
             overrides: Some(self.overrides.clone()),
             written: clock::milliseconds()?,
             seeds: distinct(self.seeds.iter().copied().chain(seeds_of(path))),
-            rows: rows.iter().map(row).collect(),
+            rows: all,
             columns: table.columns.clone(),
             left_out: table.left_out.clone(),
-            random: Some(format::Random {
-                fingerprint: self.random.recipe.fingerprint(),
-                paper: self.random.recipe.row.clone().unwrap_or_default().paper,
-            }),
+            random,
         })
+    }
+
+    /// The data that rows learn from.
+    fn learned(&self, rows: &[&PlannedRow]) -> Learned {
+        let recipes = rows.iter().map(|row| &self.trainings[row.run].recipe);
+        let trained = recipes.filter(|recipe| !recipe.settings.losses.names.is_empty());
+        let mut learned: Vec<(&str, String)> = Vec::new();
+        for recipe in trained {
+            let data = &recipe.settings.data;
+            let images =
+                (data.name.as_str(), format!("{} {}", data.limit, recipe.resolved()["dataset"][&data.name]));
+            if !learned.contains(&images) {
+                learned.push(images);
+            }
+        }
+        let names: BTreeSet<&str> = learned.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        let of_random = || self.random.recipe.settings.data.name.clone();
+        let names = if names.is_empty() { of_random() } else { names.join(", ") };
+        Learned { names, several: learned.len() > 1 }
     }
 
     /// A name that tells all runs of a table from any others; a recipe by itself is named.
@@ -70,6 +100,27 @@ impl Plan {
             _ => String::new(),
         };
         format!("{table}-{}{name}-{digest}.json", self.scale)
+    }
+}
+
+/// The data that the rows of a table learn from.
+struct Learned {
+    /// The names of the datasets.
+    names: String,
+    /// They do not all learn from the same images.
+    several: bool,
+}
+
+fn of_missing(MissingRow { row, group, .. }: &MissingRow) -> format::Row {
+    format::Row {
+        label: row.label.clone(),
+        group: group.clone(),
+        title: row.title.clone(),
+        components: Vec::new(),
+        paper: row.paper.clone(),
+        fingerprint: String::new(),
+        baseline: false,
+        missing: true,
     }
 }
 

@@ -15,6 +15,9 @@ pub(super) const RANDOM: &str = "random";
 /// The beginning of the keys of the weights that training starts from.
 const INIT: &str = "network.init";
 
+/// The key of the images to learn from.
+const DATA: &str = "data.use";
+
 /// The sections that make an untrained backbone and its numbers; all others are about training.
 const OF_BACKBONE: [&str; 9] =
     ["network", "backbone", "data", "probe_data", "dataset", "loader", "augment", "evaluators", "evaluator"];
@@ -56,6 +59,30 @@ impl Library {
             }
         }
         Ok(Self { directory: directory.to_path_buf(), ..self })
+    }
+
+    /// The same, but that recipes start from the weights of a file and are not trained (`--init`).
+    #[must_use]
+    pub fn started_from(&self, weights: &Path) -> Self {
+        let overlay = |key: &str, value: String| Override { key: key.into(), value, origin: "--init".into() };
+        let mut overlays = self.overlays.clone();
+        overlays.push(overlay(INIT, weights.display().to_string()));
+        overlays.push(overlay("train.epochs", "0".into()));
+        let (directory, scale, sets) = (self.directory.clone(), self.scale.clone(), self.sets.clone());
+        Self { directory, scale, overlays, sets }
+    }
+
+    /// True if the images to learn from are set for all recipes (`--data`).
+    pub(super) fn has_one_data(&self) -> bool {
+        self.overlays.iter().any(|overlay| overlay.key == DATA)
+    }
+
+    /// The dataset that a recipe learns from, as it says itself.
+    pub(super) fn stated_data(&self, name: &str) -> Result<String> {
+        let mut overlays = self.overlays.clone();
+        overlays.retain(|overlay| overlay.key != DATA);
+        let (environment, sets) = (Sources::process_environment(), self.sets.clone());
+        Ok(self.load_over(name, overlays, environment, sets)?.settings.data.name)
     }
 
     /// Loads a recipe: a file of the user's or, by its name (`table7/d`), one of the project's.

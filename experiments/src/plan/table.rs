@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use univip_core::error::{RecipeError, suggest};
-use univip_core::recipe::{Config, Embedded, Invalid, whole_file};
+use univip_core::recipe::{Config, Embedded, Invalid, Row, whole_file};
 use univip_run_format::Column;
 
 /// The name of the file in a table's directory.
@@ -26,6 +26,8 @@ pub(super) struct TableFile {
     pub rows: Vec<String>,
     /// The rows in groups, in place of `rows`.
     pub groups: Vec<Group>,
+    /// The rows whose method is not there yet, by their names in `rows`: they stand in the table with the paper's numbers alone.
+    pub missing: BTreeMap<String, Row>,
     /// The row that the others are compared with.
     pub baseline: Option<String>,
     /// The numbers to show, in order; all that the rows' evaluators measure where none is stated.
@@ -55,6 +57,9 @@ impl Config for TableFile {
         let mut seen = BTreeSet::new();
         if let Some(twice) = self.listed().map(|(_, row)| row).find(|row| !seen.insert(*row)) {
             return refuse("rows", format!("`{twice}` is stated twice"));
+        }
+        if let Some(unlisted) = self.missing.keys().find(|row| !seen.contains(row.as_str())) {
+            return refuse("missing", format!("`{unlisted}` is no row: list it in `rows`, where it stands"));
         }
         let mut heads = BTreeSet::new();
         if let Some(twice) = self.columns.iter().find(|column| !heads.insert(&column.head)) {
@@ -97,13 +102,17 @@ impl TableFile {
     /// This file's keys, and those of the file `below` where it does not state them.
     fn over(self, below: Self) -> Self {
         let unlisted = self.rows.is_empty() && self.groups.is_empty();
-        let (rows, groups) = if unlisted { (below.rows, below.groups) } else { (self.rows, self.groups) };
+        let (rows, groups, missing) = match unlisted {
+            true => (below.rows, below.groups, below.missing),
+            false => (self.rows, self.groups, self.missing),
+        };
         Self {
             inherit: None,
             caption: if self.caption.is_empty() { below.caption } else { self.caption },
             tables: self.tables,
             rows,
             groups,
+            missing,
             baseline: self.baseline.or(below.baseline),
             columns: if self.columns.is_empty() { below.columns } else { self.columns },
         }
@@ -122,7 +131,8 @@ impl TableFile {
     /// The rows in order, each with the title of its group. `recipes` are the names of the directory's.
     ///
     /// # Errors
-    /// [`RecipeError`] for a row without a recipe, a recipe without a row, and a baseline that is missing or no row.
+    /// [`RecipeError`] for a row without a recipe that is not said to be missing, or that has one and is; a recipe without a row;
+    /// and a baseline that is none of the recipes' rows.
     pub fn rows(&self, path: &Path, recipes: &[String]) -> Result<Vec<(String, String)>> {
         let known: Vec<&str> = recipes.iter().map(String::as_str).collect();
         if known.is_empty() {
@@ -133,9 +143,14 @@ impl TableFile {
         if rows.is_empty() {
             rows = known.iter().map(|recipe| ("", *recipe)).collect();
         }
-        if let Some((_, odd)) = rows.iter().find(|(_, row)| !known.contains(row)) {
+        let is_missing = |row: &str| self.missing.contains_key(row);
+        if let Some((_, odd)) = rows.iter().find(|(_, row)| !known.contains(row) && !is_missing(row)) {
             let problem = format!("no recipe {odd}.toml is in its directory; {}", suggest(odd, &known));
             return Err(refused(path, "rows", problem).into());
+        }
+        if let Some(there) = known.iter().find(|row| is_missing(row)) {
+            let problem = format!("`{there}` has a recipe, {there}.toml: take one of the two away");
+            return Err(refused(path, "missing", problem).into());
         }
         let left: Vec<&str> =
             known.iter().copied().filter(|recipe| !rows.iter().any(|(_, row)| row == recipe)).collect();
@@ -144,7 +159,7 @@ impl TableFile {
                 format!("the recipes {} are no rows: list them, or move them elsewhere", left.join(", "));
             return Err(refused(path, "rows", problem).into());
         }
-        let stated: Vec<&str> = rows.iter().map(|(_, row)| *row).collect();
+        let stated: Vec<&str> = rows.iter().map(|(_, row)| *row).filter(|row| !is_missing(row)).collect();
         match &self.baseline {
             Some(baseline) if !stated.contains(&baseline.as_str()) => {
                 let problem = format!("`{baseline}` is no row; {}", suggest(baseline, &stated));
@@ -198,6 +213,16 @@ mod tests {
     }
 
     #[test]
+    fn a_row_without_a_method_keeps_its_place_and_the_papers_numbers() -> Result<()> {
+        let text = "rows = [\"a\", \"orl\", \"b\"]\n[missing.orl]\nlabel = \"ORL\"\npaper = { top1 = 59.0 }";
+        let names: Vec<String> = rows(text)?.into_iter().map(|(_, row)| row).collect();
+        assert_eq!(names, ["a", "orl", "b"]);
+        let table = read(text)?;
+        assert_eq!((table.missing["orl"].label.as_str(), table.missing["orl"].paper["top1"]), ("ORL", 59.0));
+        Ok(())
+    }
+
+    #[test]
     fn what_a_file_does_not_state_is_inherited() -> Result<()> {
         let table = read("inherit = \"below.toml\"\ncaption = \"own\"\nrows = [\"a\", \"b\"]")?;
         assert_eq!(
@@ -217,6 +242,10 @@ mod tests {
             ("rows = [\"a\"]", "the recipes b are no rows"),
             ("rows = [\"a\", \"a\", \"b\"]", "`a` is stated twice"),
             ("baseline = \"c\"", "`c` is no row"),
+            ("[missing.c]", "`c` is no row: list it"),
+            ("rows = [\"a\", \"b\"]\n[missing.b]", "`b` has a recipe, b.toml"),
+            ("baseline = \"c\"\nrows = [\"a\", \"b\", \"c\"]\n[missing.c]", "`c` is no row; "),
+            ("rows = [\"a\", \"b\", \"c\"]\n[missing.c]\ntop1 = 1.0", "missing.c"),
             (
                 "[[columns]]\nhead = \"x\"\nevaluator = \"knn\"\nmetric = \"top1\"\ndifference = true",
                 "add baseline",

@@ -83,9 +83,11 @@ fn planned(section: &Section<'_>) -> Result<DataFrame> {
 }
 
 fn of_place(frame: &DataFrame, setting: &Setting) -> Result<BooleanChunked> {
-    let Setting { scale, data, data_digest, probe_data, .. } = setting;
-    let mut mask = is(frame, "scale", scale)? & is(frame, "data", data)?;
-    mask = mask & is(frame, "data_digest", data_digest)? & is(frame, "probe_data", probe_data)?;
+    let Setting { scale, data, data_digest, several_data, probe_data, .. } = setting;
+    let mut mask = is(frame, "scale", scale)? & is(frame, "probe_data", probe_data)?;
+    if !several_data {
+        mask = mask & is(frame, "data", data)? & is(frame, "data_digest", data_digest)?;
+    }
     // As the run's recipe says.
     Ok(mask & is(frame, "set", "")?)
 }

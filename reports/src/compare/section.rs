@@ -23,6 +23,9 @@ pub struct Section<'a> {
     pub notes: Vec<String>,
 }
 
+/// The state of a row whose method is not there yet.
+const MISSING: &str = "method not available";
+
 /// The facts that two numbers must share to stand in one column. The protocol of the first column tells one table from another; of
 /// the other columns a table shows the protocol that most of its rows have.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +38,8 @@ pub struct Setting {
     pub data: String,
     /// The digest of its images.
     pub data_digest: String,
+    /// True where rows learn from different images: then neither of the two tells one table from another.
+    pub several_data: bool,
     /// The dataset measured on.
     pub probe_data: String,
     /// The protocol of each column; none while nothing is measured by it.
@@ -122,15 +127,14 @@ impl Setting {
         parts.join(" · ")
     }
 
-    /// The setting of a run that is not measured yet.
-    fn of(record: &RunRecord) -> Self {
-        Self {
-            scale: record.scale.clone(),
-            data: record.data.clone(),
-            data_digest: record.data_digest.clone(),
-            probe_data: record.probe_data.clone(),
-            ..Self::default()
-        }
+    /// The setting of a run of a plan that is not measured yet.
+    fn of(record: &RunRecord, plan: &Plan) -> Self {
+        let (data, data_digest) = match plan.several_data {
+            true => (plan.data.clone(), String::new()),
+            false => (record.data.clone(), record.data_digest.clone()),
+        };
+        let (scale, probe_data) = (record.scale.clone(), record.probe_data.clone());
+        Self { scale, data, data_digest, several_data: plan.several_data, probe_data, ..Self::default() }
     }
 
     fn place(&self) -> (&str, &str, &str) {
@@ -138,10 +142,10 @@ impl Setting {
     }
 
     /// True when a run's number of the `first` column belongs here.
-    fn holds(&self, run: &Run, first: &Column) -> bool {
+    fn holds(&self, run: &Run, first: &Column, plan: &Plan) -> bool {
         let protocols = self.protocols.iter().take(1).cloned().collect();
         let key = Self { overrides: Vec::new(), protocols, ..self.clone() };
-        measured_in(run, first).contains(&key)
+        measured_in(run, first, plan).contains(&key)
     }
 }
 
@@ -164,16 +168,17 @@ pub(super) fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> 
     let runs: Vec<&Run> = runs.iter().filter(planned).collect();
     let columns = if plan.columns.is_empty() { all_columns(&runs) } else { plan.columns.clone() };
     let first = columns.first().cloned().unwrap_or_default();
-    let mut settings: BTreeSet<Setting> = runs.iter().flat_map(|run| measured_in(run, &first)).collect();
+    let mut settings: BTreeSet<Setting> =
+        runs.iter().flat_map(|run| measured_in(run, &first, plan)).collect();
     for run in &runs {
-        let Some(place) = unmeasured(run, &first) else { continue };
+        let Some(place) = unmeasured(run, &first, plan) else { continue };
         if !settings.iter().any(|setting| setting.place() == place.place()) {
             settings.insert(place);
         }
     }
     if settings.is_empty() {
-        let (scale, data) = (plan.scale.clone(), plan.data.clone());
-        settings.insert(Setting { scale, data, ..Setting::default() });
+        let (scale, data, several_data) = (plan.scale.clone(), plan.data.clone(), plan.several_data);
+        settings.insert(Setting { scale, data, several_data, ..Setting::default() });
     }
     settings.into_iter().map(|setting| section(plan, &columns, setting, &runs)).collect()
 }
@@ -193,16 +198,19 @@ fn all_columns(runs: &[&Run]) -> Vec<Column> {
 
 fn section<'a>(plan: &'a Plan, columns: &[Column], mut setting: Setting, runs: &[&'a Run]) -> Section<'a> {
     let first = columns.first().cloned().unwrap_or_default();
-    let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run, &first)).collect();
+    let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run, &first, plan)).collect();
     let others = columns.iter().skip(1).map(|column| prevailing(&here, column));
     setting.protocols = std::iter::once(setting.protocols.first().cloned().flatten()).chain(others).collect();
     setting.protocols.truncate(columns.len());
     setting.overrides = plan.overrides.clone().unwrap_or_default();
-    let source = Source { setting: &setting, columns, seeds: &plan.seeds, runs };
+    let source = Source { plan, setting: &setting, columns, runs };
     let mut notes = plan.left_out.clone();
     let mut rows: Vec<RowResult<'a>> = Vec::new();
     for row in &plan.rows {
-        let mut result = collect(&source, &row.fingerprint, &row.label, &mut notes);
+        let mut result = match row.missing {
+            true => RowResult { state: MISSING.into(), ..RowResult::named(&row.label) },
+            false => collect(&source, &row.fingerprint, &row.label, &mut notes),
+        };
         result.title.clone_from(&row.title);
         result.group.clone_from(&row.group);
         result.components.clone_from(&row.components);
@@ -222,28 +230,28 @@ fn section<'a>(plan: &'a Plan, columns: &[Column], mut setting: Setting, runs: &
 
 /// The material of a section's rows.
 struct Source<'s, 'a> {
+    plan: &'s Plan,
     setting: &'s Setting,
     columns: &'s [Column],
-    seeds: &'s [u64],
     runs: &'s [&'a Run],
 }
 
 fn collect<'a>(
-    Source { setting, columns, seeds, runs }: &Source<'_, 'a>,
+    Source { plan, setting, columns, runs }: &Source<'_, 'a>,
     fingerprint: &str,
     label: &str,
     notes: &mut Vec<String>,
 ) -> RowResult<'a> {
     let first = columns.first().cloned().unwrap_or_default();
     let (mut here, mut measured, mut absent, mut finished) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for &seed in *seeds {
+    for &seed in &plan.seeds {
         let of_seed = |run: &&&Run| run.fingerprint == fingerprint && run.seed == seed;
         let Some(&run) = runs.iter().find(of_seed) else {
             absent.push(seed.to_string());
             continue;
         };
-        let place = unmeasured(run, &first);
-        let holds = setting.holds(run, &first);
+        let place = unmeasured(run, &first, plan);
+        let holds = setting.holds(run, &first, plan);
         if holds {
             finished += usize::from(run.finished());
             measured.push(run);
@@ -252,7 +260,7 @@ fn collect<'a>(
         }
         let unplaced = run.record.is_none();
         if holds || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
-            notes.extend(note(run, &first).map(|note| format!("{label} seed {seed}: {note}.")));
+            notes.extend(note(run, &first, plan).map(|note| format!("{label} seed {seed}: {note}.")));
             here.push(run);
         } else {
             notes.push(format!(
@@ -264,20 +272,19 @@ fn collect<'a>(
         let of = if absent.len() == 1 { "seed" } else { "seeds" };
         notes.push(format!("{label}: no run of {of} {}.", absent.join(", ")));
     }
-    RowResult {
-        label: label.into(),
-        group: String::new(),
-        title: String::new(),
-        components: Vec::new(),
-        fingerprint: fingerprint.into(),
-        paper: BTreeMap::new(),
-        random: false,
-        baseline: false,
-        cells: Vec::new(),
-        state: format!("{finished}/{}", seeds.len()),
-        runs: here,
-        measured,
-    }
+    notes.extend(other_images(label, &measured).filter(|_| plan.several_data));
+    let state = format!("{finished}/{}", plan.seeds.len());
+    RowResult { fingerprint: fingerprint.into(), state, runs: here, measured, ..RowResult::named(label) }
+}
+
+/// Runs of one row that learned from different images, where the table does not tell them apart.
+fn other_images(label: &str, runs: &[&Run]) -> Option<String> {
+    let digests: BTreeSet<&str> =
+        runs.iter().filter_map(|run| Some(run.record.as_ref()?.data_digest.as_str())).collect();
+    (digests.len() > 1).then(|| {
+        let digests: Vec<String> = digests.into_iter().map(short).collect();
+        format!("{label}: its runs learned from different images ({}).", digests.join(", "))
+    })
 }
 
 impl Section<'_> {
@@ -299,6 +306,24 @@ impl Section<'_> {
 }
 
 impl RowResult<'_> {
+    /// A row without a run.
+    fn named(label: &str) -> Self {
+        Self {
+            label: label.into(),
+            group: String::new(),
+            title: String::new(),
+            components: Vec::new(),
+            fingerprint: String::new(),
+            paper: BTreeMap::new(),
+            random: false,
+            baseline: false,
+            cells: Vec::new(),
+            state: String::new(),
+            runs: Vec::new(),
+            measured: Vec::new(),
+        }
+    }
+
     /// A number of each run that is finished.
     pub fn finished<T>(&self, number: impl Fn(&Run) -> Option<T>) -> Vec<T> {
         self.runs.iter().filter(|run| run.finished()).filter_map(|run| number(run)).collect()
@@ -377,19 +402,20 @@ fn unknown_metric(column: &Column, runs: &[&Run]) -> Option<String> {
 
 /// The settings in which a run was measured: one for each way its number of the first column was. A run that failed later, in
 /// another evaluator, keeps the numbers it has; its note says what became of it.
-fn measured_in(run: &Run, first: &Column) -> Vec<Setting> {
+fn measured_in(run: &Run, first: &Column, plan: &Plan) -> Vec<Setting> {
     let Some(record) = &run.record else { return Vec::new() };
-    let setting = |line| Setting { protocols: vec![Some(Protocol::of(line))], ..Setting::of(record) };
+    let setting = |line| Setting { protocols: vec![Some(Protocol::of(line))], ..Setting::of(record, plan) };
     measurements_of(run, first).map(setting).collect()
 }
 
 /// The place of a run that is not measured: in every table of its scale and data.
-fn unmeasured(run: &Run, first: &Column) -> Option<Setting> {
-    run.record.as_ref().filter(|_| measured_in(run, first).is_empty()).map(Setting::of)
+fn unmeasured(run: &Run, first: &Column, plan: &Plan) -> Option<Setting> {
+    let record = run.record.as_ref().filter(|_| measured_in(run, first, plan).is_empty())?;
+    Some(Setting::of(record, plan))
 }
 
 /// The state of a run that a reader should know beside its numbers.
-fn note(run: &Run, first: &Column) -> Option<String> {
+fn note(run: &Run, first: &Column, plan: &Plan) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(record) = &run.record {
         if record.status != Status::Finished {
@@ -398,7 +424,7 @@ fn note(run: &Run, first: &Column) -> Option<String> {
             let far = steps.map(|steps| format!(" after {done} of {steps} steps")).unwrap_or_default();
             let error = record.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
             parts.push(format!("{}{far}{error}", record.status.name()));
-        } else if measured_in(run, first).is_empty() {
+        } else if measured_in(run, first, plan).is_empty() {
             let Column { evaluator, metric, .. } = first;
             let of = format!("{evaluator} {metric}");
             let what = if of.trim().is_empty() { "number" } else { &of };

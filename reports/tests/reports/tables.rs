@@ -337,3 +337,27 @@ fn rows_that_were_left_out_and_groups_are_shown() {
         "{page}"
     );
 }
+
+#[test]
+fn rows_of_several_datasets_are_one_table_and_a_row_without_a_method_has_the_papers_number() {
+    let runs = Runs::table7();
+    runs.add(run("table7-b", "bbbbbbbbbbbb", 1, 56.0).set("data", "coco").set("data_digest", "999999999999"));
+    let path = runs.path().join("plans/table7-small.json");
+    let mut plan: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    (plan["several_data"], plan["data"], plan["random"]) = (json!(true), json!("coco, scenes"), Value::Null);
+    let missing = json!({"label": "ORL", "fingerprint": "", "paper": {"top1": 59.0}, "missing": true});
+    plan["rows"].as_array_mut().unwrap().insert(2, missing);
+    fs::write(&path, plan.to_string()).unwrap();
+    let text = runs.report(200).unwrap();
+    let frame = of(&csv(&runs, "table7.csv"), "top-1");
+    assert_eq!(texts(&frame, "row"), ["(a)", "(b)", "ORL", "(e)"], "one table, without another random row");
+    close(number(&frame, "mean", 1), 54.0);
+    close(number(&frame, "difference", 1), 3.0);
+    close(number(&frame, "paper", 2), 59.0);
+    assert_eq!(
+        (number(&frame, "mean", 2), texts(&frame, "finished")[2].as_str()),
+        (None, "method not available")
+    );
+    assert!(text.contains("data coco, scenes · ") && !text.contains("ORL: no run"), "{text}");
+    assert!(text.contains("(b): its runs learned from different images (99999999, d0d1d2d3)."), "{text}");
+}
