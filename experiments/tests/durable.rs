@@ -66,7 +66,8 @@ fn contents(directory: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
 /// Marks a finished run as an interrupted one that has measured nothing.
 fn reopen(run: &Path) -> Result<()> {
     let record = run.join("run.json");
-    fs::write(&record, fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\""))?;
+    let text = fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\"");
+    fs::write(&record, text.replace("\"trained\": true", "\"trained\": false"))?;
     Ok(fs::remove_file(run.join("evaluations.jsonl"))?)
 }
 

@@ -77,8 +77,11 @@ fn a_setting_that_one_row_cannot_have_leaves_that_row_out() -> Result<()> {
             "{all}"
         );
     }
-    ensure!(all.ends_with("2 rows, 2 runs\n"), "{all}");
-    ensure!(plan(&["--row", "d"])?.ends_with("1 row, 1 run\n"), "row (d) has this loss");
+    ensure!(all.ends_with("2 rows, 2 pre-trainings, 9 measurements\n"), "{all}");
+    ensure!(
+        plan(&["--row", "d"])?.ends_with("1 row, 1 pre-training, 6 measurements\n"),
+        "row (d) has this loss"
+    );
     let refused = output(&[&["ablate", "table7", "--row", "a"], &weighted[..]].concat(), runs.path())?;
     let said = String::from_utf8(refused.stderr)?;
     ensure!(refused.status.code() == Some(2) && said.contains("`losses.weights`: `instance`"), "{said}");

@@ -72,6 +72,12 @@ impl Config for EvaluatorSettings {
 }
 
 impl EvaluatorSettings {
+    /// The key of `[evaluator.<name>]` that names the plugin, where the measurement is not called after it.
+    pub const PLUGIN: &'static str = "use";
+
+    /// The engine's own keys of `[evaluator.<name>]`, which the plugins' settings do not have.
+    pub const KEYS: &'static [&'static str] = &[Self::PLUGIN];
+
     /// The dataset of [`EvaluatorSettings::scenes`], and the key that names it, where `data` is learned from.
     pub fn scenes<'a>(&'a self, data: &'a str) -> (&'a str, &'static str) {
         match self.scenes.as_str() {

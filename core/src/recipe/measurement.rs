@@ -4,16 +4,14 @@ use super::Recipe;
 use super::resolved::{digest_of, tidy, without_keys, without_places};
 use crate::error::{RecipeError, suggest};
 use crate::evaluate::Evaluator;
+use crate::evaluation::EvaluatorSettings;
 use crate::registry::{Kind, Registration, Registry};
 use anyhow::Result;
 use serde_json::{Value, json};
 use univip_stdx::config::Table;
 
-/// The engine's own keys of `[evaluator.<name>]`; the others are the plugin's.
-pub(super) const KEYS: &[&str] = &[PLUGIN];
-
 /// The key that names the plugin, where the measurement is not called after it.
-pub(super) const PLUGIN: &str = "use";
+const PLUGIN: &str = EvaluatorSettings::PLUGIN;
 
 /// A measurement that a recipe asks for, or could.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl Recipe {
                     .into());
             };
             let plugin = registry.get(Kind::Evaluator, &plugin, &origin, &key)?;
-            return Ok((plugin, table.without(KEYS)));
+            return Ok((plugin, table.without(EvaluatorSettings::KEYS)));
         }
         let plugin = registry.get(Kind::Evaluator, name, &self.origin(key), key);
         Ok((plugin.map_err(|error| self.without_plugin(name, error, registry))?, table))

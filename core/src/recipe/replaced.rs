@@ -1,7 +1,7 @@
 //! A head or a measurement of another plugin: what the files below say of the one before is not said of it.
 
 use super::layer::Layer;
-use super::measurement;
+use crate::evaluation::EvaluatorSettings;
 use crate::networks::HeadPlacement;
 use crate::registry::Kind;
 use figment::value::{Dict, Value};
@@ -27,8 +27,8 @@ const NAMED: [Named; 2] = [
     },
     Named {
         kind: Kind::Evaluator,
-        plugin: measurement::PLUGIN,
-        keys: measurement::KEYS,
+        plugin: EvaluatorSettings::PLUGIN,
+        keys: EvaluatorSettings::KEYS,
         unstated: |name| name,
     },
 ];

@@ -32,28 +32,22 @@ pub(super) fn values<'a>(
     Ok(tidy(Value::Object(all)))
 }
 
-/// Keys that change no bit of a result: how batches are made ready, how often a run is saved, and what is measured
-/// on the way.
-const NO_INFLUENCE: [(&str, &str); 7] = [
-    ("loader", "workers"),
-    ("loader", "ahead"),
-    ("train", "checkpoint_every"),
-    ("train", "keep"),
-    ("evaluators", "during"),
-    ("evaluators", "every"),
-    ("evaluators", "online"),
-];
+/// Keys that change no bit of a pre-training: how batches are made ready, and how often a run is saved.
+const NO_INFLUENCE: [(&str, &str); 4] =
+    [("loader", "workers"), ("loader", "ahead"), ("train", "checkpoint_every"), ("train", "keep")];
+
+/// The sections of what is measured, which has digests of its own.
+const OF_MEASUREMENTS: [&str; 3] = ["evaluators", "evaluator", "probe_data"];
 
 /// See [`Recipe::fingerprint`](super::Recipe::fingerprint).
 pub(super) fn fingerprint(resolved: &Value, registry: &Registry) -> String {
     let mut resolved = without_places(resolved, registry);
-    // The tables of evaluators that only run during training go with them.
-    let last = resolved["evaluators"]["use"].clone();
-    if let Some(Value::Object(tables)) = resolved.get_mut("evaluator") {
-        tables.retain(|name, _| last.as_array().is_some_and(|last| last.iter().any(|each| each == name)));
-        if let (true, Value::Object(all)) = (tables.is_empty(), &mut resolved) {
-            all.remove("evaluator");
-        }
+    let data = resolved["data"]["use"].clone();
+    if let Value::Object(all) = &mut resolved {
+        all.retain(|section, _| !OF_MEASUREMENTS.contains(&section.as_str()));
+    }
+    if let Some(Value::Object(datasets)) = resolved.get_mut(Kind::Dataset.name()) {
+        datasets.retain(|name, _| data == *name);
     }
     for (table, key) in NO_INFLUENCE {
         if let Some(table) = resolved.get_mut(table) {

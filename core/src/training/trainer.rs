@@ -254,8 +254,13 @@ impl Trainer {
         optimizer.load_state(&part("optimizer.")).context("the optimiser of the checkpoint")?;
         // A probe that the run had not so far begins anew.
         let state = part("probe.");
-        if let (Some(probe), false) = (&mut self.probe, state.is_empty()) {
-            probe.load_state(state).context("the online probe of the checkpoint")?;
+        if let (Some(probe), false) = (&mut self.probe, state.is_empty())
+            && let Err(error) = probe.load_state(state)
+        {
+            // Another recipe with this pre-training had other probe data.
+            let message = format!("the online probe ends: that of the checkpoint is another: {error:#}");
+            observer.observe(&Event::Warning { message })?;
+            self.probe = None;
         }
         Ok(progress)
     }

@@ -68,15 +68,15 @@ fn a_digest_covers_what_its_numbers_depend_on_and_nothing_else() {
     let cases = [
         ("evaluator.tape.steps=1", [false, true, false]),
         ("evaluator.tape-2x.steps=1", [false, false, true]),
-        // Where something lies is not what it is.
+        // Places are no part of it.
         ("evaluator.tape.cache=/tmp", [false; 3]),
         ("dataset.garden.root=/elsewhere", [false; 3]),
-        // What it measures on.
+        // The images that it measures on are.
         ("dataset.garden.beds=3", both_tapes),
         ("probe_data.val_limit=7", ruler),
         ("probe_data.image_size=64", ruler),
         ("dataset.meadow.root=/elsewhere", ruler),
-        // What other measurements there are, and when.
+        // Other measurements and the training are not.
         ("evaluators.online=8", [false; 3]),
         ("loader.workers=9", [false; 3]),
         ("train.epochs=9", [false; 3]),
@@ -112,6 +112,28 @@ fn a_digest_covers_the_version_of_the_protocols_code() {
         |version| recipe.measurement("ruler", &registry, &Changed(version)).expect("a measurement").digest;
     assert_eq!(digest(1), measurements(&recipe)[0].digest);
     assert_ne!(digest(1), digest(2));
+}
+
+#[test]
+fn the_fingerprint_covers_no_measurement() {
+    let folder = folder();
+    let fingerprint = |set: &str| load(&folder, &[set]).fingerprint();
+    let plain = load(&folder, &[]).fingerprint();
+    for set in [
+        "evaluators.use=[]",
+        "evaluators.online=8",
+        "evaluator.tape.steps=1",
+        "evaluator.tape-2x.steps=1",
+        "probe_data.val_limit=7",
+        "probe_data.use=garden",
+        "dataset.meadow.root=/elsewhere",
+        "dataset.garden.root=/elsewhere",
+    ] {
+        assert_eq!(fingerprint(set), plain, "{set}");
+    }
+    for set in ["data.limit=9", "dataset.garden.beds=3", "data.use=meadow"] {
+        assert_ne!(fingerprint(set), plain, "{set}");
+    }
 }
 
 #[test]

@@ -20,12 +20,15 @@ fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
         ("recipes/loader.toml", &over_base("[loader]\nworkers = 7\nahead = 9")),
         ("recipes/saving.toml", &over_base("[train]\ncheckpoint_every = 5\nkeep = 9")),
         ("recipes/during.toml", &over_base("[evaluators]\nduring = [\"ruler\"]\nevery = 3")),
+        ("recipes/measured.toml", &over_base("[evaluators]\nuse = [\"ruler\"]\n[probe_data]\nval_limit = 5")),
         ("recipes/flat.toml", BASE),
         ("recipes/rules.toml", &over_base("[optimizer]\nnesterov = false\nrules = []")),
     ]);
     let base = folder.load("recipes/base.toml").fingerprint();
     assert!(base.len() == 12 && base.chars().all(|digit| digit.is_ascii_hexdigit()), "{base}");
-    for same in ["same", "default", "whole", "unused", "loader", "saving", "during", "flat", "rules"] {
+    for same in
+        ["same", "default", "whole", "unused", "loader", "saving", "during", "measured", "flat", "rules"]
+    {
         assert_eq!(folder.load(&format!("recipes/{same}.toml")).fingerprint(), base, "{same}");
     }
     let small = Sources { scale: Some("small".into()), ..folder.sources("recipes/base.toml") };
@@ -58,7 +61,7 @@ fn the_fingerprint_is_of_the_values_and_not_of_the_files() {
 /// A changed fingerprint makes every finished run on disk a run of another recipe: change this line knowingly.
 #[test]
 fn the_fingerprint_of_one_recipe_is_pinned() {
-    assert_eq!(Folder::new(&[]).load("recipes/base.toml").fingerprint(), "9334487d26a8");
+    assert_eq!(Folder::new(&[]).load("recipes/base.toml").fingerprint(), "6acda5a3e888");
 }
 
 #[test]

@@ -5,8 +5,15 @@ use serde::{Deserialize, Serialize};
 /// A line of `evaluations.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluated {
-    /// The evaluator's name.
+    /// The measurement's name: that of its evaluator, or one of its own.
     pub evaluator: String,
+    /// The measurement's digest: lines of the same digest in one run were measured in the same way. None where an earlier version
+    /// wrote the line, and where a measurement was made on other images than the run's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The dataset that the recipe had for probe data; none where an earlier version did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_data: Option<String>,
     /// The number.
     pub metric: Metric,
     /// The settings that differ from the run's recipe, as `key=value`.
@@ -39,6 +46,14 @@ fn none(count: &u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_says_what_it_was_measured_by() {
+        let text = r#"{"evaluator":"detection-2x","digest":"0123456789ab","probe_data":"icons","metric":{"name":"bbox_ap","value":1.5,"protocol":"p","split":"a-b","images":9}}"#;
+        let line: Evaluated = serde_json::from_str(text).unwrap();
+        assert_eq!(line.digest.as_deref(), Some("0123456789ab"));
+        assert_eq!(serde_json::to_string(&line).unwrap(), text);
+    }
 
     #[test]
     fn a_number_is_written_as_ever_and_one_that_is_not_finite_is_read_back() {

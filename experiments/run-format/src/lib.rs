@@ -29,7 +29,7 @@ pub use event::Event;
 pub use lines::{BadLine, Lines, parse_lines};
 pub use name::{Identity, can_name_table, directory_name};
 pub use plan::{Column, Plan, Random, Row, SINGLE_RECIPES};
-pub use record::{Build, Machine, RunRecord, Sitting, Status, phase};
+pub use record::{Build, Machine, RunRecord, Sitting, Status, Taken, phase};
 
 /// The file of a [`RunRecord`].
 pub const RECORD: &str = "run.json";

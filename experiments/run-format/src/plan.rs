@@ -61,6 +61,13 @@ pub struct Row {
     pub paper: BTreeMap<String, f64>,
     /// The recipe's fingerprint: the runs that carry it are this row's. Empty where the method is missing.
     pub fingerprint: String,
+    /// The measurements that the row asks for, by name, each with its digest: lines of `evaluations.jsonl` that carry it are the
+    /// row's. None where an earlier version did not say: then all lines of the run's own recipe are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurements: Option<BTreeMap<String, String>>,
+    /// The dataset of its probe data; none where an earlier version did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_data: Option<String>,
     /// True for the row that the others are compared with.
     #[serde(default)]
     pub baseline: bool,
@@ -78,7 +85,7 @@ pub struct Column {
     /// Its explanation below the table: a phrase.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
-    /// The evaluator that measures it.
+    /// The measurement that it is a number of, by its name.
     pub evaluator: String,
     /// The name that the evaluator gives the number: `top1`.
     pub metric: String,
@@ -104,6 +111,12 @@ pub struct Random {
     /// The paper's numbers (Table 1), by the name that columns call them by.
     #[serde(default)]
     pub paper: BTreeMap<String, f64>,
+    /// As a row's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measurements: Option<BTreeMap<String, String>>,
+    /// As a row's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_data: Option<String>,
 }
 
 impl Plan {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 /// `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
-    /// The progress of the run.
+    /// The progress of the run: of its training and of the measurements that were asked of it last. Those of other rows, which measure
+    /// the same training, may be missing whatever it is.
     pub status: Status,
     /// The reason of a failure.
     #[serde(default)]
@@ -24,10 +25,17 @@ pub struct RunRecord {
     /// The digest of the training images' contents; empty until they are known.
     #[serde(default)]
     pub data_digest: String,
-    /// The digests of all other images that were used: `probe_data val`, `scenes train`, ...
+    /// True when the pre-training has ended: all that is left to do is to measure. Earlier versions did not say.
+    #[serde(default)]
+    pub trained: bool,
+    /// The measurements that were made of it, by their digests.
+    #[serde(default)]
+    pub measurements: BTreeMap<String, Taken>,
+    /// The digests of all other images that were used, each by the part, the dataset's name and a digest of its settings:
+    /// `probe_data val icons 0123456789ab`. Earlier versions wrote the part alone.
     #[serde(default)]
     pub digests: BTreeMap<String, String>,
-    /// The dataset measured on.
+    /// The probe data's dataset of the row that it was begun for.
     pub probe_data: String,
     /// The version of univip that began the run.
     pub version: String,
@@ -56,6 +64,19 @@ pub struct RunRecord {
     pub sittings: Vec<Sitting>,
 }
 
+/// A measurement of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Its name in the recipe that asked for it.
+    pub name: String,
+    /// The seconds that it took the last time.
+    #[serde(default)]
+    pub seconds: f64,
+    /// The reason why there was nothing to measure; none where there are numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_applicable: Option<String>,
+}
+
 /// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +89,13 @@ pub enum Status {
     Interrupted,
     /// Stopped by an error.
     Failed,
+}
+
+impl RunRecord {
+    /// True when the pre-training has ended.
+    pub fn is_trained(&self) -> bool {
+        self.trained || self.status == Status::Finished
+    }
 }
 
 impl Status {
@@ -162,8 +190,10 @@ mod tests {
     #[test]
     fn a_record_of_an_earlier_version_is_read() {
         let record: RunRecord = serde_json::from_str(OLD).unwrap();
-        assert_eq!((record.steps, record.machine.unwrap().threads), (12, 2));
+        assert!(!record.trained && record.is_trained() && record.measurements.is_empty());
+        assert_eq!(record.steps, 12);
         assert!(record.sittings.is_empty() && record.plugins.is_empty() && record.digests.is_empty());
+        assert_eq!(record.machine.unwrap().threads, 2);
     }
 
     #[test]

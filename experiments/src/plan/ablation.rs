@@ -1,14 +1,14 @@
-//! The rows of an ablation and the runs that they share.
+//! The rows of an ablation, the pre-trainings that they share, and the measurements that they ask of these.
 
 use super::library::{Library, RANDOM, recipes_in};
 use super::table::{FILE, TableFile, refused};
-use crate::runs::Job;
+use crate::runs::{Asked, Job};
 use crate::usage::usage;
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;
 use univip_core::error::suggest;
-use univip_core::recipe::{Recipe, Row};
+use univip_core::recipe::{Measurement, Recipe, Row};
 use univip_core::registry::{Kind, Registry};
 use univip_run_format::{Column, SINGLE_RECIPES, can_name_table};
 
@@ -18,7 +18,7 @@ pub struct Plan {
     pub(super) tables: Vec<PlannedTable>,
     /// All rows of the tables, in order.
     pub(super) rows: Vec<PlannedRow>,
-    /// The distinct trainings, in the order of their first row.
+    /// The distinct pre-trainings, in the order of their first row.
     pub(super) trainings: Vec<PlannedRun>,
     /// The untrained backbone.
     pub(super) random: PlannedRun,
@@ -28,6 +28,7 @@ pub struct Plan {
     pub scale: String,
     /// The settings laid over the recipes, as `key=value`.
     pub(super) overrides: Vec<String>,
+    registry: Registry,
 }
 
 /// A table without its rows.
@@ -41,6 +42,8 @@ pub(super) struct PlannedTable {
     pub(super) columns: Vec<Column>,
     /// The rows that what is laid over the recipes cannot be said of, a sentence each.
     pub(super) left_out: Vec<String>,
+    /// The place, among those of the untrained backbone, of the recipe that measures it as the table's rows are.
+    pub(super) random: usize,
     /// The rows whose method is not there yet, in order.
     pub(super) missing: Vec<MissingRow>,
 }
@@ -69,27 +72,54 @@ pub struct PlannedRow {
     pub(super) group: String,
     /// True for the row that the others are compared with.
     pub(super) baseline: bool,
-    /// The index of the plan's training that makes its number.
+    /// The index of the plan's training that makes its backbone.
     pub(super) run: usize,
+    /// The place of its recipe among those that measure this backbone.
+    pub(super) asked: usize,
     /// True when it is asked for; the other rows only stand in the report.
     pub(super) wanted: bool,
 }
 
 /// The rows of a table that are asked for.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct Wanted<'a> {
     /// One alone.
     row: Option<&'a str>,
     /// Its library, where it has another than the other rows.
     library: Option<&'a Library>,
 }
 
-/// A recipe that is run once for each seed, for one row or several.
+/// A pre-training that is run once for each seed, for one row or several.
 pub struct PlannedRun {
     /// `table7-e`, after the first row that needs it.
     pub name: String,
-    /// Its recipe.
-    pub recipe: Recipe,
+    /// The recipes of its rows, as far as they ask for different measurements.
+    pub asked: Vec<Asked>,
+    fingerprint: String,
+}
+
+impl PlannedRun {
+    fn new(name: String, asked: Asked) -> Self {
+        let fingerprint = asked.recipe.fingerprint();
+        Self { name, asked: vec![asked], fingerprint }
+    }
+
+    /// The fingerprint of its recipes.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The place of a recipe of this pre-training, which is added where none asks for these measurements.
+    fn add(&mut self, asked: Asked) -> usize {
+        let same = |other: &Asked| {
+            other.digests() == asked.digests()
+                && other.recipe.settings.probe_data.name == asked.recipe.settings.probe_data.name
+        };
+        self.asked.iter().position(same).unwrap_or_else(|| {
+            self.asked.push(asked);
+            self.asked.len() - 1
+        })
+    }
 }
 
 impl Plan {
@@ -99,7 +129,7 @@ impl Plan {
     /// A [`UsageError`](crate::usage::UsageError) for an unknown table or row, and for any recipe that cannot be used. A row that
     /// only what is laid over its recipe makes impossible is left out where there are others.
     pub fn new(library: &Library, table: &str, row: Option<&str>, seeds: &[u64]) -> Result<Self> {
-        Self::of_table(library, table, Asked { row, library: None }, seeds)
+        Self::of_table(library, table, Wanted { row, library: None }, seeds)
     }
 
     /// The plan of a row that starts from the weights of a file and is not trained, among the others of its table.
@@ -108,14 +138,14 @@ impl Plan {
     /// As [`Plan::new`], and when there is no such file.
     pub fn started(library: &Library, table: &str, row: &str, weights: &Path, seeds: &[u64]) -> Result<Self> {
         let started = library.started_from(weights);
-        let asked = Asked { row: Some(row), library: Some(&started) };
+        let asked = Wanted { row: Some(row), library: Some(&started) };
         let mut plan = Self::of_table(library, table, asked, seeds)?;
         plan.overrides.push(format!("{row}: --init {}", weights.display()));
         Ok(plan)
     }
 
-    fn of_table(library: &Library, table: &str, asked: Asked<'_>, seeds: &[u64]) -> Result<Self> {
-        let mut plan = Self::empty(library, library.load_random()?, seeds);
+    fn of_table(library: &Library, table: &str, asked: Wanted<'_>, seeds: &[u64]) -> Result<Self> {
+        let mut plan = Self::empty(library, library.load_random()?, seeds)?;
         let directory = library.table_directory(table)?;
         let file = library.table_file(&directory)?;
         if file.tables.is_empty() {
@@ -144,13 +174,13 @@ impl Plan {
         let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
         let untrained = recipe.settings.losses.names.is_empty();
         let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
-        let mut plan = Self::empty(library, random, seeds);
+        let mut plan = Self::empty(library, random, seeds)?;
         let mut row = Row { label: name.clone(), ..library.row(asked, &recipe).unwrap_or_default() };
         if row.title.is_empty() {
             row.title = format!("recipe {}", recipe.fingerprint());
         }
         plan.tables.push(PlannedTable { name: SINGLE_RECIPES.into(), ..PlannedTable::default() });
-        plan.add(name, row, recipe, true);
+        plan.add(name, row, recipe, true)?;
         Ok(plan)
     }
 
@@ -160,7 +190,7 @@ impl Plan {
         library: &Library,
         directory: &Path,
         file: &TableFile,
-        Asked { row, library: of_row }: Asked<'_>,
+        Wanted { row, library: of_row }: Wanted<'_>,
     ) -> Result<()> {
         let (name, path, place) = (table_name(directory)?, directory.join(FILE), self.tables.len());
         let of_directory = PlannedTable {
@@ -200,22 +230,34 @@ impl Plan {
             };
             used += 1;
             let described = named(library.row(&recipe_file, &recipe).unwrap_or_default(), &stem);
-            let added = self.add(short, described, recipe, wanted);
+            let added = self.add(short, described, recipe, wanted)?;
             (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
         }
         // A setting that fits no row is a mistake.
         if let (Some(misfit), 0) = (misfit, used) {
             return Err(misfit);
         }
-        self.check_columns(place, &path)
+        self.check_columns(place, &path)?;
+        if self.has_untrained_row(place) { Ok(()) } else { self.add_random(library, place) }
+    }
+
+    /// Has the untrained backbone measured as the table's rows are: as its baseline, or else its first row.
+    fn add_random(&mut self, library: &Library, table: usize) -> Result<()> {
+        let mut rows = self.rows.iter().filter(|row| row.table == table);
+        let first = rows.clone().next();
+        let Some(row) = rows.find(|row| row.baseline).or(first) else { return Ok(()) };
+        let recipe = library.load_random_as(&self.trainings[row.run].asked[row.asked].recipe)?;
+        let asked = Asked::of(recipe, &self.registry)?;
+        self.tables[table].random = self.random.add(asked);
+        Ok(())
     }
 
     /// Refuses columns of a table's measurements that there are not: neither an evaluator nor a row's measurement is called so.
     fn check_columns(&self, table: usize, path: &Path) -> Result<()> {
-        let registry = Registry::linked()?;
-        let evaluators = registry.names(Kind::Evaluator).into_iter();
+        let evaluators = self.registry.names(Kind::Evaluator).into_iter();
         let rows = self.rows.iter().filter(|row| row.table == table);
-        let named = rows.flat_map(|row| &self.trainings[row.run].recipe.settings.evaluators.names);
+        let named = rows.flat_map(|row| &self.trainings[row.run].asked[row.asked].measurements);
+        let named = named.map(|measurement| &measurement.name);
         let known: BTreeSet<&str> = evaluators.chain(named.map(String::as_str)).collect();
         let known: Vec<&str> = known.into_iter().collect();
         let unknown = |column: &&Column| !known.contains(&column.evaluator.as_str());
@@ -226,31 +268,41 @@ impl Plan {
         Err(refused(path, "columns.evaluator", problem).into())
     }
 
-    fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Self {
-        Self {
+    fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Result<Self> {
+        let registry = Registry::linked()?;
+        Ok(Self {
             tables: Vec::new(),
             rows: Vec::new(),
             trainings: Vec::new(),
-            random: PlannedRun { name: RANDOM.into(), recipe: random },
+            random: PlannedRun::new(RANDOM.into(), Asked::of(random, &registry)?),
             // A seed given twice is one run.
             seeds: distinct(seeds.iter().copied()),
             scale: library.scale.clone(),
             overrides: library.overrides(),
-        }
+            registry,
+        })
     }
 
     /// Adds a row of the last table.
-    fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) -> &mut PlannedRow {
+    fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) -> Result<&mut PlannedRow> {
         let fingerprint = recipe.fingerprint();
-        let same = |run: &PlannedRun| run.recipe.fingerprint() == fingerprint;
-        let run = self.trainings.iter().position(same).unwrap_or_else(|| {
-            self.trainings.push(PlannedRun { name: name.replace('/', "-"), recipe });
-            self.trainings.len() - 1
-        });
+        let asked = Asked::of(recipe, &self.registry)?;
+        let (run, asked) = match self.trainings.iter().position(|run| run.fingerprint == fingerprint) {
+            Some(run) => (run, self.trainings[run].add(asked)),
+            None => {
+                self.trainings.push(PlannedRun::new(name.replace('/', "-"), asked));
+                (self.trainings.len() - 1, 0)
+            }
+        };
         let (table, place) = (self.tables.len().saturating_sub(1), self.rows.len());
         let (group, baseline) = (String::new(), false);
-        self.rows.push(PlannedRow { name, row, table, group, baseline, run, wanted });
-        &mut self.rows[place]
+        self.rows.push(PlannedRow { name, row, table, group, baseline, run, asked, wanted });
+        Ok(&mut self.rows[place])
+    }
+
+    /// The recipe of a row, and its measurements.
+    pub(super) fn asked(&self, row: &PlannedRow) -> &Asked {
+        &self.trainings[row.run].asked[row.asked]
     }
 
     /// The rows that cannot be run with what is laid over the recipes, a sentence each.
@@ -263,46 +315,65 @@ impl Plan {
         self.rows.iter().filter(|row| row.wanted)
     }
 
-    /// The trainings that they need.
-    pub(super) fn needed(&self) -> impl Iterator<Item = &PlannedRun> {
-        let needed = |run: usize| self.wanted().any(|row| row.run == run);
-        self.trainings.iter().enumerate().filter(move |(run, _)| needed(*run)).map(|(_, planned)| planned)
+    /// The runs of the rows that are asked for, each once, with the recipes that measure it; the untrained backbone first: it takes
+    /// seconds, and shows at once that evaluation works. It is not run where each table has an untrained row of its own.
+    pub(super) fn runs(&self) -> Vec<NeededRun<'_>> {
+        let beside = (0..self.tables.len()).filter(|table| !self.has_untrained_row(*table));
+        let of_tables = distinct(beside.map(|table| self.tables[table].random));
+        let random = of_tables.into_iter().map(|place| &self.random.asked[place]).collect();
+        let mut runs = vec![NeededRun { run: &self.random, asked: random }];
+        for (place, run) in self.trainings.iter().enumerate() {
+            let rows = self.wanted().filter(|row| row.run == place);
+            let asked = distinct(rows.map(|row| row.asked)).into_iter().map(|place| &run.asked[place]);
+            if run.fingerprint == self.random.fingerprint {
+                runs[0].asked.extend(asked);
+            } else if asked.len() > 0 {
+                runs.push(NeededRun { run, asked: asked.collect() });
+            }
+        }
+        runs.retain(|needed| !needed.asked.is_empty());
+        runs
     }
 
-    /// Every run once, the untrained backbone first: it takes seconds, and shows at once that evaluation works. It is not run
-    /// where each table has an untrained row of its own.
-    pub fn runs(&self) -> impl Iterator<Item = &PlannedRun> {
-        let random = self.random.recipe.fingerprint();
-        let trainings = self.needed().filter(move |run| run.recipe.fingerprint() != random);
-        self.is_random_run().then_some(&self.random).into_iter().chain(trainings)
-    }
-
-    /// True if the untrained backbone stands beside a table, or is a row itself.
-    pub(super) fn is_random_run(&self) -> bool {
-        let random = self.random.recipe.fingerprint();
-        self.needed().any(|run| run.recipe.fingerprint() == random)
-            || (0..self.tables.len()).any(|table| !self.has_untrained_row(table))
+    /// True if the untrained backbone stands beside a table.
+    pub(super) fn has_random(&self) -> bool {
+        (0..self.tables.len()).any(|table| !self.has_untrained_row(table))
     }
 
     /// True if a row of the table is an untrained backbone, as in the paper's Table 1: no other one stands beside it.
     pub(super) fn has_untrained_row(&self, table: usize) -> bool {
-        let untrained = |row: &&PlannedRow| self.trainings[row.run].recipe.settings.losses.names.is_empty();
-        self.rows.iter().filter(|row| row.table == table).any(|row| untrained(&row))
+        let untrained = |row: &PlannedRow| self.asked(row).recipe.settings.losses.names.is_empty();
+        self.rows.iter().filter(|row| row.table == table).any(untrained)
     }
 
     /// The runs of the plan, seed by seed, so that a table is complete as early as possible.
     pub fn jobs<'a>(&'a self, runs: &'a Path, force: bool) -> Vec<Job<'a>> {
         let of_seed = |seed: u64| {
-            self.runs().map(move |PlannedRun { name, recipe }| Job {
-                recipe,
-                name,
-                scale: &self.scale,
-                seed,
-                runs,
-                force,
+            self.runs().into_iter().filter_map(move |needed| {
+                let (recipe, name) = (&needed.asked.first()?.recipe, &needed.run.name);
+                Some(Job { recipe, asked: needed.asked, name, scale: &self.scale, seed, runs, force })
             })
         };
         self.seeds.iter().flat_map(|seed| of_seed(*seed)).collect()
+    }
+}
+
+/// A run that rows need.
+pub(super) struct NeededRun<'a> {
+    pub(super) run: &'a PlannedRun,
+    /// The recipes that ask for its measurements.
+    pub(super) asked: Vec<&'a Asked>,
+}
+
+impl<'a> NeededRun<'a> {
+    /// Its measurements, each once, with the recipe that asks for it.
+    pub(super) fn measurements(&self) -> Vec<(&'a Recipe, &'a Measurement)> {
+        let mut seen = BTreeSet::new();
+        let each = |asked: &&'a Asked| {
+            let asked: &'a Asked = asked;
+            asked.measurements.iter().map(move |each| (&asked.recipe, each))
+        };
+        self.asked.iter().flat_map(each).filter(|(_, each)| seen.insert(each.digest.as_str())).collect()
     }
 }
 
@@ -335,8 +406,8 @@ fn refuse_one_data<'a>(
 }
 
 /// Each number once, in order.
-pub(super) fn distinct(seeds: impl IntoIterator<Item = u64>) -> Vec<u64> {
-    seeds.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+pub(super) fn distinct<T: Ord>(numbers: impl IntoIterator<Item = T>) -> Vec<T> {
+    numbers.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// A row, called after its recipe's file where it says no other label.
@@ -382,7 +453,7 @@ mod tests {
     #[test]
     fn every_run_is_there_once_and_the_untrained_backbone_beside_all() {
         let library = library(&[]);
-        let runs = |plan: Plan| plan.runs().map(|run| run.name.clone()).collect::<Vec<_>>();
+        let runs = |plan: Plan| plan.runs().iter().map(|each| each.run.name.clone()).collect::<Vec<_>>();
         let of_recipe = |name| runs(Plan::of_recipe(&library, name, &[0]).unwrap());
         assert_eq!(of_recipe("table7/d"), ["random", "table7-d"]);
         assert_eq!(of_recipe("random"), ["random"]);
@@ -398,14 +469,16 @@ mod tests {
             ("views.instances=2", true),
             ("losses.weights.scene=2", true),
             ("network.zero_init_residual=true", false),
-            ("evaluator.knn.k=7", false),
+            ("evaluator.knn.k=7", true),
         ] {
             for name in ["table7/d", "table7/e"] {
                 let plan = Plan::of_recipe(&library(&[set]), name, &[0]).unwrap();
-                assert_eq!(plan.random.recipe.fingerprint() == random, same, "{name} with {set}");
-                assert_eq!(plan.random.recipe.settings.train.epochs, 0);
-                let network = &plan.trainings[0].recipe.settings.network;
-                assert_eq!(&plan.random.recipe.settings.network, network, "{name} with {set}");
+                assert_eq!(plan.random.fingerprint() == random, same, "{name} with {set}");
+                let [untrained, trained] = [&plan.random, &plan.trainings[0]].map(|run| &run.asked[0]);
+                assert_eq!(untrained.recipe.settings.train.epochs, 0);
+                let network = &trained.recipe.settings.network;
+                assert_eq!(&untrained.recipe.settings.network, network, "{name} with {set}");
+                assert_eq!(untrained.digests(), trained.digests(), "{name} with {set}");
             }
         }
     }
@@ -439,9 +512,9 @@ mod tests {
             let library = library(&[&format!("data.use={data}"), &format!("dataset.{data}.root=here")]);
             let plan = Plan::of_recipe(&library, "table7/d", &[0]).unwrap();
             let dataset = |recipe: &Recipe| recipe.resolved()["dataset"][data].clone();
-            let untrained = dataset(&plan.random.recipe);
+            let untrained = dataset(&plan.random.asked[0].recipe);
             assert!(
-                untrained["root"] == "here" && untrained == dataset(&plan.trainings[0].recipe),
+                untrained["root"] == "here" && untrained == dataset(&plan.trainings[0].asked[0].recipe),
                 "{untrained}"
             );
         }
@@ -464,10 +537,10 @@ mod tests {
     fn rows_without_a_method_and_the_untrained_row_stand_in_their_table() {
         let runs = tempfile::tempdir().unwrap();
         let plan = Plan::new(&library(&[]), "table1", None, &[0]).unwrap();
-        assert!(plan.runs().all(|run| run.name != "random"), "the table has an untrained row of its own");
+        assert!(!plan.has_random(), "the table has an untrained row of its own");
         let described = plan.describe(runs.path(), false, &|_| Ok(48)).unwrap();
         assert!(
-            described.contains("table1/orl-scenes") && described.contains("17 rows, 17 runs"),
+            described.contains("table1/orl-scenes") && described.contains("17 rows, 17 pre-trainings"),
             "{described}"
         );
         plan.write(runs.path()).unwrap();
@@ -492,7 +565,7 @@ mod tests {
         let plain = Plan::new(&library(&[]), "table1", None, &[0]).unwrap();
         let plan = Plan::started(&library(&[]), "table1", "supervised", &weights, &[0]).unwrap();
         for (before, after) in plain.rows.iter().zip(&plan.rows) {
-            let [before, recipe] = [&plain.trainings[before.run].recipe, &plan.trainings[after.run].recipe];
+            let [before, recipe] = [&plain.asked(before).recipe, &plan.asked(after).recipe];
             let of_row = after.name == "table1/supervised";
             assert_eq!(before.fingerprint() != recipe.fingerprint(), of_row, "{}", after.name);
             assert_eq!(!recipe.settings.network.init.is_empty(), of_row, "{}", after.name);
@@ -533,6 +606,13 @@ mod tests {
             let directory = runs.path().join(format!("table7-d-{fingerprint}-s{seed}"));
             fs::create_dir(&directory).unwrap();
             fs::write(directory.join("run.json"), record).unwrap();
+            let lines = job.asked[0].measurements.iter().map(|each| {
+                format!(
+                    r#"{{"evaluator":"{}","digest":"{}","metric":{{"name":"x","value":1,"protocol":"","split":"","images":1}}}}"#,
+                    each.name, each.digest
+                )
+            });
+            fs::write(directory.join("evaluations.jsonl"), lines.collect::<Vec<_>>().join("\n")).unwrap();
         }
         let said = |force| plan.describe(runs.path(), force, &|_| Ok(48)).unwrap();
         let plain = said(false);
@@ -545,7 +625,7 @@ mod tests {
     #[test]
     fn a_recipe_without_losses_is_its_own_untrained_backbone() {
         let plan = Plan::of_recipe(&library(&["optimizer.lr=0.3"]), "random", &[0]).unwrap();
-        assert_eq!(plan.runs().count(), 1);
+        assert_eq!(plan.runs().len(), 1);
     }
 
     #[test]
@@ -578,5 +658,55 @@ mod tests {
                 "\"table7\" of 5, [0], [\"loss.instance.epsilon=0.2\"]",
             ]
         );
+    }
+
+    /// A table whose rows differ in what measures them.
+    fn two_ways(directory: &Path) {
+        let detection = |steps: u32| {
+            format!("[evaluator.detection-2x]\nuse = \"detection\"\nval_limit = 8\nsteps = {steps}\n")
+        };
+        let of = |names: &str, more: &str| {
+            format!("inherit = [\"univip:/recipes/table7/b.toml\"]\n[evaluators]\nuse = [{names}]\n{more}")
+        };
+        for (file, text) in [
+            ("table.toml", "rows = [\"a\", \"b\", \"c\"]\n[[columns]]\nhead = \"AP\"\nevaluator = \"detection-2x\"\nmetric = \"bbox_ap\"\n".to_string()),
+            ("a.toml", of("\"knn\", \"detection-2x\"", &detection(4))),
+            ("b.toml", of("\"detection-2x\"", &detection(6))),
+            ("c.toml", of("\"knn\", \"detection-2x\"", &detection(4))),
+        ] {
+            fs::write(directory.join(file), text).unwrap();
+        }
+    }
+
+    #[test]
+    fn rows_that_differ_in_what_measures_them_share_a_pre_training() {
+        let root = tempfile::tempdir().unwrap();
+        let table = root.path().join("ways");
+        fs::create_dir(&table).unwrap();
+        two_ways(&table);
+        let table = table.display().to_string();
+        let measured = |row| {
+            let plan = Plan::new(&library(&[]), &table, row, &[0]).unwrap();
+            let names = |run: &NeededRun<'_>| {
+                let measurements = run.measurements();
+                measurements.iter().map(|(_, each)| each.name.clone()).collect::<Vec<_>>()
+            };
+            plan.runs().iter().map(names).collect::<Vec<_>>()
+        };
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let first = names(&["knn", "detection-2x"]);
+        assert_eq!(measured(None), [first.clone(), names(&["knn", "detection-2x", "detection-2x"])]);
+        assert_eq!(measured(Some("b")), [first.clone(), names(&["detection-2x"])]);
+        // A setting for all of them makes one measurement.
+        let plan = Plan::new(&library(&["evaluator.detection-2x.steps=5"]), &table, None, &[0]).unwrap();
+        assert_eq!(plan.runs()[1].measurements().len(), 2);
+        plan.write(root.path()).unwrap();
+        let file = fs::read_dir(root.path().join("plans")).unwrap().next().unwrap().unwrap();
+        let written: univip_run_format::Plan =
+            serde_json::from_slice(&fs::read(file.path()).unwrap()).unwrap();
+        let digests = |row: usize| written.rows[row].measurements.clone().unwrap();
+        assert_eq!(digests(0), digests(2));
+        assert_eq!(digests(0)["detection-2x"], digests(1)["detection-2x"]);
+        assert_eq!(written.random.unwrap().measurements.unwrap(), digests(0));
     }
 }

@@ -1,124 +1,151 @@
-//! The time that a run will take: as finished runs of this machine took, or by the arithmetic of its networks.
+//! The time that pre-trainings and measurements will take: as those of this machine took, or by the arithmetic of the networks.
 
 use crate::runs::{read_record, recipe_of};
 use crate::system::machine;
 use anyhow::{Context, Result};
 use candle_core::{Device, Tensor};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use univip_core::networks::{Output, Side};
-use univip_core::recipe::Recipe;
+use univip_core::recipe::{Measurement, Recipe};
 use univip_core::registry::{Kind, Registry};
 use univip_core::views::Group;
-use univip_run_format::{Machine, RunRecord, Status, phase};
+use univip_run_format::{Machine, RunRecord, Taken, phase};
 
 /// The share of the matrix product's speed that a whole training step reaches, measured at `small`.
 const EFFICIENCY: f64 = 0.35;
 
 /// The cost of runs on this machine.
 pub struct Estimate {
-    /// The finished runs.
-    finished: Vec<Finished>,
+    /// The pre-trainings that have ended.
+    trained: Vec<Trained>,
+    /// The measurements.
+    measured: Vec<Measured>,
     /// Floating-point operations per second of a training, where none was measured.
     guessed: f64,
     registry: Registry,
 }
 
-/// A finished run of this machine.
-struct Finished {
+/// A pre-training on this machine that has ended.
+struct Trained {
     fingerprint: String,
     scale: String,
-    evaluators: Vec<String>,
-    /// Seconds of its training.
-    training: f64,
-    /// Seconds of its evaluators.
-    evaluation: f64,
-    /// Floating-point operations of its training.
+    seconds: f64,
+    /// Floating-point operations.
     operations: f64,
 }
 
+/// A measurement that was made on this machine.
+struct Measured {
+    name: String,
+    digest: String,
+    scale: String,
+    /// The network that was measured.
+    network: Value,
+    seconds: f64,
+}
+
 impl Estimate {
-    /// Looks at the finished runs below `runs`; where there is none, times a matrix product.
+    /// Looks at the runs below `runs`; where nothing was trained, times a matrix product.
     ///
     /// # Errors
     /// When the directory cannot be listed. A run that cannot be read tells nothing, and is no error.
     pub fn new(runs: &Path) -> Result<Self> {
-        let registry = Registry::linked()?;
-        let finished = if runs.is_dir() { finished(runs, &registry)? } else { Vec::new() };
-        let trained = finished.iter().any(|run| run.operations > 0.0);
-        let guessed = if trained { f64::INFINITY } else { matrix_product_speed()? * EFFICIENCY };
-        Ok(Self { finished, guessed, registry })
+        let mut found = Self {
+            trained: Vec::new(),
+            measured: Vec::new(),
+            guessed: f64::INFINITY,
+            registry: Registry::linked()?,
+        };
+        let here = machine::here();
+        let listing = || format!("listing {}", runs.display());
+        if runs.is_dir() {
+            for entry in fs::read_dir(runs).with_context(listing)? {
+                let path = entry.with_context(listing)?.path();
+                if let Ok(Some(record)) = read_record(&path) {
+                    found.add(&path, record, &here);
+                }
+            }
+        }
+        if !found.trained.iter().any(|run| run.operations > 0.0) {
+            found.guessed = matrix_product_speed()? * EFFICIENCY;
+        }
+        Ok(found)
     }
 
-    /// The time of a run that learns from `images` images.
-    pub fn run(&self, recipe: &Recipe, scale: &str, images: usize) -> Duration {
+    /// Nothing of a run that is not trained, is another machine's or cannot be read.
+    fn add(&mut self, path: &Path, record: RunRecord, here: &Machine) -> Option<()> {
+        if !record.is_trained() || record.machine.as_ref() != Some(here) {
+            return None;
+        }
+        let recipe = recipe_of(path, Vec::new(), Vec::new()).ok()?;
+        let images = record.steps as f64 * recipe.settings.train.batch as f64;
+        let operations = operations(&recipe, &self.registry, images).ok()?;
+        let taken = record.measurements.into_iter().filter(|(_, taken)| taken.not_applicable.is_none());
+        self.measured.extend(taken.map(|(digest, Taken { name, seconds, .. })| Measured {
+            name,
+            digest,
+            scale: record.scale.clone(),
+            network: recipe.resolved()["network"].clone(),
+            seconds,
+        }));
+        self.trained.push(Trained {
+            seconds: record.seconds.get(phase::TRAIN).copied().unwrap_or(0.0),
+            operations,
+            fingerprint: record.fingerprint,
+            scale: record.scale,
+        });
+        Some(())
+    }
+
+    /// The time of a pre-training that learns from `images` images: as it took, or by its arithmetic.
+    pub fn training(&self, recipe: &Recipe, scale: &str, images: usize) -> Duration {
         let fingerprint = recipe.fingerprint();
-        let same = self.finished.iter().filter(|run| run.fingerprint == fingerprint);
-        let same = median(same.map(|run| run.training + run.evaluation).collect());
-        let seconds = same.unwrap_or_else(|| self.by_arithmetic(recipe, scale, images));
-        Duration::from_secs_f64(seconds.clamp(0.0, 1e12))
+        let same = self.trained.iter().filter(|run| run.fingerprint == fingerprint);
+        let same = median(same.map(|run| run.seconds).collect());
+        duration(same.unwrap_or_else(|| self.by_arithmetic(recipe, scale, images)))
+    }
+
+    /// The time of a measurement: as it took on such a network, or on any, or as one of that name took at this scale; none where there
+    /// was no such measurement.
+    pub fn measurement(&self, recipe: &Recipe, asked: &Measurement, scale: &str) -> Option<Duration> {
+        let network = &recipe.resolved()["network"];
+        let of = |same: &dyn Fn(&&Measured) -> bool| {
+            median(self.measured.iter().filter(same).map(|each| each.seconds).collect())
+        };
+        let same = |each: &&Measured| each.digest == asked.digest;
+        of(&|each| same(each) && each.network == *network)
+            .or_else(|| of(&same))
+            .or_else(|| of(&|each| each.name == asked.name && each.scale == scale))
+            .map(duration)
     }
 
     /// The origin of the times, in words.
     pub fn origin(&self, runs: &Path) -> String {
-        match self.finished.len() {
-            0 => "guessed from the speed of a matrix product, without the time of the evaluators".into(),
-            1 => format!("based on the finished run in {}", runs.display()),
-            several => format!("based on {several} finished runs in {}", runs.display()),
+        match self.trained.len() {
+            0 => "guessed from the speed of a matrix product".into(),
+            1 => format!("based on the run in {}", runs.display()),
+            several => format!("based on {several} runs in {}", runs.display()),
         }
     }
 
     /// By the speed of trainings at this scale, or else at any.
     fn by_arithmetic(&self, recipe: &Recipe, scale: &str, images: usize) -> f64 {
-        let settings = &recipe.settings;
         let speed = |of_scale: bool| {
-            let trained = self.finished.iter().filter(|run| run.operations > 0.0 && run.training > 0.0);
+            let trained = self.trained.iter().filter(|run| run.operations > 0.0 && run.seconds > 0.0);
             let trained = trained.filter(|run| !of_scale || run.scale == scale);
-            median(trained.map(|run| run.operations / run.training).collect())
+            median(trained.map(|run| run.operations / run.seconds).collect())
         };
         let speed = speed(true).or_else(|| speed(false)).unwrap_or(self.guessed);
-        let evaluators = &settings.evaluators.names;
-        let measured = self.finished.iter().filter(|run| run.scale == scale && run.evaluators == *evaluators);
-        let evaluation = median(measured.map(|run| run.evaluation).collect());
-        let trained = images as f64 * settings.train.epochs as f64;
-        operations(recipe, &self.registry, trained).unwrap_or(0.0) / speed + evaluation.unwrap_or(0.0)
+        let images = images as f64 * recipe.settings.train.epochs as f64;
+        operations(recipe, &self.registry, images).unwrap_or(0.0) / speed
     }
 }
 
-/// The finished runs of a machine like this one.
-fn finished(runs: &Path, registry: &Registry) -> Result<Vec<Finished>> {
-    let listing = || format!("listing {}", runs.display());
-    let here = machine::here();
-    let mut found = Vec::new();
-    for entry in fs::read_dir(runs).with_context(listing)? {
-        let path = entry.with_context(listing)?.path();
-        if let Ok(Some(record)) = read_record(&path) {
-            found.extend(Finished::of(&path, record, &here, registry));
-        }
-    }
-    Ok(found)
-}
-
-impl Finished {
-    /// None of a run that is not finished, is another machine's or cannot be read.
-    fn of(path: &Path, record: RunRecord, here: &Machine, registry: &Registry) -> Option<Self> {
-        if record.status != Status::Finished || record.machine.as_ref() != Some(here) {
-            return None;
-        }
-        let recipe = recipe_of(path, Vec::new(), Vec::new()).ok()?;
-        let settings = &recipe.settings;
-        let seconds = |phase| record.seconds.get(phase).copied().unwrap_or(0.0);
-        let trained = record.steps as f64 * settings.train.batch as f64;
-        Some(Self {
-            training: seconds(phase::TRAIN),
-            evaluation: seconds(phase::EVALUATE),
-            operations: operations(&recipe, registry, trained).ok()?,
-            evaluators: settings.evaluators.names.clone(),
-            fingerprint: record.fingerprint,
-            scale: record.scale,
-        })
-    }
+fn duration(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds.clamp(0.0, 1e12))
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -165,9 +192,9 @@ fn operations(recipe: &Recipe, registry: &Registry, images: f64) -> Result<f64> 
 mod tests {
     use super::*;
     use crate::plan::Library;
-    use crate::runs::{Job, begin};
+    use crate::runs::{Asked, Job, begin};
     use std::path::PathBuf;
-    use univip_core::registry::Registry;
+    use univip_run_format::Status;
     // The plugins that recipes name.
     use univip_plugins as _;
 
@@ -178,14 +205,18 @@ mod tests {
         library.load(name).unwrap()
     }
 
-    /// A finished run of 12 steps of 8 images.
+    /// A finished run of 12 steps of 8 images, measured by all that its recipe asks for, each in 20 seconds.
     fn write(runs: &Path, recipe: &Recipe, seed: u64, change: impl Fn(&mut RunRecord)) {
-        let fingerprint = recipe.fingerprint();
-        let job = Job { recipe, name: "table7-e", scale: "smoke", seed, runs, force: false };
+        let (fingerprint, asked) = (recipe.fingerprint(), asked(recipe));
+        let (name, scale) = ("table7-e", "smoke");
+        let job = Job { recipe, asked: vec![&asked], name, scale, seed, runs, force: false };
         let mut record = begin(&job, &fingerprint, &Registry::linked().unwrap()).unwrap();
         (record.status, record.steps) = (Status::Finished, 12);
-        let seconds = [("proposals", 7.0), ("train", 100.0), ("evaluate", 20.0)];
+        let seconds = [("proposals", 7.0), ("train", 100.0), ("evaluate", 60.0)];
         record.seconds = seconds.map(|(phase, seconds)| (phase.to_string(), seconds)).into();
+        for (name, digest) in asked.digests() {
+            record.measurements.insert(digest, Taken { name, seconds: 20.0, not_applicable: None });
+        }
         change(&mut record);
         let directory = runs.join(format!("table7-e-{fingerprint}-s{seed}"));
         fs::create_dir(&directory).unwrap();
@@ -193,8 +224,12 @@ mod tests {
         fs::write(directory.join("recipe.toml"), recipe.show()).unwrap();
     }
 
+    fn asked(recipe: &Recipe) -> Asked {
+        Asked::of(recipe.clone(), &Registry::linked().unwrap()).unwrap()
+    }
+
     #[test]
-    fn times_are_those_of_finished_runs_of_this_machine() {
+    fn times_are_those_of_runs_of_this_machine() {
         let runs = tempfile::tempdir().unwrap();
         let measured = recipe("table7/e", &[]);
         write(runs.path(), &measured, 0, |_| ());
@@ -203,23 +238,30 @@ mod tests {
         });
         write(runs.path(), &measured, 2, |record| record.status = Status::Interrupted);
         let estimate = Estimate::new(runs.path()).unwrap();
-        assert!(estimate.origin(runs.path()).contains("the finished run"));
-        assert_eq!(estimate.run(&measured, "smoke", 48), Duration::from_secs(120));
+        assert!(estimate.origin(runs.path()).contains("the run in"));
+        let training = |recipe: &Recipe| estimate.training(recipe, "smoke", 48);
+        assert_eq!(training(&measured), Duration::from_secs(100));
         // Twice the epochs over the same images train for twice as long, and are measured as before.
         let longer = recipe("table7/e", &["train.epochs=4"]);
-        assert_eq!(estimate.run(&longer, "smoke", 48), Duration::from_secs(220));
-        // Other evaluators were never measured.
-        let other = recipe("table7/e", &["train.epochs=4", "evaluators.use=[\"knn\"]"]);
-        assert_eq!(estimate.run(&other, "smoke", 48), Duration::from_secs(200));
+        assert_eq!(training(&longer), Duration::from_secs(200));
+        let time = |recipe: &Recipe, place: usize, scale: &str| {
+            estimate.measurement(recipe, &asked(recipe).measurements[place], scale)
+        };
+        assert_eq!([0, 1, 2].map(|place| time(&longer, place, "smoke")), [Some(Duration::from_secs(20)); 3]);
+        // One of that name and scale is near enough; another was never made.
+        let other =
+            recipe("table7/e", &["evaluator.knn.k=3", "evaluators.use=[\"knn\", \"semi-supervised\"]"]);
+        assert_eq!(time(&other, 0, "smoke"), Some(Duration::from_secs(20)));
+        assert_eq!((time(&other, 0, "small"), time(&other, 1, "smoke")), (None, None));
     }
 
     #[test]
-    fn without_a_finished_run_a_matrix_product_has_to_do() {
+    fn without_a_run_a_matrix_product_has_to_do() {
         let runs = tempfile::tempdir().unwrap();
         for place in [runs.path().to_path_buf(), runs.path().join("none")] {
             let estimate = Estimate::new(&place).unwrap();
             assert!(estimate.origin(&place).contains("guessed"));
-            let time = estimate.run(&recipe("table7/e", &[]), "smoke", 48);
+            let time = estimate.training(&recipe("table7/e", &[]), "smoke", 48);
             assert!(time > Duration::ZERO && time < Duration::from_secs(3600), "{time:?}");
         }
     }

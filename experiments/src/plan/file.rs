@@ -1,6 +1,6 @@
 //! A plan on disk: what reports need to know of it.
 
-use super::ablation::{MissingRow, Plan, PlannedRow, distinct};
+use super::ablation::{MissingRow, Plan, PlannedRow, PlannedTable, distinct};
 use crate::runs::lock_runs;
 use crate::system::clock;
 use anyhow::{Context, Result};
@@ -23,7 +23,7 @@ impl Plan {
         remove_abandoned(&directory)?;
         for (place, table) in self.tables.iter().enumerate() {
             let rows: Vec<&PlannedRow> = self.rows.iter().filter(|row| row.table == place).collect();
-            let path = directory.join(self.file_name(&table.name, &rows));
+            let path = directory.join(self.file_name(table, &rows));
             let entry = self.entry(place, &rows, &path)?;
             write_atomic(&path, serde_json::to_string_pretty(&entry)?.as_bytes())?;
         }
@@ -33,24 +33,32 @@ impl Plan {
     /// A table as its file has it; the seeds of the file that is there stay.
     fn entry(&self, place: usize, rows: &[&PlannedRow], path: &Path) -> Result<format::Plan> {
         let table = &self.tables[place];
-        let row = |row: &&PlannedRow| format::Row {
-            label: row.row.label.clone(),
-            group: row.group.clone(),
-            title: row.row.title.clone(),
-            components: self.trainings[row.run].recipe.settings.losses.names.clone(),
-            paper: row.row.paper.clone(),
-            fingerprint: self.trainings[row.run].recipe.fingerprint(),
-            baseline: row.baseline,
-            missing: false,
+        let row = |row: &&PlannedRow| {
+            let asked = self.asked(row);
+            format::Row {
+                label: row.row.label.clone(),
+                group: row.group.clone(),
+                title: row.row.title.clone(),
+                components: asked.recipe.settings.losses.names.clone(),
+                paper: row.row.paper.clone(),
+                fingerprint: asked.recipe.fingerprint(),
+                measurements: Some(asked.digests()),
+                probe_data: Some(asked.recipe.settings.probe_data.name.clone()),
+                baseline: row.baseline,
+                missing: false,
+            }
         };
         let mut all: Vec<format::Row> = rows.iter().map(row).collect();
         for (earlier, missing) in table.missing.iter().enumerate() {
             all.insert(missing.after + earlier, of_missing(missing));
         }
         let learned = self.learned(rows);
+        let untrained = &self.random.asked[table.random];
         let random = (!self.has_untrained_row(place)).then(|| format::Random {
-            fingerprint: self.random.recipe.fingerprint(),
-            paper: self.random.recipe.row.clone().unwrap_or_default().paper,
+            fingerprint: untrained.recipe.fingerprint(),
+            paper: untrained.recipe.row.clone().unwrap_or_default().paper,
+            measurements: Some(untrained.digests()),
+            probe_data: Some(untrained.recipe.settings.probe_data.name.clone()),
         });
         Ok(format::Plan {
             table: table.name.clone(),
@@ -70,7 +78,7 @@ impl Plan {
 
     /// The data that rows learn from.
     fn learned(&self, rows: &[&PlannedRow]) -> Learned {
-        let recipes = rows.iter().map(|row| &self.trainings[row.run].recipe);
+        let recipes = rows.iter().map(|row| &self.asked(row).recipe);
         let trained = recipes.filter(|recipe| !recipe.settings.losses.names.is_empty());
         let mut learned: Vec<(&str, String)> = Vec::new();
         for recipe in trained {
@@ -83,23 +91,29 @@ impl Plan {
         }
         let names: BTreeSet<&str> = learned.iter().map(|(name, _)| *name).collect();
         let names: Vec<&str> = names.into_iter().collect();
-        let of_random = || self.random.recipe.settings.data.name.clone();
+        let of_random = || self.random.asked[0].recipe.settings.data.name.clone();
         let names = if names.is_empty() { of_random() } else { names.join(", ") };
         Learned { names, several: learned.len() > 1 }
     }
 
-    /// A name that tells all runs of a table from any others; a recipe by itself is named.
-    fn file_name(&self, table: &str, rows: &[&PlannedRow]) -> String {
-        let fingerprint = |row: &PlannedRow| self.trainings[row.run].recipe.fingerprint();
+    /// A name that tells all runs and measurements of a table from any others; a recipe by itself is named.
+    fn file_name(&self, table: &PlannedTable, rows: &[&PlannedRow]) -> String {
         let mut digest = Sha256::new();
-        rows.iter().for_each(|row| digest.update(fingerprint(row)));
-        digest.update(self.random.recipe.fingerprint());
+        let random = &self.random.asked[table.random];
+        for asked in rows.iter().map(|row| self.asked(row)).chain([random]) {
+            digest.update(asked.recipe.fingerprint());
+            for (name, measurement) in asked.digests() {
+                digest.update(format!(" {name} {measurement}"));
+            }
+        }
         let digest = hexadecimal(&digest.finalize()[..6]);
         let name = match rows {
-            [row] if table == SINGLE_RECIPES => format!("-{}-{}", plain(&row.name), fingerprint(row)),
+            [row] if table.name == SINGLE_RECIPES => {
+                format!("-{}-{}", plain(&row.name), self.asked(row).recipe.fingerprint())
+            }
             _ => String::new(),
         };
-        format!("{table}-{}{name}-{digest}.json", self.scale)
+        format!("{}-{}{name}-{digest}.json", table.name, self.scale)
     }
 }
 
@@ -119,6 +133,8 @@ fn of_missing(MissingRow { row, group, .. }: &MissingRow) -> format::Row {
         components: Vec::new(),
         paper: row.paper.clone(),
         fingerprint: String::new(),
+        measurements: None,
+        probe_data: None,
         baseline: false,
         missing: true,
     }

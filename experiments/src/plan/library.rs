@@ -7,7 +7,7 @@ use crate::usage::usage;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
-use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Sources};
+use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Settings, Sources};
 
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 pub(super) const RANDOM: &str = "random";
@@ -93,32 +93,38 @@ impl Library {
     /// The recipe of the untrained backbone: whatever is set for the losses of the others is not for it, nor the weights that they
     /// start from.
     pub(super) fn load_random(&self) -> Result<Recipe> {
+        self.load_random_over(Vec::new())
+    }
+
+    /// The untrained backbone, measured as `recipe` says.
+    pub(super) fn load_random_as(&self, recipe: &Recipe) -> Result<Recipe> {
+        let sections = ["evaluators", "evaluator", "probe_data"];
+        let Settings { probe_data, evaluators, .. } = &recipe.settings;
+        let datasets = [&probe_data.name, &evaluators.scenes].map(|name| format!("dataset.{name}"));
+        let datasets = datasets.iter().map(String::as_str).filter(|section| !section.ends_with('.'));
+        let all = overlays_of(recipe, &sections.into_iter().chain(datasets).collect::<Vec<_>>())?;
+        let random = self.load_random_over(all)?;
+        if random.fingerprint() == self.load_random()?.fingerprint() {
+            return Ok(random);
+        }
+        // The dataset is also the one that it would learn from, which is not the recipe's to say.
+        self.load_random_over(overlays_of(recipe, &sections)?)
+    }
+
+    fn load_random_over(&self, measured: Vec<Override>) -> Result<Recipe> {
         let mut environment = Sources::process_environment();
-        let of_others = ["losses.", INIT];
+        // Measurements and their settings are the rows' to say.
+        let of_others = ["losses.", INIT, "evaluator.", "evaluators.", "probe_data."];
         environment.retain(|(name, _)| !of_others.iter().any(|key| variable_key(name).starts_with(key)));
         let mut sets = self.sets.clone();
         sets.retain(|set| !of_others.iter().any(|key| key_of(set).trim().starts_with(key)));
-        self.load_with(RANDOM, environment, sets)
+        let overlays = self.overlays.iter().cloned().chain(measured).collect();
+        self.load_over(RANDOM, overlays, environment, sets)
     }
 
     /// The untrained backbone of `recipe`: its network, measured as it says.
     pub(super) fn load_untrained(&self, recipe: &Recipe) -> Result<Recipe> {
-        let origin = recipe.path.display().to_string();
-        let mut values = Vec::new();
-        for section in OF_BACKBONE {
-            flatten(section, &recipe.resolved()[section], &mut |key, value| {
-                // Weights that training starts from are no untrained ones.
-                if !key.starts_with(INIT) {
-                    values.push((key, value.clone()));
-                }
-            });
-        }
-        let overlay = |(key, value)| -> Result<Override> {
-            let value = toml::Value::try_from::<serde_json::Value>(value)?.to_string();
-            Ok(Override { key, value, origin: origin.clone() })
-        };
-        let overlays = values.into_iter().map(overlay).collect::<Result<_>>()?;
-        self.load_over(RANDOM, overlays, Vec::new(), Vec::new())
+        self.load_over(RANDOM, overlays_of(recipe, &OF_BACKBONE)?, Vec::new(), Vec::new())
     }
 
     /// The row of a recipe, if it is one: one that what is laid over it makes another says so.
@@ -248,6 +254,26 @@ impl Library {
     pub(super) fn loads_alone(&self, name: &str) -> bool {
         self.load_over(name, Vec::new(), Vec::new(), Vec::new()).is_ok()
     }
+}
+
+/// Sections of a recipe's resolved values as settings to lay over another; without the weights that training starts from, which are
+/// no untrained ones.
+fn overlays_of(recipe: &Recipe, sections: &[&str]) -> Result<Vec<Override>> {
+    let origin = recipe.path.display().to_string();
+    let mut values = Vec::new();
+    for section in sections {
+        let values_of = section.split('.').fold(recipe.resolved(), |table, name| &table[name]);
+        flatten(section, values_of, &mut |key, value| {
+            if !key.starts_with(INIT) {
+                values.push((key, value.clone()));
+            }
+        });
+    }
+    let overlay = |(key, value)| -> Result<Override> {
+        let value = toml::Value::try_from::<serde_json::Value>(value)?.to_string();
+        Ok(Override { key, value, origin: origin.clone() })
+    };
+    values.into_iter().map(overlay).collect()
 }
 
 /// The names of a directory's recipes, sorted: which of several that cannot be used is named must not depend on the disk.

@@ -1,12 +1,14 @@
 //! The data of a command: each split is opened once, and is known to be what it was when it was first used.
 
 use anyhow::{Result, anyhow, bail};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use univip_core::assemble::{Assembly, steps_per_epoch};
 use univip_core::dataset::{Dataset, Limited, Split};
+use univip_core::digest::hexadecimal;
 use univip_core::error::{Interrupted, NotApplicable};
 use univip_core::event::{Event, Observer};
 use univip_core::identity::{Checked, Manifest};
@@ -53,6 +55,8 @@ pub struct Part {
     pub images: Arc<Limited>,
     usage: Use,
     split: Split,
+    /// Its name in records.
+    key: String,
 }
 
 impl Use {
@@ -101,10 +105,8 @@ impl<'a> Data<'a> {
     /// [`NotApplicable`] where the dataset has no such split; otherwise a [`RecipeError`](univip_core::error::RecipeError): what is named cannot be used.
     pub fn part(&self, recipe: &Recipe, usage: Use, split: Split) -> Result<Part> {
         let Named { name, key } = usage.dataset(recipe);
-        let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
-        let table = recipe.table(Kind::Dataset, name);
         image_file::limit_pixels(recipe.settings.loader.max_pixels);
-        let settings = (plugin.resolve)(&table)?;
+        let settings = self.settings(recipe, usage)?;
         let open = || Assembly::new(recipe, self.registry).dataset(key, name, split).map(Some);
         let asked = Opening { name, settings: &settings, split, annotated: false };
         let mut whole = self.opened(asked, &open)?;
@@ -120,7 +122,37 @@ impl<'a> Data<'a> {
             (Use::Probing, Split::Train) => Limited::drawn(all, probe.train_limit),
             (Use::Probing, Split::Val) => Limited::drawn(all, probe.val_limit),
         };
-        Ok(Part { whole, images: Arc::new(images), usage, split })
+        let key = self.key(recipe, usage, split)?;
+        Ok(Part { whole, images: Arc::new(images), usage, split, key })
+    }
+
+    /// All values of the dataset's table.
+    fn settings(&self, recipe: &Recipe, usage: Use) -> Result<serde_json::Value> {
+        let Named { name, key } = usage.dataset(recipe);
+        let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
+        (plugin.resolve)(&recipe.table(Kind::Dataset, name))
+    }
+
+    /// The name of a part in records: a run is measured on parts of several datasets, or on several parts of one.
+    fn key(&self, recipe: &Recipe, usage: Use, split: Split) -> Result<String> {
+        let part = name(usage, split);
+        if part == LEARNED {
+            return Ok(part);
+        }
+        let Named { name, key } = usage.dataset(recipe);
+        let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
+        let mut settings = self.settings(recipe, usage)?;
+        if let Some(settings) = settings.as_object_mut() {
+            settings.retain(|key, _| !plugin.places.contains(&key.as_str()));
+        }
+        let probe = &recipe.settings.probe_data;
+        let limit = match (usage, split) {
+            (Use::Probing, Split::Train) => probe.train_limit,
+            (Use::Probing, Split::Val) => probe.val_limit,
+            (Use::Scenes | Use::Learning, _) => 0,
+        };
+        let digest = Sha256::digest(serde_json::json!([settings, limit]).to_string());
+        Ok(format!("{part} {name} {}", hexadecimal(&digest[..6])))
     }
 
     /// What is asked for, opened by `open` if it is not open yet; none where that finds none.
@@ -188,7 +220,7 @@ impl Part {
     }
 }
 
-/// As records name a part: `probe_data val`.
+/// As messages name a part: `probe_data val`.
 fn name(usage: Use, split: Split) -> String {
     let usage = match usage {
         Use::Learning => "data",
@@ -196,6 +228,17 @@ fn name(usage: Use, split: Split) -> String {
         Use::Scenes => "scenes",
     };
     format!("{usage} {}", split.name())
+}
+
+/// The knowledge of a part that a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It has not been used.
+    Unused,
+    /// It is what it was.
+    Same,
+    /// It has other images than it had.
+    Changed,
 }
 
 /// The digests of a run's data when each part was first used.
@@ -221,14 +264,12 @@ impl Ledger {
     }
 
     /// The parts of a recipe's data that have been used.
-    ///
-    /// # Errors
-    /// As [`Data::part`].
-    pub fn parts(&self, recipe: &Recipe, data: &Data<'_>) -> Result<Vec<Part>> {
+    fn parts(&self, recipe: &Recipe, data: &Data<'_>) -> Result<Vec<Part>> {
         let mut parts = Vec::new();
         for usage in [Use::Learning, Use::Probing, Use::Scenes] {
             for split in [Split::Train, Split::Val] {
-                if self.digests.contains_key(&name(usage, split)) {
+                let key = data.key(recipe, usage, split)?;
+                if self.digest(&key, &name(usage, split)).is_some() {
                     parts.push(data.part(recipe, usage, split)?);
                 }
             }
@@ -242,9 +283,35 @@ impl Ledger {
         record.data_digest = record.digests.remove(LEARNED).unwrap_or_default();
     }
 
-    /// True for a part that has been used and is what it was.
-    pub fn knows(&self, part: &Part) -> bool {
-        self.digests.get(&part.name()).is_some_and(|then| *then == part.images.identity())
+    /// Refuses any part of a recipe's data that has been used and is not what it was.
+    ///
+    /// # Errors
+    /// As [`Ledger::check`]; [`Interrupted`] when `stop` is set.
+    pub fn check_all(
+        &self,
+        recipe: &Recipe,
+        data: &Data<'_>,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<()> {
+        self.parts(recipe, data)?.iter().try_for_each(|part| {
+            data.look(part, observer, stop)?;
+            self.check(part)
+        })
+    }
+
+    /// The digest of a part. Earlier versions named it by its usage and split alone.
+    fn digest(&self, key: &str, name: &str) -> Option<&String> {
+        self.digests.get(key).or_else(|| self.digests.get(name))
+    }
+
+    /// The knowledge of a part that has been looked at.
+    pub fn known(&self, part: &Part) -> Known {
+        match self.digest(&part.key, &part.name()) {
+            None => Known::Unused,
+            Some(then) if *then == part.images.identity() => Known::Same,
+            Some(_) => Known::Changed,
+        }
     }
 
     /// Refuses a part that is not what it was when the run first used it.
@@ -252,7 +319,7 @@ impl Ledger {
     /// # Errors
     /// Naming the first image that has changed.
     pub fn check(&self, part: &Part) -> Result<()> {
-        let Some(then) = self.digests.get(&part.name()) else { return Ok(()) };
+        let Some(then) = self.digest(&part.key, &part.name()) else { return Ok(()) };
         if *then == part.images.identity() {
             return Ok(());
         }
@@ -272,10 +339,10 @@ impl Ledger {
     /// # Errors
     /// When its manifest cannot be written.
     pub fn note(&mut self, part: &Part) -> Result<()> {
-        if !self.digests.contains_key(&part.name()) {
+        if self.digest(&part.key, &part.name()).is_none() {
             let now = Manifest::of(&*part.images);
             now.keep(&self.directory)?;
-            self.digests.insert(part.name(), now.digest().into());
+            self.digests.insert(part.key.clone(), now.digest().into());
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use crate::stored;
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use univip_core::evaluate::Metric;
 use univip_core::files::{remove_abandoned, write_atomic};
+use univip_core::recipe::Measurement;
 use univip_run_format::{EVALUATIONS, Evaluated, Lines, RECORD, RunRecord, directory_name, parse_lines};
 
 /// The directory of one recipe and seed, locked while this value lives. [`univip_run_format`] has its contents.
@@ -118,11 +120,18 @@ impl RunDirectory {
         write_atomic(&self.file(RECORD), serde_json::to_string_pretty(record)?.as_bytes())
     }
 
-    /// Those of the evaluators `names` that have measured nothing yet as the run's recipe says.
-    pub fn unmeasured(&self, names: &[String]) -> Result<Vec<String>> {
-        let measured = read_evaluations(&self.path)?;
-        let done = |name: &String| measured.iter().any(|each| each.evaluator == *name && each.set.is_empty());
-        Ok(names.iter().filter(|name| !done(name)).cloned().collect())
+    /// Those of the measurements that have no number yet. Lines without a digest, which earlier versions wrote, are of the measurements
+    /// `own` of the run's recipe, by their names.
+    pub fn unmeasured(&self, asked: &[Measurement], own: &[Measurement]) -> Result<Vec<Measurement>> {
+        let lines = read_evaluations(&self.path)?;
+        let of_own = |line: &Evaluated| {
+            let own = own.iter().find(|own| own.name == line.evaluator && line.set.is_empty());
+            own.map(|own| own.digest.clone())
+        };
+        let digests = lines.iter().filter_map(|line| line.digest.clone().or_else(|| of_own(line)));
+        // Two names of one measurement are measured once.
+        let mut known: BTreeSet<String> = digests.collect();
+        Ok(asked.iter().filter(|each| known.insert(each.digest.clone())).cloned().collect())
     }
 
     /// Appends what an evaluator measured, all of it at once, in place of a last line that was cut short.
@@ -159,10 +168,29 @@ fn read_if_there(path: &Path) -> Result<Vec<u8>> {
     }
 }
 
-/// The lines of `evaluations.jsonl` for what an evaluator measured; `set` is what differs from the run's recipe.
-pub fn evaluated(evaluator: &str, metrics: &[Metric], set: &[String]) -> Vec<Evaluated> {
-    let line =
-        |metric| Evaluated { evaluator: evaluator.into(), metric: stored::metric(metric), set: set.to_vec() };
+/// The origin of measured numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The measurement's name.
+    pub name: String,
+    /// Its digest; none of numbers of other images than the run's.
+    pub digest: Option<String>,
+    /// The dataset that the recipe has for probe data.
+    pub probe_data: String,
+    /// The settings that differ from the run's recipe.
+    pub set: Vec<String>,
+}
+
+/// The lines of `evaluations.jsonl` for what was measured.
+pub fn evaluated(origin: &Origin, metrics: &[Metric]) -> Vec<Evaluated> {
+    let Origin { name, digest, probe_data, set } = origin;
+    let line = |metric| Evaluated {
+        evaluator: name.clone(),
+        digest: digest.clone(),
+        probe_data: Some(probe_data.clone()),
+        metric: stored::metric(metric),
+        set: set.clone(),
+    };
     metrics.iter().map(line).collect()
 }
 

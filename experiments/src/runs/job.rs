@@ -1,15 +1,45 @@
-//! A run that is to be made.
+//! A run that is to be made, and the part of it that is done.
 
-use super::directory::{RunDirectory, read_record};
+use super::directory::{RunDirectory, read_evaluations, read_record};
 use anyhow::Result;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use univip_core::recipe::Recipe;
-use univip_run_format::Status;
+use univip_core::assemble::Assembly;
+use univip_core::recipe::{Measurement, Recipe};
+use univip_core::registry::Registry;
+use univip_run_format::{BACKBONE, Status};
 
-/// A recipe to run with a seed, and the place for it.
-pub struct Job<'a> {
+/// A recipe, and the measurements that it asks for.
+pub struct Asked {
     /// The recipe.
+    pub recipe: Recipe,
+    /// Its measurements, in its order.
+    pub measurements: Vec<Measurement>,
+}
+
+impl Asked {
+    /// The measurements of a recipe.
+    ///
+    /// # Errors
+    /// When an evaluator refuses its table.
+    pub fn of(recipe: Recipe, registry: &Registry) -> Result<Self> {
+        let names = &recipe.settings.evaluators.names;
+        let measurements = Assembly::new(&recipe, registry).measurements(names)?;
+        Ok(Self { recipe, measurements })
+    }
+
+    /// The digests of the measurements, by their names.
+    pub fn digests(&self) -> BTreeMap<String, String> {
+        self.measurements.iter().map(|each| (each.name.clone(), each.digest.clone())).collect()
+    }
+}
+
+/// A pre-training with a seed, the measurements that are asked of it, and the place for them.
+pub struct Job<'a> {
+    /// The recipe of the pre-training.
     pub recipe: &'a Recipe,
+    /// The recipes that ask for measurements. All have this pre-training.
+    pub asked: Vec<&'a Asked>,
     /// `table7-e`.
     pub name: &'a str,
     /// The scale's name.
@@ -26,9 +56,19 @@ impl Job<'_> {
     /// True when nothing of it is left to do.
     ///
     /// # Errors
-    /// When its record cannot be read.
+    /// When what is there cannot be read.
     pub fn is_finished(&self) -> Result<bool> {
-        Ok(!self.force && finished(self.runs, self.name, &self.recipe.fingerprint(), self.seed)?)
+        if self.force {
+            return Ok(false);
+        }
+        let done = Done::of(&self.directory()?)?;
+        Ok(done.finished && self.is_done(&done))
+    }
+
+    /// True when the pre-training and all measurements are done.
+    pub fn is_done(&self, done: &Done) -> bool {
+        let mut asked = self.asked.iter().flat_map(|asked| &asked.measurements);
+        done.trained && asked.all(|measurement| done.measured.contains(&measurement.digest))
     }
 
     /// Its directory, whether it is there or not.
@@ -37,11 +77,39 @@ impl Job<'_> {
     }
 }
 
-/// True when a run with that name, fingerprint and seed is finished.
-///
-/// # Errors
-/// When its record cannot be read.
-pub fn finished(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result<bool> {
-    let directory = RunDirectory::find(runs, name, fingerprint, seed)?;
-    Ok(read_record(&directory)?.is_some_and(|record| record.status == Status::Finished))
+/// The part of a run that is done.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// True when the pre-training has ended, and its backbone is there.
+    pub trained: bool,
+    /// The digests of the measurements that were made, and of those that found nothing to measure.
+    pub measured: BTreeSet<String>,
+    /// True when nothing is left that was asked of it last.
+    finished: bool,
+}
+
+impl Done {
+    /// Of the run in a directory.
+    ///
+    /// # Errors
+    /// When its record or its numbers cannot be read.
+    pub fn of(directory: &Path) -> Result<Self> {
+        let Some(record) = read_record(directory)? else { return Ok(Self::default()) };
+        let numbers = read_evaluations(directory)?.into_iter().filter_map(|line| line.digest);
+        let nothing = record.measurements.iter().filter(|(_, taken)| taken.not_applicable.is_some());
+        let finished = record.status == Status::Finished;
+        Ok(Self {
+            trained: finished || (record.trained && directory.join(BACKBONE).exists()),
+            measured: numbers.chain(nothing.map(|(digest, _)| digest.clone())).collect(),
+            finished,
+        })
+    }
+
+    /// Of the run with that name, fingerprint and seed.
+    ///
+    /// # Errors
+    /// As [`Done::of`].
+    pub fn find(runs: &Path, name: &str, fingerprint: &str, seed: u64) -> Result<Self> {
+        Self::of(&RunDirectory::find(runs, name, fingerprint, seed)?)
+    }
 }

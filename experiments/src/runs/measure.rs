@@ -47,10 +47,19 @@ type Images = [Arc<dyn Dataset>; 2];
 pub struct Measured {
     /// One sentence for each that failed, with its name and the reason.
     pub failures: Vec<String>,
-    /// One sentence for each that found nothing to measure in the data.
-    pub not_applicable: Vec<String>,
+    /// Those that found nothing to measure in the data.
+    pub not_applicable: Vec<NothingToMeasure>,
     /// True when the user stopped it before all had run.
     pub stopped: bool,
+}
+
+/// A measurement that found nothing to measure.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NothingToMeasure {
+    /// Its name.
+    pub name: String,
+    /// One sentence, with the reason.
+    pub message: String,
 }
 
 /// Takes what an evaluator measured: its name and the numbers.
@@ -148,7 +157,8 @@ impl<'a> Probe<'a> {
                     break;
                 }
                 Err(error) if error.is::<NotApplicable>() => {
-                    measured.not_applicable.push(format!("evaluator `{name}` measured nothing: {error:#}"));
+                    let message = format!("evaluator `{name}` measured nothing: {error:#}");
+                    measured.not_applicable.push(NothingToMeasure { name: name.clone(), message });
                 }
                 Err(error) => measured.failures.push(format!("evaluator `{name}`: {error:#}")),
             }
@@ -219,6 +229,14 @@ impl<'a> Probe<'a> {
             metric.skipped = skipped.count();
         }
         Ok(outcome)
+    }
+
+    /// Opens the labelled images; that there are none is no error.
+    ///
+    /// # Errors
+    /// When they cannot be opened, or have changed.
+    pub fn open(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<()> {
+        self.probe_data(observer, stop).map(drop)
     }
 
     /// Notes the labelled images that are open as the run's: it has numbers of them before it ends.

@@ -11,9 +11,9 @@ mod run;
 mod series;
 mod trained;
 
-pub use data::{Data, Ledger, Part, Use};
-pub use directory::{RunDirectory, evaluated, lock_runs, read_evaluations, read_record};
-pub use job::{Job, finished};
+pub use data::{Data, Known, Ledger, Part, Use};
+pub use directory::{Origin, RunDirectory, evaluated, lock_runs, read_evaluations, read_record};
+pub use job::{Asked, Done, Job};
 pub use measure::{Measured, Probe};
 #[cfg(test)]
 pub use record::begin;

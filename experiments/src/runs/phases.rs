@@ -1,12 +1,12 @@
-//! The phases of a run: proposals, training, evaluation.
+//! The phases of a run: proposals, training, measurements.
 
 use super::data::{Data, Ledger, Part, Use, warn_of};
-use super::directory::{RunDirectory, evaluated};
+use super::directory::{Origin, RunDirectory, evaluated};
 use super::job::Job;
-use super::measure::{Measured, Probe};
+use super::measure::{Measured, NothingToMeasure, Probe};
 use crate::observers::Observers;
 use crate::system::device;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -19,9 +19,9 @@ use univip_core::event::{Event, Observer};
 use univip_core::networks::Networks;
 use univip_core::nn::backbone_file;
 use univip_core::proposals::{BuildOptions, Proposals};
-use univip_core::recipe::EvaluatorSettings;
+use univip_core::recipe::{EvaluatorSettings, Measurement, Recipe};
 use univip_core::trainer::Trainer;
-use univip_run_format::{BACKBONE, CHECKPOINTS, RunRecord, phase};
+use univip_run_format::{BACKBONE, CHECKPOINTS, RunRecord, Taken, phase};
 
 /// A run that this process works on.
 pub struct Work<'a> {
@@ -39,21 +39,38 @@ pub struct Work<'a> {
 struct Laps(Instant);
 
 impl Laps {
-    fn end(&mut self, record: &mut RunRecord, phase: &str) {
-        *record.seconds.entry(phase.into()).or_default() += self.0.elapsed().as_secs_f64();
+    /// The seconds since the end of the last phase, which are this phase's.
+    fn end(&mut self, record: &mut RunRecord, phase: &str) -> f64 {
+        let seconds = self.0.elapsed().as_secs_f64();
+        *record.seconds.entry(phase.into()).or_default() += seconds;
         self.0 = Instant::now();
+        seconds
     }
 }
 
 impl Work<'_> {
-    /// Does all that is left.
+    /// Does all that is left: trains unless that is done, and measures what has not been measured.
     ///
     /// # Errors
     /// [`Interrupted`] when the user asked to stop; whatever fails.
     pub fn all(&self, record: &mut RunRecord, observers: &mut Observers) -> Result<()> {
+        let mut laps = Laps(Instant::now());
+        if record.trained {
+            let ledger = Ledger::of(record, self.data);
+            for asked in &self.job.asked {
+                ledger.check_all(&asked.recipe, self.data, observers, self.stop)?;
+            }
+            laps.end(record, phase::LOOK);
+        } else {
+            self.train(record, &mut laps, observers)?;
+        }
+        self.measure(record, &mut laps, observers)
+    }
+
+    /// Trains, and leaves the backbone in its file.
+    fn train(&self, record: &mut RunRecord, laps: &mut Laps, observers: &mut Observers) -> Result<()> {
         let (job, settings) = (self.job, &self.job.recipe.settings);
         let device = device::best()?;
-        let mut laps = Laps(Instant::now());
         let part = self.data.part(job.recipe, Use::Learning, Split::Train)?;
         let mut probe = self.look(&part, record, observers)?;
         laps.end(record, phase::LOOK);
@@ -72,28 +89,31 @@ impl Work<'_> {
         let trained = trainer.train(&checkpoints, observers, self.stop, &mut |epoch, networks, observer| {
             evaluate_during(&settings.evaluators, &mut probe, epoch, networks, observer)
         });
+        probe.ledger().record(record);
         laps.end(record, phase::TRAIN);
         trained?;
         backbone_file::write(&self.directory.file(BACKBONE), &trainer.networks().backbone_tensors())?;
-
-        let evaluated = self.evaluate(&mut probe, &trainer, observers);
-        probe.ledger().record(record);
-        laps.end(record, phase::EVALUATE);
-        evaluated
+        record.trained = true;
+        self.directory.write_record(record)
     }
 
-    /// Makes the images known, and refuses what the evaluators could not use.
+    /// Makes the images known, and refuses what the evaluators could not use. The probe is that of the recipe of the training.
     fn look(&self, part: &Part, record: &mut RunRecord, observers: &mut Observers) -> Result<Probe<'_>> {
         let job = self.job;
         self.data.look(part, observers, self.stop)?;
         let mut ledger = Ledger::of(record, self.data);
         ledger.check(part)?;
         ledger.note(part)?;
+        ledger.record(record);
         warn_of(&job.recipe.settings.data.name, &*part.images, observers)?;
+        for asked in &job.asked {
+            let ledger = Ledger::of(record, self.data);
+            Probe::new(&asked.recipe, self.data, job.seed, ledger).check(observers, self.stop)?;
+        }
         let mut probe = Probe::new(job.recipe, self.data, job.seed, ledger);
-        probe.check(observers, self.stop)?;
         let settings = &job.recipe.settings.evaluators;
         if settings.online > 0 || !settings.during.is_empty() {
+            probe.open(observers, self.stop)?;
             probe.note_probe_data()?;
         }
         // From here on the run is one of these images.
@@ -149,23 +169,21 @@ impl Work<'_> {
         }
     }
 
-    /// Runs the evaluators that have not been run; one that fails does not keep the others from running.
-    fn evaluate(&self, probe: &mut Probe<'_>, trainer: &Trainer, observers: &mut Observers) -> Result<()> {
-        let missing = self.directory.unmeasured(&self.job.recipe.settings.evaluators.names)?;
-        let mut keep = |evaluator: &str, metrics: Vec<Metric>, observer: &mut dyn Observer| -> Result<()> {
-            self.directory.append_evaluations(&evaluated(evaluator, &metrics, &[]))?;
-            metrics.into_iter().try_for_each(|metric| {
-                observer.observe(&Event::Evaluation { epoch: None, evaluator: evaluator.into(), metric })
-            })
-        };
-        let backbone = trainer.networks().frozen_backbone()?;
-        let Measured { failures, not_applicable, stopped } =
-            probe.measure(&missing, &backbone, observers, self.stop, &mut keep)?;
-        for message in not_applicable {
-            observers.observe(&Event::Warning { message })?;
-        }
-        if stopped {
-            return Err(Interrupted::Elsewhere.into());
+    /// Measures the backbone by all that was not measured yet; what fails does not keep the others from being measured.
+    fn measure(&self, record: &mut RunRecord, laps: &mut Laps, observers: &mut Observers) -> Result<()> {
+        let mut failures = Vec::new();
+        for asked in &self.job.asked {
+            let mut missing = self.directory.unmeasured(&asked.measurements, &[])?;
+            let done = |digest: &String| record.measurements.get(digest).is_some_and(nothing_to_measure);
+            missing.retain(|measurement| !done(&measurement.digest));
+            if missing.is_empty() {
+                continue;
+            }
+            let measured = self.measure_by(&asked.recipe, &missing, record, laps, observers)?;
+            failures.extend(measured.failures);
+            if measured.stopped {
+                return Err(Interrupted::Elsewhere.into());
+            }
         }
         ensure!(
             failures.is_empty(),
@@ -174,6 +192,55 @@ impl Work<'_> {
         );
         Ok(())
     }
+
+    /// Measures as one recipe says.
+    fn measure_by(
+        &self,
+        recipe: &Recipe,
+        missing: &[Measurement],
+        record: &mut RunRecord,
+        laps: &mut Laps,
+        observers: &mut Observers,
+    ) -> Result<Measured> {
+        let plan = recipe.backbone(self.data.registry())?;
+        let backbone = backbone_file::read(&self.directory.file(BACKBONE), &plan, &device::best()?)?;
+        let mut probe = Probe::new(recipe, self.data, self.job.seed, Ledger::of(record, self.data));
+        let names: Vec<String> = missing.iter().map(|measurement| measurement.name.clone()).collect();
+        let digest = |name: &str| {
+            let found = missing.iter().find(|measurement| measurement.name == name);
+            found
+                .map(|measurement| measurement.digest.clone())
+                .with_context(|| format!("`{name}` was not asked for"))
+        };
+        let mut keep = |name: &str, metrics: Vec<Metric>, observer: &mut dyn Observer| -> Result<()> {
+            let digest = digest(name)?;
+            let probe_data = recipe.settings.probe_data.name.clone();
+            let origin =
+                Origin { name: name.into(), digest: Some(digest.clone()), probe_data, set: Vec::new() };
+            self.directory.append_evaluations(&evaluated(&origin, &metrics))?;
+            let seconds = laps.end(record, phase::EVALUATE);
+            record.measurements.insert(digest, Taken { name: name.into(), seconds, not_applicable: None });
+            metrics.into_iter().try_for_each(|metric| {
+                observer.observe(&Event::Evaluation { epoch: None, evaluator: name.into(), metric })
+            })
+        };
+        let measured = probe.measure(&names, &backbone, observers, self.stop, &mut keep);
+        probe.ledger().record(record);
+        let seconds = laps.end(record, phase::EVALUATE);
+        let measured = measured?;
+        for NothingToMeasure { name, message } in &measured.not_applicable {
+            let not_applicable = Some(message.clone());
+            record.measurements.insert(digest(name)?, Taken { name: name.clone(), seconds, not_applicable });
+            observers.observe(&Event::Warning { message: message.clone() })?;
+        }
+        // Of these the next sitting knows, whatever becomes of this one.
+        self.directory.write_record(record)?;
+        Ok(measured)
+    }
+}
+
+fn nothing_to_measure(taken: &Taken) -> bool {
+    taken.not_applicable.is_some()
 }
 
 /// Runs the evaluators that the recipe names for the time of training, where they are due after `epoch`.
@@ -196,7 +263,8 @@ fn evaluate_during(
     // Not to be stopped: the checkpoint that follows stands for this epoch, its evaluations included.
     let never = AtomicBool::new(false);
     let measured = probe.measure(&settings.during, &backbone, observer, &never, &mut keep)?;
-    measured.failures.into_iter().chain(measured.not_applicable).try_for_each(|failure| {
+    let nothing = measured.not_applicable.into_iter().map(|each| each.message);
+    measured.failures.into_iter().chain(nothing).try_for_each(|failure| {
         observer.observe(&Event::Warning { message: format!("after epoch {epoch}: {failure}") })
     })
 }

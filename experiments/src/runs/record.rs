@@ -20,6 +20,8 @@ pub fn begin(job: &Job<'_>, fingerprint: &str, registry: &Registry) -> Result<Ru
         scale: job.scale.into(),
         data: settings.data.name.clone(),
         data_digest: String::new(),
+        trained: false,
+        measurements: BTreeMap::new(),
         digests: BTreeMap::new(),
         probe_data: settings.probe_data.name.clone(),
         version: build::here().version,
@@ -62,6 +64,13 @@ fn plugins(recipe: &Recipe, registry: &Registry) -> BTreeMap<String, String> {
         used.insert(format!("backbone {backbone}"), format!("{} {}", plugin.crate_name, plugin.version));
     }
     used
+}
+
+/// Notes the plugins of all recipes that ask for measurements.
+pub fn note_plugins(record: &mut RunRecord, job: &Job<'_>, registry: &Registry) {
+    for asked in &job.asked {
+        record.plugins.extend(plugins(&asked.recipe, registry));
+    }
 }
 
 /// Notes that this process works on the run from now on.

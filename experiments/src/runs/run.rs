@@ -25,11 +25,19 @@ pub fn run(job: &Job<'_>, data: &Data<'_>, mut progress: Progress, stop: &Atomic
     if job.is_finished()? {
         return reuse(job, data, &job.directory()?, &mut progress, stop);
     }
-    let Claimed { directory, mut record } = claim(job, data.registry(), &mut progress, stop)?;
-    if record.status == Status::Finished {
-        return reuse(job, data, directory.path(), &mut progress, stop);
+    let Claimed { directory, mut record, left } = claim(job, data.registry(), &mut progress, stop)?;
+    if !left {
+        let path = reuse(job, data, directory.path(), &mut progress, stop)?;
+        if record.status != Status::Finished {
+            // Its process was killed after the last number, or failed in what another row asks for.
+            (record.status, record.error) = (Status::Finished, None);
+            directory.write_record(&record)?;
+        }
+        return Ok(path);
     }
-    write_atomic(&directory.file(RECIPE), job.recipe.show().as_bytes())?;
+    if !record.trained || differs(directory.path(), job) {
+        write_atomic(&directory.file(RECIPE), job.recipe.show().as_bytes())?;
+    }
     machine::reset_peak_memory();
     let mut observers = Observers::new(directory.path(), progress);
     let outcome = Work { job, data, directory: &directory, stop }.all(&mut record, &mut observers);
@@ -55,22 +63,41 @@ fn reuse(
 ) -> Result<PathBuf> {
     if let Some(record) = read_record(directory)? {
         let ledger = Ledger::of(&record, data);
-        for part in ledger.parts(job.recipe, data)? {
-            data.look(&part, progress, stop)?;
-            ledger.check(&part)?;
+        for asked in &job.asked {
+            ledger.check_all(&asked.recipe, data, progress, stop)?;
         }
     }
     // Whoever reuses a finished run may have been killed in the writing below. Where nothing can be removed, nothing was written.
     let _ = remove_abandoned(directory);
-    // Data that was moved is where the recipe says now. Other rows of the same recipe differ in its comments alone.
-    let (path, recipe) = (directory.join(RECIPE), job.recipe.show());
-    let values = |text: &str| text.parse::<toml::Table>().ok();
-    if std::fs::read_to_string(&path).ok().and_then(|then| values(&then)) != values(&recipe) {
+    if differs(directory, job) {
         // The finished run is as good as before where nothing can be written.
-        if let Err(error) = write_atomic(&path, recipe.as_bytes()) {
+        if let Err(error) = write_atomic(&directory.join(RECIPE), job.recipe.show().as_bytes()) {
             let message = format!("recipe.toml keeps the old path of the data: {error:#}");
             progress.observe(&Event::Warning { message })?;
         }
     }
     Ok(directory.to_path_buf())
+}
+
+/// True when `recipe.toml` of a trained run must be written anew: data that was moved is where the recipe says now. It stays as it
+/// is where the recipe only asks for other measurements than the one that the run was begun for, or has other comments.
+fn differs(directory: &Path, job: &Job<'_>) -> bool {
+    let values = |text: &str| text.parse::<toml::Table>().ok();
+    let Ok(then) = std::fs::read_to_string(directory.join(RECIPE)) else { return true };
+    let (Some(then), Some(now)) = (values(&then), values(&job.recipe.show())) else { return true };
+    let measured = |table: &toml::Table| {
+        ["evaluators", "evaluator", "probe_data"].map(|section| table.get(section).cloned())
+    };
+    let trained = |table: &toml::Table| {
+        let mut table = table.clone();
+        for section in ["evaluators", "evaluator", "probe_data"] {
+            table.remove(section);
+        }
+        let data = job.recipe.settings.data.name.as_str();
+        if let Some(toml::Value::Table(datasets)) = table.get_mut("dataset") {
+            datasets.retain(|name, _| name == data);
+        }
+        table
+    };
+    trained(&then) != trained(&now) || (then != now && measured(&then) == measured(&now))
 }

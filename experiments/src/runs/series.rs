@@ -50,7 +50,8 @@ impl<'a> Series<'a> {
     /// # Errors
     /// A [`univip_core::error::RecipeError`] when it cannot be opened.
     pub fn open_data(&self, data: &Data<'_>) -> Result<()> {
-        self.left.iter().try_for_each(|place| data.open_all(self.jobs[*place].recipe))
+        let mut asked = self.left.iter().flat_map(|place| &self.jobs[*place].asked);
+        asked.try_for_each(|asked| data.open_all(&asked.recipe))
     }
 
     /// Runs what is not finished. A failed run is reported and the others go on.

@@ -2,13 +2,14 @@
 
 use super::cell::Cell;
 use super::section::{Protocol, Section, Setting};
+use super::seen::Seen;
 use super::statistics::{Summary, holm};
 use crate::frame::{counts, numbers, texts};
-use crate::read::run::Run;
 use anyhow::{Context, Result};
 use polars::prelude::{
     BooleanChunked, ChunkCompareEq, Column, DataFrame, DataFrameJoinOps, JoinArgs, JoinType,
 };
+use univip_run_format::Column as ColumnAsked;
 
 /// The cells of every row of a section, in the order of its columns.
 ///
@@ -36,27 +37,33 @@ pub fn cells(section: &Section<'_>, measurements: &DataFrame) -> Result<Vec<Vec<
 }
 
 /// The frame of a section's numbers: row, column, seed, value. A number is there if it is of the section's data and of its column's
-/// protocol, and was measured as the run's recipe says.
+/// protocol, and was measured as the row asks.
 fn values(section: &Section<'_>, measurements: &DataFrame) -> Result<DataFrame> {
-    let planned = planned(section)?;
     let here = measurements.filter(&of_place(measurements, &section.setting)?)?;
     let keys = ["fingerprint", "seed"];
-    let joined = planned.join(&here, keys, keys, JoinArgs::new(JoinType::Inner), None)?;
-    let mut parts: Vec<DataFrame> = Vec::new();
+    let mut all = empty()?;
     for (index, column) in section.columns.iter().enumerate() {
         let Some(Protocol { name, split, images }) = &section.setting.protocols[index] else { continue };
-        let mut mask = is(&joined, "evaluator", &column.evaluator)? & is(&joined, "metric", &column.metric)?;
+        let planned = planned(section, column)?;
+        let joined = planned.join(&here, keys, keys, JoinArgs::new(JoinType::Inner), None)?;
+        let mut mask = asked(&joined, &section.setting, column)? & is(&joined, "metric", &column.metric)?;
         mask = mask & is(&joined, "protocol", name)? & is(&joined, "split", split)?;
         let of_images = joined.column("images")?.u64()?.equal(*images);
         let mut part = joined.filter(&(mask & of_images))?;
         part.with_column(counts("column", &vec![index; part.height()], |index| Some(*index as u64)))?;
-        parts.push(part.select(["row", "column", "seed", "value"])?);
-    }
-    let mut all = empty()?;
-    for part in parts {
-        all.vstack_mut(&part)?;
+        all.vstack_mut(&part.select(["row", "column", "seed", "value"])?)?;
     }
     all.drop_nulls(Some(&["value".to_string()])).context("leaving out what has no number")
+}
+
+/// The lines that were measured as their row asks: those of its digest or, in a plan of an earlier version, those of the column's
+/// evaluator that were measured as the run's recipe says.
+fn asked(joined: &DataFrame, setting: &Setting, column: &ColumnAsked) -> Result<BooleanChunked> {
+    let of_digest = joined.column("asked")?.str()?.equal(joined.column("digest")?.str()?);
+    let without = is(joined, "asked", "")?;
+    let of_recipe = is(joined, "evaluator", &column.evaluator)? & is(joined, "set", "")?;
+    let of_recipe = of_recipe & is(joined, "probe_data", &setting.probe_data)?;
+    Ok((of_digest & !without.clone()) | (without & of_recipe))
 }
 
 fn empty() -> Result<DataFrame> {
@@ -66,30 +73,37 @@ fn empty() -> Result<DataFrame> {
     Ok(DataFrame::new(0, vec![whole("row"), whole("column"), whole("seed"), value])?)
 }
 
-/// The runs that the section's rows wait for: row, fingerprint, seed.
-fn planned(section: &Section<'_>) -> Result<DataFrame> {
-    let pairs: Vec<(usize, &Run)> = section
-        .rows
-        .iter()
-        .enumerate()
-        .flat_map(|(index, row)| row.measured.iter().map(move |run| (index, *run)))
-        .collect();
+/// The runs whose numbers of a column stand in the section's rows: row, fingerprint, seed, and the digest of the measurement that is
+/// asked for, empty in a plan of an earlier version.
+fn planned(section: &Section<'_>, column: &ColumnAsked) -> Result<DataFrame> {
+    struct Line<'a> {
+        row: usize,
+        seen: Seen<'a>,
+        digest: &'a str,
+    }
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (row, result) in section.rows.iter().enumerate() {
+        for seen in &result.measured {
+            let Some(digest) = seen.asked.digest(&column.evaluator) else { continue };
+            lines.push(Line { row, seen: *seen, digest: digest.unwrap_or("") });
+        }
+    }
     let columns = vec![
-        counts("row", &pairs, |(row, _)| Some(*row as u64)),
-        texts("fingerprint", &pairs, |(_, run)| run.fingerprint.clone()),
-        counts("seed", &pairs, |(_, run)| Some(run.seed)),
+        counts("row", &lines, |line| Some(line.row as u64)),
+        texts("fingerprint", &lines, |line| line.seen.run.fingerprint.clone()),
+        counts("seed", &lines, |line| Some(line.seen.run.seed)),
+        texts("asked", &lines, |line| line.digest.into()),
     ];
-    Ok(DataFrame::new(pairs.len(), columns)?)
+    Ok(DataFrame::new(lines.len(), columns)?)
 }
 
 fn of_place(frame: &DataFrame, setting: &Setting) -> Result<BooleanChunked> {
-    let Setting { scale, data, data_digest, several_data, probe_data, .. } = setting;
-    let mut mask = is(frame, "scale", scale)? & is(frame, "probe_data", probe_data)?;
+    let Setting { scale, data, data_digest, several_data, .. } = setting;
+    let mut mask = is(frame, "scale", scale)?;
     if !several_data {
         mask = mask & is(frame, "data", data)? & is(frame, "data_digest", data_digest)?;
     }
-    // As the run's recipe says.
-    Ok(mask & is(frame, "set", "")?)
+    Ok(mask)
 }
 
 fn is(frame: &DataFrame, column: &str, text: &str) -> Result<BooleanChunked> {

@@ -4,6 +4,7 @@ pub mod bench_case;
 pub mod cell;
 mod cells;
 pub mod section;
+pub mod seen;
 pub mod statistics;
 
 use crate::read::run::Run;

@@ -1,10 +1,11 @@
 //! Puts comparable runs together: a section is a table whose numbers are all of one kind.
 
 use super::cell::Cell;
+use super::seen::{Asked, Seen};
 use crate::read::run::Run;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use univip_run_format::{Column, Evaluated, Plan, RunRecord, Status};
+use univip_run_format::{Column, Evaluated, Plan, Status};
 use univip_stdx::printable::message;
 use univip_stdx::refusal::suggest;
 
@@ -81,9 +82,9 @@ pub struct RowResult<'a> {
     /// Finished seeds, of those planned.
     pub state: String,
     /// The runs that belong here, unfinished ones too.
-    pub runs: Vec<&'a Run>,
+    pub runs: Vec<Seen<'a>>,
     /// Those whose numbers stand here.
-    pub(super) measured: Vec<&'a Run>,
+    pub(super) measured: Vec<Seen<'a>>,
 }
 
 impl Setting {
@@ -127,14 +128,16 @@ impl Setting {
         parts.join(" · ")
     }
 
-    /// The setting of a run of a plan that is not measured yet.
-    fn of(record: &RunRecord, plan: &Plan) -> Self {
+    /// The setting of a run of a plan that is not measured yet; none of one without a record.
+    fn of(seen: &Seen<'_>, plan: &Plan) -> Option<Self> {
+        let record = seen.run.record.as_ref()?;
         let (data, data_digest) = match plan.several_data {
             true => (plan.data.clone(), String::new()),
             false => (record.data.clone(), record.data_digest.clone()),
         };
-        let (scale, probe_data) = (record.scale.clone(), record.probe_data.clone());
-        Self { scale, data, data_digest, several_data: plan.several_data, probe_data, ..Self::default() }
+        let (scale, probe_data) = (record.scale.clone(), seen.probe_data());
+        let several_data = plan.several_data;
+        Some(Self { scale, data, data_digest, several_data, probe_data, ..Self::default() })
     }
 
     fn place(&self) -> (&str, &str, &str) {
@@ -142,10 +145,10 @@ impl Setting {
     }
 
     /// True when a run's number of the `first` column belongs here.
-    fn holds(&self, run: &Run, first: &Column, plan: &Plan) -> bool {
+    fn holds(&self, seen: &Seen<'_>, first: &Column, plan: &Plan) -> bool {
         let protocols = self.protocols.iter().take(1).cloned().collect();
         let key = Self { overrides: Vec::new(), protocols, ..self.clone() };
-        measured_in(run, first, plan).contains(&key)
+        measured_in(seen, first, plan).contains(&key)
     }
 }
 
@@ -162,16 +165,14 @@ impl Protocol {
 
 /// The tables of a plan, one for each setting that its runs were measured in, their cells still empty.
 pub(super) fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> {
-    let fingerprints: BTreeSet<&str> = plan.fingerprints().collect();
-    let planned =
-        |run: &&Run| fingerprints.contains(run.fingerprint.as_str()) && plan.seeds.contains(&run.seed);
-    let runs: Vec<&Run> = runs.iter().filter(planned).collect();
-    let columns = if plan.columns.is_empty() { all_columns(&runs) } else { plan.columns.clone() };
+    let asked = plan.rows.iter().map(Asked::by).chain(plan.random.iter().map(Asked::by_random));
+    let seen: Vec<Seen<'a>> = asked.flat_map(|asked| seen_by(asked, &plan.seeds, runs)).collect();
+    let columns = if plan.columns.is_empty() { all_columns(&seen) } else { plan.columns.clone() };
     let first = columns.first().cloned().unwrap_or_default();
     let mut settings: BTreeSet<Setting> =
-        runs.iter().flat_map(|run| measured_in(run, &first, plan)).collect();
-    for run in &runs {
-        let Some(place) = unmeasured(run, &first, plan) else { continue };
+        seen.iter().flat_map(|seen| measured_in(seen, &first, plan)).collect();
+    for seen in &seen {
+        let Some(place) = unmeasured(seen, &first, plan) else { continue };
         if !settings.iter().any(|setting| setting.place() == place.place()) {
             settings.insert(place);
         }
@@ -180,25 +181,42 @@ pub(super) fn sections<'a>(plan: &'a Plan, runs: &'a [Run]) -> Vec<Section<'a>> 
         let (scale, data, several_data) = (plan.scale.clone(), plan.data.clone(), plan.several_data);
         settings.insert(Setting { scale, data, several_data, ..Setting::default() });
     }
-    settings.into_iter().map(|setting| section(plan, &columns, setting, &runs)).collect()
+    let source = |setting| section(plan, &columns, setting, (&seen[..], runs));
+    settings.into_iter().map(source).collect()
+}
+
+/// The runs of a row.
+fn seen_by<'a>(asked: Asked<'a>, seeds: &[u64], runs: &'a [Run]) -> Vec<Seen<'a>> {
+    let planned = |run: &&Run| run.fingerprint == asked.fingerprint && seeds.contains(&run.seed);
+    runs.iter().filter(planned).map(|run| Seen { run, asked }).collect()
 }
 
 /// Every number that runs were measured by, in the order in which the first that has it was: a table without columns shows all.
-fn all_columns(runs: &[&Run]) -> Vec<Column> {
+fn all_columns(seen: &[Seen<'_>]) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
-    for line in runs.iter().flat_map(|run| &run.measurements).filter(|line| line.set.is_empty()) {
-        let (evaluator, metric) = (line.evaluator.clone(), line.metric.name.clone());
-        if !columns.iter().any(|column| column.evaluator == evaluator && column.metric == metric) {
-            let head = format!("{evaluator} {metric}");
-            columns.push(Column { head, evaluator, metric, difference: true, ..Column::default() });
+    for seen in seen {
+        for name in seen.names() {
+            for line in seen.numbers(name) {
+                let (evaluator, metric) = (name.to_string(), line.metric.name.clone());
+                if !columns.iter().any(|column| column.evaluator == evaluator && column.metric == metric) {
+                    let head = format!("{evaluator} {metric}");
+                    columns.push(Column { head, evaluator, metric, difference: true, ..Column::default() });
+                }
+            }
         }
     }
     columns
 }
 
-fn section<'a>(plan: &'a Plan, columns: &[Column], mut setting: Setting, runs: &[&'a Run]) -> Section<'a> {
+fn section<'a>(
+    plan: &'a Plan,
+    columns: &[Column],
+    mut setting: Setting,
+    (seen, runs): (&[Seen<'a>], &'a [Run]),
+) -> Section<'a> {
     let first = columns.first().cloned().unwrap_or_default();
-    let here: Vec<&Run> = runs.iter().copied().filter(|run| setting.holds(run, &first, plan)).collect();
+    let holds = |seen: &Seen<'_>| setting.holds(seen, &first, plan);
+    let here: Vec<Seen<'_>> = seen.iter().copied().filter(holds).collect();
     let others = columns.iter().skip(1).map(|column| prevailing(&here, column));
     setting.protocols = std::iter::once(setting.protocols.first().cloned().flatten()).chain(others).collect();
     setting.protocols.truncate(columns.len());
@@ -209,7 +227,7 @@ fn section<'a>(plan: &'a Plan, columns: &[Column], mut setting: Setting, runs: &
     for row in &plan.rows {
         let mut result = match row.missing {
             true => RowResult { state: MISSING.into(), ..RowResult::named(&row.label) },
-            false => collect(&source, &row.fingerprint, &row.label, &mut notes),
+            false => collect(&source, Asked::by(row), &row.label, &mut notes),
         };
         result.title.clone_from(&row.title);
         result.group.clone_from(&row.group);
@@ -218,12 +236,12 @@ fn section<'a>(plan: &'a Plan, columns: &[Column], mut setting: Setting, runs: &
         rows.push(result);
     }
     if let Some(random) = &plan.random {
-        let mut result = collect(&source, &random.fingerprint, "random", &mut notes);
+        let mut result = collect(&source, Asked::by_random(random), "random", &mut notes);
         result.title = "untrained backbone".into();
         (result.paper, result.random) = (random.paper.clone(), true);
         rows.push(result);
     }
-    notes.extend(columns.iter().filter_map(|column| unknown_metric(column, runs)));
+    notes.extend(columns.iter().filter_map(|column| unknown_metric(column, seen)));
     let notes = notes.iter().map(|note| message(note)).collect();
     Section { plan, setting, columns: columns.to_vec(), rows, notes }
 }
@@ -233,35 +251,36 @@ struct Source<'s, 'a> {
     plan: &'s Plan,
     setting: &'s Setting,
     columns: &'s [Column],
-    runs: &'s [&'a Run],
+    runs: &'a [Run],
 }
 
 fn collect<'a>(
     Source { plan, setting, columns, runs }: &Source<'_, 'a>,
-    fingerprint: &str,
+    asked: Asked<'a>,
     label: &str,
     notes: &mut Vec<String>,
 ) -> RowResult<'a> {
     let first = columns.first().cloned().unwrap_or_default();
     let (mut here, mut measured, mut absent, mut finished) = (Vec::new(), Vec::new(), Vec::new(), 0);
     for &seed in &plan.seeds {
-        let of_seed = |run: &&&Run| run.fingerprint == fingerprint && run.seed == seed;
-        let Some(&run) = runs.iter().find(of_seed) else {
+        let of_seed = |run: &&Run| run.fingerprint == asked.fingerprint && run.seed == seed;
+        let Some(run) = runs.iter().find(of_seed) else {
             absent.push(seed.to_string());
             continue;
         };
-        let place = unmeasured(run, &first, plan);
-        let holds = setting.holds(run, &first, plan);
+        let seen = Seen { run, asked };
+        let place = unmeasured(&seen, &first, plan);
+        let holds = setting.holds(&seen, &first, plan);
         if holds {
-            finished += usize::from(run.finished());
-            measured.push(run);
-            notes
-                .extend(not_shown(run, setting, columns).map(|note| format!("{label} seed {seed}: {note}.")));
+            finished += usize::from(seen.finished());
+            measured.push(seen);
+            let others = not_shown(&seen, setting, columns);
+            notes.extend(others.map(|note| format!("{label} seed {seed}: {note}.")));
         }
         let unplaced = run.record.is_none();
         if holds || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
-            notes.extend(note(run, &first, plan).map(|note| format!("{label} seed {seed}: {note}.")));
-            here.push(run);
+            notes.extend(note(&seen, &first, plan).map(|note| format!("{label} seed {seed}: {note}.")));
+            here.push(seen);
         } else {
             notes.push(format!(
                 "{label} seed {seed}: other data, scale or protocol, so in a table of its own."
@@ -274,13 +293,19 @@ fn collect<'a>(
     }
     notes.extend(other_images(label, &measured).filter(|_| plan.several_data));
     let state = format!("{finished}/{}", plan.seeds.len());
-    RowResult { fingerprint: fingerprint.into(), state, runs: here, measured, ..RowResult::named(label) }
+    RowResult {
+        fingerprint: asked.fingerprint.into(),
+        state,
+        runs: here,
+        measured,
+        ..RowResult::named(label)
+    }
 }
 
 /// Runs of one row that learned from different images, where the table does not tell them apart.
-fn other_images(label: &str, runs: &[&Run]) -> Option<String> {
+fn other_images(label: &str, runs: &[Seen<'_>]) -> Option<String> {
     let digests: BTreeSet<&str> =
-        runs.iter().filter_map(|run| Some(run.record.as_ref()?.data_digest.as_str())).collect();
+        runs.iter().filter_map(|run| Some(run.run.record.as_ref()?.data_digest.as_str())).collect();
     (digests.len() > 1).then(|| {
         let digests: Vec<String> = digests.into_iter().map(short).collect();
         format!("{label}: its runs learned from different images ({}).", digests.join(", "))
@@ -325,8 +350,8 @@ impl RowResult<'_> {
     }
 
     /// A number of each run that is finished.
-    pub fn finished<T>(&self, number: impl Fn(&Run) -> Option<T>) -> Vec<T> {
-        self.runs.iter().filter(|run| run.finished()).filter_map(|run| number(run)).collect()
+    pub fn finished<T>(&self, number: impl Fn(&Seen<'_>) -> Option<T>) -> Vec<T> {
+        self.runs.iter().filter(|seen| seen.finished()).filter_map(number).collect()
     }
 
     /// Its name with what it is.
@@ -335,22 +360,22 @@ impl RowResult<'_> {
     }
 }
 
-/// The numbers of a column that were measured as the run's recipe says; others stand in no table.
-fn measurements_of<'a>(run: &'a Run, column: &Column) -> impl Iterator<Item = &'a Evaluated> {
-    let Column { evaluator, metric, protocol, .. } = column.clone();
+/// The numbers of a column that were measured as the row asks; others stand in no table.
+fn measurements_of<'a>(seen: &Seen<'a>, column: &Column) -> impl Iterator<Item = &'a Evaluated> {
+    let Column { metric, protocol, .. } = column.clone();
     let asked = move |line: &&Evaluated| {
         let of_protocol = protocol.as_ref().is_none_or(|protocol| *protocol == line.metric.protocol);
-        line.evaluator == evaluator && line.metric.name == metric && of_protocol
+        line.metric.name == metric && of_protocol
     };
-    run.measurements.iter().filter(|line| line.set.is_empty()).filter(asked)
+    seen.numbers(&column.evaluator).filter(asked)
 }
 
 /// The protocol that the most recipes were measured by; of as many, the first by name.
-fn prevailing(runs: &[&Run], column: &Column) -> Option<Protocol> {
+fn prevailing(seen: &[Seen<'_>], column: &Column) -> Option<Protocol> {
     let mut recipes: BTreeMap<Protocol, BTreeSet<&str>> = BTreeMap::new();
-    for run in runs {
-        for measurement in measurements_of(run, column) {
-            recipes.entry(Protocol::of(measurement)).or_default().insert(&run.fingerprint);
+    for seen in seen {
+        for measurement in measurements_of(seen, column) {
+            recipes.entry(Protocol::of(measurement)).or_default().insert(&seen.run.fingerprint);
         }
     }
     let most = |(protocol, recipes): &(Protocol, BTreeSet<&str>)| (Reverse(recipes.len()), protocol.clone());
@@ -358,10 +383,10 @@ fn prevailing(runs: &[&Run], column: &Column) -> Option<Protocol> {
 }
 
 /// The numbers of a run that were measured by another protocol than their column's.
-fn not_shown(run: &Run, setting: &Setting, columns: &[Column]) -> Option<String> {
+fn not_shown(seen: &Seen<'_>, setting: &Setting, columns: &[Column]) -> Option<String> {
     let mut said: Vec<(String, String)> = Vec::new();
     for (column, shown) in columns.iter().zip(&setting.protocols).skip(1) {
-        let protocols: Vec<Protocol> = measurements_of(run, column).map(Protocol::of).collect();
+        let protocols: Vec<Protocol> = measurements_of(seen, column).map(Protocol::of).collect();
         let Some(last) = protocols.last() else { continue };
         if protocols.iter().any(|own| Some(own) == shown.as_ref()) {
             continue;
@@ -382,12 +407,9 @@ fn not_shown(run: &Run, setting: &Setting, columns: &[Column]) -> Option<String>
 }
 
 /// A column's metric that its evaluator never gave, though it measured runs.
-fn unknown_metric(column: &Column, runs: &[&Run]) -> Option<String> {
-    let lines = runs.iter().flat_map(|run| &run.measurements);
-    let known: BTreeSet<&str> = lines
-        .filter(|line| line.evaluator == column.evaluator)
-        .map(|line| line.metric.name.as_str())
-        .collect();
+fn unknown_metric(column: &Column, seen: &[Seen<'_>]) -> Option<String> {
+    let lines = seen.iter().flat_map(|seen| seen.numbers(&column.evaluator));
+    let known: BTreeSet<&str> = lines.map(|line| line.metric.name.as_str()).collect();
     (!known.is_empty() && !known.contains(column.metric.as_str())).then(|| {
         let known: Vec<&str> = known.into_iter().collect();
         format!(
@@ -402,46 +424,54 @@ fn unknown_metric(column: &Column, runs: &[&Run]) -> Option<String> {
 
 /// The settings in which a run was measured: one for each way its number of the first column was. A run that failed later, in
 /// another evaluator, keeps the numbers it has; its note says what became of it.
-fn measured_in(run: &Run, first: &Column, plan: &Plan) -> Vec<Setting> {
-    let Some(record) = &run.record else { return Vec::new() };
-    let setting = |line| Setting { protocols: vec![Some(Protocol::of(line))], ..Setting::of(record, plan) };
-    measurements_of(run, first).map(setting).collect()
+fn measured_in(seen: &Seen<'_>, first: &Column, plan: &Plan) -> Vec<Setting> {
+    let Some(place) = Setting::of(seen, plan) else { return Vec::new() };
+    let setting = |line| Setting { protocols: vec![Some(Protocol::of(line))], ..place.clone() };
+    measurements_of(seen, first).map(setting).collect()
 }
 
 /// The place of a run that is not measured: in every table of its scale and data.
-fn unmeasured(run: &Run, first: &Column, plan: &Plan) -> Option<Setting> {
-    let record = run.record.as_ref().filter(|_| measured_in(run, first, plan).is_empty())?;
-    Some(Setting::of(record, plan))
+fn unmeasured(seen: &Seen<'_>, first: &Column, plan: &Plan) -> Option<Setting> {
+    Setting::of(seen, plan).filter(|_| measured_in(seen, first, plan).is_empty())
 }
 
 /// The state of a run that a reader should know beside its numbers.
-fn note(run: &Run, first: &Column, plan: &Plan) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(record) = &run.record {
-        if record.status != Status::Finished {
-            let done = run.training.loss.last_key_value().map_or(0, |(step, _)| step + 1);
-            let steps = run.training.steps.or(Some(record.steps)).filter(|&steps| steps > 0);
-            let far = steps.map(|steps| format!(" after {done} of {steps} steps")).unwrap_or_default();
-            let error = record.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-            parts.push(format!("{}{far}{error}", record.status.name()));
-        } else if measured_in(run, first, plan).is_empty() {
-            let Column { evaluator, metric, .. } = first;
-            let of = format!("{evaluator} {metric}");
-            let what = if of.trim().is_empty() { "number" } else { &of };
-            parts.push(format!("finished, but evaluations.jsonl has no {what}"));
-        }
-    }
-    parts.extend(skipped(run));
-    parts.extend(run.notes.iter().cloned());
+fn note(seen: &Seen<'_>, first: &Column, plan: &Plan) -> Option<String> {
+    let mut parts = Vec::from_iter(state(seen, first, plan));
+    parts.extend(skipped(seen));
+    parts.extend(seen.run.notes.iter().cloned());
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
+/// The part of a row's run that is missing; what other rows still ask of it is none of its.
+fn state(seen: &Seen<'_>, first: &Column, plan: &Plan) -> Option<String> {
+    let run = seen.run;
+    let record = run.record.as_ref()?;
+    if !seen.finished() && record.status != Status::Finished {
+        let done = run.training.loss.last_key_value().map_or(0, |(step, _)| step + 1);
+        let steps = run.training.steps.or(Some(record.steps)).filter(|&steps| steps > 0);
+        let far = steps.map(|steps| format!(" after {done} of {steps} steps")).unwrap_or_default();
+        let error = record.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        return Some(format!("{}{far}{error}", record.status.name()));
+    }
+    let missing = seen.missing();
+    if !missing.is_empty() {
+        return Some(format!("trained, and not measured by {} yet", missing.join(", ")));
+    }
+    let Column { evaluator, metric, .. } = first;
+    let of = format!("{evaluator} {metric}");
+    let what = if of.trim().is_empty() { "number" } else { &of };
+    measured_in(seen, first, plan)
+        .is_empty()
+        .then(|| format!("finished, but evaluations.jsonl has no {what}"))
+}
+
 /// The numbers of a run that were measured without some images, as these could not be read.
-fn skipped(run: &Run) -> Option<String> {
+fn skipped(seen: &Seen<'_>) -> Option<String> {
     let mut most: BTreeMap<&str, u64> = BTreeMap::new();
-    for measurement in run.measurements.iter().filter(|m| m.set.is_empty() && m.metric.skipped > 0) {
-        let count = most.entry(&measurement.evaluator).or_default();
-        *count = measurement.metric.skipped.max(*count);
+    for name in seen.names() {
+        let without = seen.numbers(name).map(|line| line.metric.skipped).max().filter(|count| *count > 0);
+        most.extend(without.map(|count| (name, count)));
     }
     let one = |(evaluator, count): (&&str, &u64)| format!("{evaluator} without {count}");
     let all: Vec<String> = most.iter().map(one).collect();

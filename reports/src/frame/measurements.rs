@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
 use univip_run_format::{Evaluated, Metric};
 
-/// A line for each number of each run: what it is (evaluator, metric, protocol, split, settings that differ from the run's), and
+/// A line for each number of each run: what it is (name and digest of the measurement, metric, protocol, split, settings that differ from the run's), and
 /// the run's recipe, seed and data. Those of the evaluator `run` are of finished runs: its effective
 /// rank, seconds and memory.
 pub fn measurements(runs: &[Run]) -> Result<DataFrame> {
@@ -25,8 +25,12 @@ pub fn measurements(runs: &[Run]) -> Result<DataFrame> {
         record("scale", |record| record.scale.clone()),
         record("data", |record| record.data.clone()),
         record("data_digest", |record| record.data_digest.clone()),
-        record("probe_data", |record| record.probe_data.clone()),
+        texts("probe_data", &lines, |(run, line): &Line<'_>| {
+            let of_record = || run.record.as_ref().map(|record| record.probe_data.clone());
+            line.probe_data.clone().or_else(of_record).unwrap_or_default()
+        }),
         texts("evaluator", &lines, |(_, line): &Line<'_>| line.evaluator.clone()),
+        texts("digest", &lines, |(_, line): &Line<'_>| line.digest.clone().unwrap_or_default()),
         texts("metric", &lines, |(_, line): &Line<'_>| line.metric.name.clone()),
         texts("protocol", &lines, |(_, line): &Line<'_>| line.metric.protocol.clone()),
         texts("split", &lines, |(_, line): &Line<'_>| line.metric.split.clone()),
@@ -53,7 +57,7 @@ fn numbers_of(run: &Run) -> Vec<Evaluated> {
             images: 0,
             skipped: 0,
         };
-        Some(Evaluated { evaluator: RUN.into(), metric, set: Vec::new() })
+        Some(Evaluated { evaluator: RUN.into(), digest: None, probe_data: None, metric, set: Vec::new() })
     };
     let mut lines = run.measurements.clone();
     if run.finished() {

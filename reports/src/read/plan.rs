@@ -2,16 +2,21 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use univip_run_format::{PLANS, Plan, SINGLE_RECIPES, can_name_table};
 use univip_stdx::refusal::suggest;
 
-/// True when the same runs make both tables.
+/// True when the same measurements of the same runs make both tables.
 fn same_runs(one: &Plan, other: &Plan) -> bool {
-    (&one.table, &one.scale) == (&other.table, &other.scale) && one.fingerprints().eq(other.fingerprints())
+    let asked = |plan: &Plan| -> Vec<(String, Option<BTreeMap<String, String>>)> {
+        let rows = plan.rows.iter().map(|row| (row.fingerprint.clone(), row.measurements.clone()));
+        let random = plan.random.iter().map(|row| (row.fingerprint.clone(), row.measurements.clone()));
+        rows.chain(random).collect()
+    };
+    (&one.table, &one.scale) == (&other.table, &other.scale) && asked(one) == asked(other)
 }
 
 /// True when it plans the same rows anew: its recipes have changed since the `other` was written. Recipes that are run by

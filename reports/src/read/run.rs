@@ -23,7 +23,7 @@ pub struct Run {
     pub seed: u64,
     /// `run.json`; none if it is missing or damaged.
     pub record: Option<RunRecord>,
-    /// The measured numbers, by the recipe's settings or others; of a number measured twice in the same way, the later.
+    /// The measured numbers, by the recipe's settings or others; of several rows; of a number measured twice in the same way, the later.
     pub measurements: Vec<Evaluated>,
     /// The course of the training.
     pub training: Training,
@@ -139,7 +139,12 @@ fn items<T: DeserializeOwned>(path: &Path, name: &str, notes: &mut Vec<String>) 
 fn same_way(one: &Evaluated, other: &Evaluated) -> bool {
     let key = |line: &Evaluated| {
         let Metric { name, protocol, split, .. } = line.metric.clone();
-        (line.evaluator.clone(), name, protocol, split, line.set.clone())
+        // A digest says all of how it was measured.
+        let way = match &line.digest {
+            Some(digest) => (digest.clone(), Vec::new()),
+            None => (line.evaluator.clone(), line.set.clone()),
+        };
+        (line.digest.is_some(), way, name, protocol, split)
     };
     key(one) == key(other)
 }

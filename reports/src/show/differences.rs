@@ -86,7 +86,8 @@ fn measured(run: &Run) -> BTreeMap<String, String> {
     let mut numbers = BTreeMap::new();
     for measurement in &run.measurements {
         let metric = &measurement.metric;
-        let otherwise: String = measurement.set.iter().map(|set| format!(", {set}")).collect();
+        let otherwise = measurement.digest.iter().chain(&measurement.set);
+        let otherwise: String = otherwise.map(|way| format!(", {way}")).collect();
         let name = format!(
             "{} {} ({}, {}{otherwise})",
             measurement.evaluator, metric.name, metric.protocol, metric.split

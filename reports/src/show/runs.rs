@@ -2,13 +2,14 @@
 
 use super::text::{TextColumn, TextTable};
 use crate::compare::section::Section;
+use crate::compare::seen::Seen;
 use crate::read::provenance::Provenance;
 
 /// A row per run that has a record; none without any.
 pub fn table(section: &Section<'_>) -> Option<TextTable> {
     let mut rows: Vec<[String; 8]> = Vec::new();
     for row in &section.rows {
-        for run in &row.runs {
+        for Seen { run, .. } in &row.runs {
             let Some(record) = &run.record else { continue };
             let Provenance { builds, hosts, started, ended, sittings, command } = Provenance::of(record);
             rows.push([

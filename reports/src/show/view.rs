@@ -2,8 +2,8 @@
 
 use crate::compare::cell::Cell;
 use crate::compare::section::{RowResult, Section};
+use crate::compare::seen::Seen;
 use crate::compare::statistics::Summary;
-use crate::read::run::Run;
 use crate::show::text::{TextColumn, TextTable};
 
 /// The word in a column that no run of a table fills.
@@ -20,14 +20,14 @@ pub fn table(section: &Section<'_>) -> TextTable {
     for index in 0..section.columns.len() {
         columns.extend(of_column(section, index));
     }
-    let fact = |number: fn(&Run) -> Option<f64>, show: fn(f64) -> String| {
+    let fact = |number: fn(&Seen<'_>) -> Option<f64>, show: fn(f64) -> String| {
         cells_of(section, |row| plain(Summary::of(row.finished(number)).map(|of| of.mean), show))
     };
     let ranks =
-        cells_of(section, |row| spread(Summary::of(row.finished(|run| run.training.last_rank())), one));
+        cells_of(section, |row| spread(Summary::of(row.finished(|seen| seen.run.training.last_rank())), one));
     let memory = cells_of(section, |row| {
         plain(
-            row.finished(|run| run.record.as_ref()?.peak_memory_bytes)
+            row.finished(|seen| seen.run.record.as_ref()?.peak_memory_bytes)
                 .into_iter()
                 .max()
                 .map(|most| most as f64),
@@ -36,7 +36,7 @@ pub fn table(section: &Section<'_>) -> TextTable {
     });
     columns.extend([
         column("rank", true, 5, ranks),
-        column("time", true, 8, fact(Run::seconds, duration)),
+        column("time", true, 8, fact(|seen| seen.seconds(), duration)),
         column("memory", true, 9, memory),
         column("finished", true, 7, cells_of(section, |row| row.state.clone())),
     ]);

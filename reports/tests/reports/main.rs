@@ -1,6 +1,7 @@
 //! Tests over directories of runs that are made up here.
 
 mod common;
+mod measurements;
 mod outputs;
 mod pictures;
 mod reading;

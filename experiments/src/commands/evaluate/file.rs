@@ -1,7 +1,8 @@
 //! Evaluators on a backbone from elsewhere.
 
 use super::arguments::Evaluate;
-use super::{refuse_unknown, said};
+use super::names::refuse_unknown;
+use super::said;
 use crate::commands::layers::data_overlay;
 use crate::export::manifest;
 use crate::observers::Bars;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod file;
+mod names;
 mod run;
 mod said;
 
@@ -11,9 +12,7 @@ use super::exit::DONE;
 use crate::system::interrupts::{self, STOP};
 use crate::usage::usage;
 use anyhow::Result;
-use univip_core::error::RecipeError;
-use univip_core::recipe::Recipe;
-use univip_core::registry::{Kind, Registry};
+use univip_core::registry::Registry;
 
 /// Shown by `univip evaluate --help`.
 pub const EXAMPLES: &str = "Examples:
@@ -44,19 +43,4 @@ impl Evaluate {
         };
         Ok(if stopped { interrupts::exit_code() } else { DONE })
     }
-}
-
-/// Refuses names of `--with` that are neither evaluators nor measurements of the recipe; without one, those that no recipe
-/// could know.
-fn refuse_unknown(with: &[String], recipe: Option<&Recipe>, registry: &Registry) -> Result<()> {
-    let known = |name: &String| match recipe {
-        Some(recipe) => recipe.evaluator(name, "--with", registry).map(drop),
-        None => Ok(registry.get(Kind::Evaluator, name, "command line", "--with").map(drop)?),
-    };
-    with.iter().try_for_each(known).map_err(|error| match error.downcast::<RecipeError>() {
-        // It stood on the command line.
-        Ok(RecipeError { key, problem, .. }) if key == "--with" => usage(&key, problem),
-        Ok(error) => error.into(),
-        Err(error) => error,
-    })
 }

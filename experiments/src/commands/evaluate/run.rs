@@ -1,25 +1,28 @@
 //! Evaluators on a finished pre-training.
 
 use super::arguments::Evaluate;
-use super::{refuse_unknown, said};
+use super::names::refuse_unknown;
+use super::said;
 use crate::commands::layers::data_overlay;
 use crate::observers::{Bars, Progress};
 use crate::output;
 use crate::plan::flatten;
 use crate::runs::{
-    Data, Ledger, Part, Probe, RunDirectory, TrainedRun, Use, begin_sitting, end_sitting, evaluated,
+    Data, Known, Ledger, Origin, Part, Probe, RunDirectory, TrainedRun, Use, begin_sitting, end_sitting,
+    evaluated,
 };
 use crate::system::device;
 use crate::usage::usage;
 use anyhow::Result;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use univip_core::assemble::Assembly;
 use univip_core::dataset::Split;
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
-use univip_core::recipe::{Override, Recipe};
+use univip_core::recipe::{Measurement, Override, Recipe};
 use univip_core::registry::{Kind, Registry};
-use univip_run_format::{RunRecord, Status, phase};
+use univip_run_format::{RunRecord, Status, Taken, phase};
 
 /// The settings that a trained run can still be given.
 const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "dataset."];
@@ -34,42 +37,77 @@ pub fn evaluate(asked: &Evaluate, name: &str, registry: &Registry, stop: &Atomic
     })?;
     let directory = RunDirectory::open(&run.path)?;
     let recipes = Recipes::of(asked, &run, registry)?;
-    refuse_unknown(&asked.with, Some(&recipes.used), registry)?;
-    let names = match &asked.with[..] {
-        [] => directory.unmeasured(&recipes.used.settings.evaluators.names)?,
-        with => with.to_vec(),
-    };
-    if names.is_empty() {
+    let measurements = recipes.wanted(asked, &directory)?;
+    if measurements.is_empty() {
         nothing_left(&recipes.used.settings.evaluators.names)?;
-        settle(&directory, run.record, recipes.planned())?;
+        settle(&directory, run.record, &recipes.planned)?;
         return Ok(false);
     }
     let backbone = run.backbone(&recipes.used, &device::best()?)?;
     let mut record = run.record;
     begin_sitting(&mut record)?;
-    let begin = Instant::now();
     let bars = Bars::new("evaluate", 1);
     let mut progress = bars.run(name);
     let data = Data::new(registry, run.path.parent().unwrap_or(&asked.runs));
-    let Kept { ledger, set } = recipes.kept(&record, &data, &mut progress, stop)?;
-    let mut keep = |evaluator: &str, metrics: Vec<Metric>, _: &mut dyn Observer| -> Result<()> {
-        directory.append_evaluations(&evaluated(evaluator, &metrics, &set))?;
-        said::print(evaluator, &metrics)
+    let kept = recipes.kept(&record, &data, &mut progress, stop)?;
+    let mut noted = Noted { directory: &directory, record: &mut record, kept: &kept, lap: Instant::now() };
+    let mut keep = |name: &str, metrics: Vec<Metric>, _: &mut dyn Observer| -> Result<()> {
+        noted.keep(measurements.iter().find(|each| each.name == name), &recipes.used, &metrics)?;
+        said::print(name, &metrics)
     };
-    let mut probe = Probe::new(&recipes.used, &data, record.seed, ledger);
+    let names: Vec<String> = measurements.iter().map(|each| each.name.clone()).collect();
+    let mut probe = Probe::new(&recipes.used, &data, kept.seed, kept.ledger(&data));
     let measured = probe.measure(&names, &backbone, &mut progress, stop, &mut keep);
     drop(progress);
     bars.clear();
+    noted.end();
     // Whatever became of them, the record tells how the run stands now.
-    if set.is_empty() {
+    if kept.ledger.is_some() {
         probe.ledger().record(&mut record);
     }
-    // Time spent with other settings is no time of the recipe's.
-    let phase = if set.is_empty() { phase::EVALUATE } else { phase::EVALUATE_OTHERWISE };
-    *record.seconds.entry(phase.into()).or_default() += begin.elapsed().as_secs_f64();
     end_sitting(&mut record)?;
-    settle(&directory, record, recipes.planned())?;
+    settle(&directory, record, &recipes.planned)?;
     said::told(measured?)
+}
+
+/// The numbers of a command, in the run's directory and record.
+struct Noted<'a> {
+    directory: &'a RunDirectory,
+    record: &'a mut RunRecord,
+    kept: &'a Kept,
+    lap: Instant,
+}
+
+impl Noted<'_> {
+    /// Keeps what was measured.
+    fn keep(&mut self, measurement: Option<&Measurement>, recipe: &Recipe, metrics: &[Metric]) -> Result<()> {
+        let Some(Measurement { name, digest, .. }) = measurement else { return Ok(()) };
+        let Kept { ledger, set, .. } = self.kept;
+        // Numbers of other images than the run's stand for none of its measurements.
+        let digest = ledger.is_some().then(|| digest.clone());
+        let origin = Origin {
+            name: name.clone(),
+            digest: digest.clone(),
+            probe_data: recipe.settings.probe_data.name.clone(),
+            set: set.clone(),
+        };
+        self.directory.append_evaluations(&evaluated(&origin, metrics))?;
+        let seconds = self.end();
+        if let Some(digest) = digest {
+            let taken = Taken { name: name.clone(), seconds, not_applicable: None };
+            self.record.measurements.insert(digest, taken);
+        }
+        Ok(())
+    }
+
+    /// The seconds since the last measurement. Time spent with other settings is no time of the recipe's.
+    fn end(&mut self) -> f64 {
+        let seconds = self.lap.elapsed().as_secs_f64();
+        let phase = if self.kept.set.is_empty() { phase::EVALUATE } else { phase::EVALUATE_OTHERWISE };
+        *self.record.seconds.entry(phase.into()).or_default() += seconds;
+        self.lap = Instant::now();
+        seconds
+    }
 }
 
 /// Refuses settings of what is over.
@@ -89,21 +127,32 @@ fn nothing_left(names: &[String]) -> Result<()> {
 }
 
 /// The recipe of a run, and the one that it is evaluated with.
-struct Recipes {
+struct Recipes<'a> {
     own: Recipe,
     used: Recipe,
+    /// The measurements of the run's recipe.
+    planned: Vec<Measurement>,
     /// The differences, as `key=value`.
     set: Vec<String>,
+    registry: &'a Registry,
 }
 
 /// The data and the settings that numbers are kept under.
 struct Kept {
-    ledger: Ledger,
+    /// The record as it was, for a ledger of it; none for numbers on other images than the run's.
+    ledger: Option<RunRecord>,
     set: Vec<String>,
+    seed: u64,
 }
 
-impl Recipes {
-    fn of(asked: &Evaluate, run: &TrainedRun, registry: &Registry) -> Result<Self> {
+impl Kept {
+    fn ledger(&self, data: &Data<'_>) -> Ledger {
+        self.ledger.as_ref().map_or_else(|| Ledger::empty(data), |record| Ledger::of(record, data))
+    }
+}
+
+impl<'a> Recipes<'a> {
+    fn of(asked: &Evaluate, run: &TrainedRun, registry: &'a Registry) -> Result<Self> {
         let probe_data = data_overlay("probe_data", "--probe-data", asked.probe_data.as_deref());
         let mut set = asked.set.clone();
         set.extend(probe_data.iter().map(|overlay| format!("{}={}", overlay.key, overlay.value)));
@@ -111,12 +160,21 @@ impl Recipes {
         let mut overlays = of_scale(asked, &run.record.scale, &own.settings.evaluators.names, registry)?;
         overlays.extend(probe_data);
         let used = run.recipe(overlays, asked.set.clone())?;
-        Ok(Self { own, used, set })
+        refuse_unknown(&asked.with, Some(&used), registry)?;
+        let planned = Assembly::new(&own, registry).measurements(&own.settings.evaluators.names)?;
+        Ok(Self { own, used, planned, set, registry })
     }
 
-    /// The evaluators of the run's recipe.
-    fn planned(&self) -> &[String] {
-        &self.own.settings.evaluators.names
+    /// The measurements to make: those that are named, or else those of the recipe that are not there.
+    fn wanted(&self, asked: &Evaluate, directory: &RunDirectory) -> Result<Vec<Measurement>> {
+        let parts = Assembly::new(&self.used, self.registry);
+        match &asked.with[..] {
+            [] => {
+                let all = parts.measurements(&self.used.settings.evaluators.names)?;
+                directory.unmeasured(&all, &self.planned)
+            }
+            with => parts.measurements(with),
+        }
     }
 
     /// Compares the data of both.
@@ -127,36 +185,28 @@ impl Recipes {
         progress: &mut Progress,
         stop: &AtomicBool,
     ) -> Result<Kept> {
-        let (ledger, mut set) = (Ledger::of(record, data), self.set.clone());
+        let kept = |ledger: Option<&RunRecord>, set| Kept { ledger: ledger.cloned(), set, seed: record.seed };
+        let mut set = self.set.clone();
         if data_settings(&self.own) == data_settings(&self.used) {
-            return Ok(Kept { ledger, set });
+            return Ok(kept(Some(record), set));
         }
-        if !self.are_known(&ledger, data, progress, stop)? {
-            // Numbers on other images are kept apart, by the settings.
-            return Ok(Kept { ledger: Ledger::empty(data), set });
-        }
-        // The images are those of the run, wherever they lie.
-        let says_where = |key: &str| key == "probe_data.use" || data.registry().is_place(key);
-        set.retain(|set| !set.split_once('=').is_some_and(|(key, _)| says_where(key.trim())));
-        Ok(Kept { ledger, set })
-    }
-
-    /// True when the labelled images are those that the run has been measured on.
-    fn are_known(
-        &self,
-        ledger: &Ledger,
-        data: &Data<'_>,
-        progress: &mut Progress,
-        stop: &AtomicBool,
-    ) -> Result<bool> {
+        let ledger = Ledger::of(record, data);
+        let mut known = Vec::new();
         for split in [Split::Train, Split::Val] {
             let part: Part = data.part(&self.used, Use::Probing, split)?;
             data.look(&part, progress, stop)?;
-            if !ledger.knows(&part) {
-                return Ok(false);
-            }
+            known.push(ledger.known(&part));
         }
-        Ok(true)
+        if known.contains(&Known::Changed) {
+            // They are kept apart, by the settings.
+            return Ok(kept(None, set));
+        }
+        if known.iter().all(|known| *known == Known::Same) {
+            // The images are those of the run, wherever they lie.
+            let says_where = |key: &str| key == "probe_data.use" || data.registry().is_place(key);
+            set.retain(|set| !set.split_once('=').is_some_and(|(key, _)| says_where(key.trim())));
+        }
+        Ok(kept(Some(record), set))
     }
 }
 
@@ -166,8 +216,8 @@ fn data_settings(recipe: &Recipe) -> [&serde_json::Value; 3] {
 }
 
 /// Writes the record of a run, which is finished when all that its recipe names is measured.
-fn settle(directory: &RunDirectory, mut record: RunRecord, planned: &[String]) -> Result<()> {
-    if directory.unmeasured(planned)?.is_empty() {
+fn settle(directory: &RunDirectory, mut record: RunRecord, planned: &[Measurement]) -> Result<()> {
+    if directory.unmeasured(planned, planned)?.is_empty() {
         (record.status, record.error) = (Status::Finished, None);
     }
     directory.write_record(&record)

@@ -11,7 +11,7 @@ use univip_core::evaluate::Metric;
 /// Naming the evaluators that failed, or found nothing to measure: they were asked for.
 pub fn told(measured: Measured) -> Result<bool> {
     let Measured { mut failures, not_applicable, stopped } = measured;
-    failures.extend(not_applicable);
+    failures.extend(not_applicable.into_iter().map(|each| each.message));
     ensure!(failures.is_empty(), "{}; the numbers of the other evaluators are kept", failures.join("; "));
     Ok(stopped)
 }

@@ -28,7 +28,7 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
             .chain(run.training.loss.keys().map(|step| step.saturating_add(1)))
             .max()
     };
-    let runs = || rows.iter().flat_map(|(_, row)| row.runs.iter().copied()).filter(trained);
+    let runs = || rows.iter().flat_map(|(_, row)| row.runs.iter().map(|seen| seen.run)).filter(trained);
     let steps = runs().filter_map(last).max()?;
 
     let title = heading(&section.plan.table, "training");
@@ -57,7 +57,10 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
         let lines: Vec<(usize, Vec<Line>)> = rows
             .iter()
             .map(|(index, row)| {
-                (*index, row.runs.iter().map(|run| curve(run)).filter(|line| !line.is_empty()).collect())
+                (
+                    *index,
+                    row.runs.iter().map(|seen| curve(seen.run)).filter(|line| !line.is_empty()).collect(),
+                )
             })
             .collect();
         let place = Panel { x: (left, left + half), y: (top, top + HEIGHT), head };
