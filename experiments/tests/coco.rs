@@ -291,3 +291,42 @@ fn classes_are_matched_by_their_names_and_an_unknown_one_is_named() -> Result<()
     ensure!(numbers(&run, "detection")?.iter().any(|(name, _)| name == "bbox_ap"));
     Ok(())
 }
+
+/// The split of the numbers that a run measured by detection, and the digest of the images that it learned from.
+fn splits(run: &Path) -> Result<(String, String)> {
+    let lines = evaluations(run)?;
+    let line: Value = serde_json::from_str(lines.lines().next().context("no number")?)?;
+    let record: Value = serde_json::from_slice(&fs::read(run.join("run.json"))?)?;
+    let text = |value: &Value| value.as_str().map(String::from).context("no text");
+    Ok((text(&line["metric"]["split"])?, text(&record["data_digest"])?))
+}
+
+/// COCO+: images that nobody annotated are learnt from, and are no scenes without objects.
+#[test]
+fn unlabelled_images_are_learnt_from_and_no_detector_sees_them() -> Result<()> {
+    let (root, runs) = (root()?, [tempfile::tempdir()?, tempfile::tempdir()?]);
+    let unlabelled = root.path().join("unlabeled2017");
+    fs::create_dir_all(&unlabelled)?;
+    for number in 20..27 {
+        draw(&unlabelled, number)?;
+    }
+    fs::write(unlabelled.join("broken.jpg"), "no image")?;
+    let [plain, plus] = &runs;
+    let (code, said) = pre_trained(root.path(), "[\"detection\"]", plain.path())?;
+    ensure!(code == Some(0) && !said.contains("broken.jpg"), "{said}");
+    let train = "dataset.coco.train=[{ images = \"train2017\", annotations = \"annotations/instances_train2017.json\" }, { images = \
+                 \"unlabeled2017\" }]";
+    let data = format!("coco={}", root.path().display());
+    let more = ["--data", &data, "--set", train, "--set", "evaluators.use=[\"detection\"]"];
+    let output = output(&[&ROW[..], &more].concat(), plus.path())?;
+    let said = String::from_utf8(output.stderr)?;
+    ensure!(output.status.success(), "{said}");
+    ensure!(said.contains("broken.jpg") && !said.contains("detection: 1 image"), "{said}");
+    let [(scenes, learned), (scenes_of_plus, learned_by_plus)] = [
+        splits(&run_directory(plain.path(), "table7-e")?)?,
+        splits(&run_directory(plus.path(), "table7-e")?)?,
+    ];
+    ensure!(scenes == scenes_of_plus, "detectors learned from {scenes} and {scenes_of_plus}");
+    ensure!(learned != learned_by_plus, "pre-training did not see the unlabelled images");
+    Ok(())
+}
