@@ -22,10 +22,11 @@ fn checkpoints(runs: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// Marks a finished run as an interrupted one.
+/// Marks a finished run as one that was interrupted in its training.
 fn reopen(run: &Path) -> Result<()> {
     let record = run.join("run.json");
-    Ok(fs::write(&record, fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\""))?)
+    let text = fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\"");
+    Ok(fs::write(&record, text.replace("\"trained\": true", "\"trained\": false"))?)
 }
 
 #[test]

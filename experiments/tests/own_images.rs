@@ -99,11 +99,12 @@ fn evaluators_skip_what_cannot_be_read_and_say_of_how_many_images_a_number_is() 
         tempfile::tempdir()?,
     );
     let probe = option("image-folder", root.path());
-    let with = |evaluators: &'static str, more: &[&'static str]| -> Result<_> {
+    let with_runs = |runs: &Path, evaluators: &'static str, more: &[&'static str]| -> Result<_> {
         let arguments = [&MEASURE[..], &[evaluators, "--probe-data", &probe], more].concat();
-        let found = output(&arguments, runs.path())?;
+        let found = output(&arguments, runs)?;
         Ok((found.status.code(), String::from_utf8(found.stderr)?))
     };
+    let with = |evaluators, more| with_runs(runs.path(), evaluators, more);
     let (code, said) = with("evaluators.use=[\"knn\", \"linear-probe\"]", &[])?;
     ensure!(code == Some(0), "{said}");
     for name in ["knn", "linear-probe"] {
@@ -118,9 +119,12 @@ fn evaluators_skip_what_cannot_be_read_and_say_of_how_many_images_a_number_is() 
     let (code, said) = with("evaluators.use=[\"knn\"]", &["--set", "loader.broken=fail"])?;
     ensure!(code == Some(1) && said.contains("a/2.broken.jpg"), "{said}");
 
-    // Nor is there a number where nothing is left of a class.
+    // Nor is there a number where nothing is left of a class. The run has numbers of the images as they were, and refuses these.
     fs::write(root.path().join("val/b/1.png"), "no image either")?;
     let (code, said) = with("evaluators.use=[\"knn\"]", &["--set", "evaluator.knn.k=1"])?;
+    ensure!(code == Some(1) && said.contains("are not those of this run"), "{said}");
+    let other = tempfile::tempdir()?;
+    let (code, said) = with_runs(other.path(), "evaluators.use=[\"knn\"]", &[])?;
     ensure!(code == Some(1), "{said}");
     ensure!(said.contains("1 of 2 classes have no image that can be read") && said.contains(": b"), "{said}");
     Ok(())
