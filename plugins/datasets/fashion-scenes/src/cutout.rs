@@ -56,8 +56,40 @@ pub struct Pose {
     pub half_turn: f32,
     /// Left and right exchanged.
     pub mirrored: bool,
-    /// Factor on its grey values.
-    pub gain: f32,
+}
+
+/// An item cut out of its black square, on nothing.
+pub struct Item {
+    /// Coverage, 0 or 1, and grey times coverage, row by row; a border of nothing around them.
+    pixels: Box<[[f32; 2]; PADDED * PADDED]>,
+}
+
+impl Item {
+    /// Cuts an item out; its grey values are multiplied by `gain`.
+    pub fn new(pixels: &[u8; SIDE * SIDE], gain: f32) -> Self {
+        let mut item = Box::new([[0.0_f32; 2]; PADDED * PADDED]);
+        for (pixel, is_item) in mask(pixels).into_iter().enumerate() {
+            if is_item {
+                let grey = (f32::from(pixels[pixel]) * gain).min(255.0);
+                item[(pixel / SIDE + 1) * PADDED + pixel % SIDE + 1] = [1.0, grey];
+            }
+        }
+        Self { pixels: item }
+    }
+
+    /// Coverage and covered grey between the pixels, bilinear. (u, v) is in 0..PADDED - 1.
+    #[inline]
+    fn between(&self, u: f32, v: f32) -> [f32; 2] {
+        let (left, top) = (u as usize, v as usize);
+        let (right_share, lower_share) = (u - left as f32, v - top as f32);
+        // Two pixels of a line and the two below them.
+        let four = &self.pixels[top * PADDED + left..][..PADDED + 2];
+        let along = |one: [f32; 2], other: [f32; 2]| {
+            [one[0] + right_share * (other[0] - one[0]), one[1] + right_share * (other[1] - one[1])]
+        };
+        let (upper, lower) = (along(four[0], four[1]), along(four[PADDED], four[PADDED + 1]));
+        [upper[0] + lower_share * (lower[0] - upper[0]), upper[1] + lower_share * (lower[1] - upper[1])]
+    }
 }
 
 /// An item as it is drawn: a square of pixels with soft edges.
@@ -72,44 +104,25 @@ pub struct Cutout {
 
 impl Cutout {
     /// Draws an item in a pose: bilinear interpolation of coverage and of covered grey.
-    pub fn new(pixels: &[u8; SIDE * SIDE], pose: Pose) -> Self {
-        let mut source = [[0.0_f32; 2]; PADDED * PADDED];
-        for (pixel, is_item) in mask(pixels).into_iter().enumerate() {
-            if is_item {
-                let grey = (f32::from(pixels[pixel]) * pose.gain).min(255.0);
-                source[(pixel / SIDE + 1) * PADDED + pixel % SIDE + 1] = [1.0, grey];
-            }
-        }
+    pub fn new(item: &Item, pose: Pose) -> Self {
         let t = pose.half_turn;
         let (cosine, sine) = ((1.0 - t * t) / (1.0 + t * t), 2.0 * t / (1.0 + t * t));
         let side = (pose.side * (cosine + sine.abs())).ceil() as usize;
         let (step, middle) = (SIDE as f32 / pose.side, (side as f32 - 1.0) / 2.0);
         let mirror = if pose.mirrored { -1.0 } else { 1.0 };
         let centre = (PADDED as f32 - 1.0) / 2.0;
+        let inside = 0.0..(PADDED - 1) as f32;
         let mut cutout = Self { side, coverage: vec![0.0; side * side], grey: vec![0.0; side * side] };
-        for y in 0..side {
+        let lines = cutout.coverage.chunks_exact_mut(side).zip(cutout.grey.chunks_exact_mut(side));
+        for (y, (coverage, grey)) in lines.enumerate() {
             let dy = (y as f32 - middle) * step;
-            for x in 0..side {
+            for (x, (coverage, grey)) in coverage.iter_mut().zip(grey).enumerate() {
                 let dx = (x as f32 - middle) * step;
                 let u = centre + mirror * (cosine * dx + sine * dy);
                 let v = centre + cosine * dy - sine * dx;
-                let end = (PADDED - 1) as f32;
-                if u < 0.0 || v < 0.0 || u >= end || v >= end {
-                    continue;
+                if inside.contains(&u) && inside.contains(&v) {
+                    [*coverage, *grey] = item.between(u, v);
                 }
-                let (left, top) = (u as usize, v as usize);
-                let (right_share, lower_share) = (u - left as f32, v - top as f32);
-                let corner = top * PADDED + left;
-                let blend = |channel: usize| {
-                    let row = |start: usize| {
-                        let (one, other) = (source[start][channel], source[start + 1][channel]);
-                        one + right_share * (other - one)
-                    };
-                    let (upper, lower) = (row(corner), row(corner + PADDED));
-                    upper + lower_share * (lower - upper)
-                };
-                cutout.coverage[y * side + x] = blend(0);
-                cutout.grey[y * side + x] = blend(1);
             }
         }
         cutout
@@ -144,14 +157,14 @@ mod tests {
 
     #[test]
     fn a_cutout_has_the_size_the_angle_and_the_grey_of_its_pose() {
-        let upright = Pose { side: 56.0, half_turn: 0.0, mirrored: false, gain: 0.5 };
-        let drawn = Cutout::new(&ring(20, 0), upright);
+        let upright = Pose { side: 56.0, half_turn: 0.0, mirrored: false };
+        let drawn = Cutout::new(&Item::new(&ring(20, 0), 0.5), upright);
         let covered = |cutout: &Cutout| (0..cutout.coverage.len()).filter(|&p| cutout.covers(p)).count();
         assert_eq!((drawn.side, covered(&drawn)), (56, 1600));
         assert_eq!(drawn.grey[28 * 56 + 28], 100.0);
 
         // Turned by 2 atan(0.1) = 11.4 degrees the area stays and the square around it grows.
-        let turned = Cutout::new(&ring(20, 0), Pose { half_turn: 0.1, ..upright });
+        let turned = Cutout::new(&Item::new(&ring(20, 0), 0.5), Pose { half_turn: 0.1, ..upright });
         assert!(turned.side > drawn.side);
         assert!(covered(&turned).abs_diff(1600) < 40, "{}", covered(&turned));
     }
@@ -159,7 +172,8 @@ mod tests {
     #[test]
     fn a_mirrored_cutout_is_the_mirror_image() {
         let left_half = std::array::from_fn(|pixel| if pixel % SIDE < SIDE / 2 { 200 } else { 0 });
-        let pose = Pose { side: 40.0, half_turn: 0.0, mirrored: false, gain: 1.0 };
+        let left_half = Item::new(&left_half, 1.0);
+        let pose = Pose { side: 40.0, half_turn: 0.0, mirrored: false };
         let (plain, mirrored) =
             (Cutout::new(&left_half, pose), Cutout::new(&left_half, Pose { mirrored: true, ..pose }));
         for (row, other) in plain.coverage.chunks(40).zip(mirrored.coverage.chunks(40)) {

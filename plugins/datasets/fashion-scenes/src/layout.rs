@@ -1,6 +1,6 @@
 //! The layout of a scene: everything about it but the texture.
 
-use crate::cutout::{Cutout, Pose};
+use crate::cutout::{Cutout, Item, Pose};
 use crate::data::CLASSES;
 use crate::pool::Pool;
 use rand::Rng;
@@ -98,15 +98,15 @@ impl Layout {
             .map(|_| {
                 let class = scene_type.draw_class(&mut random);
                 let number = random.random_range(0..pool.per_class() as u32) as usize;
-                (class, number, draw_pose(side, (SIDES.0, largest), &mut random))
+                (class, number, Appearance::draw(side, (SIDES.0, largest), &mut random))
             })
             .collect();
         // The largest are hardest to place, and belong behind the small ones.
-        wanted.sort_by(|one, other| other.2.side.total_cmp(&one.2.side));
-        for (class, number, mut pose) in wanted {
-            let pixels = pool.pixels(class, number);
+        wanted.sort_by(|one, other| other.2.pose.side.total_cmp(&one.2.pose.side));
+        for (class, number, Appearance { mut pose, gain }) in wanted {
+            let item = Item::new(&pool.pixels(class, number), gain);
             while pose.side >= 0.8 * SIDES.0 * side as f32 {
-                if layout.place(class, &Cutout::new(&pixels, pose), &mut random) {
+                if layout.place(class, &Cutout::new(&item, pose), &mut random) {
                     break;
                 }
                 pose.side *= 0.85;
@@ -118,8 +118,8 @@ impl Layout {
     /// One item in the middle of an image of `side` pixels, 3/5 to 19/20 of it.
     pub fn single(side: usize, class: usize, number: usize, pool: &Pool, mut random: Stream) -> Self {
         let mut layout = Self::empty(side, &SceneType::ALL[0]);
-        let pose = draw_pose(side, ICON_SIDES, &mut random);
-        let cutout = Cutout::new(&pool.pixels(class, number), pose);
+        let Appearance { pose, gain } = Appearance::draw(side, ICON_SIDES, &mut random);
+        let cutout = Cutout::new(&Item::new(&pool.pixels(class, number), gain), pose);
         let reach = (side / 20) as i32;
         let middle = (side as i32 - cutout.side as i32) / 2;
         let mut corner = || middle + random.random_range(-reach..=reach);
@@ -224,15 +224,24 @@ impl Layout {
     }
 }
 
-/// A pose with a side between two shares of `side`, turned by up to 15 degrees.
-fn draw_pose(side: usize, (smallest, largest): (f32, f32), random: &mut Stream) -> Pose {
-    // tan(7.5 degrees)
-    const HALF_TURN: f32 = 0.131_652_5;
-    Pose {
-        side: side as f32 * random.random_range(smallest..=largest),
-        half_turn: random.random_range(-HALF_TURN..=HALF_TURN),
-        mirrored: random.random(),
-        gain: random.random_range(GAINS.0..=GAINS.1),
+/// An item's pose and light.
+struct Appearance {
+    pose: Pose,
+    /// Factor on its grey values.
+    gain: f32,
+}
+
+impl Appearance {
+    /// Draws a side between two shares of `side`, a turn of up to 15 degrees, and a light.
+    fn draw(side: usize, (smallest, largest): (f32, f32), random: &mut Stream) -> Self {
+        // tan(7.5 degrees)
+        const HALF_TURN: f32 = 0.131_652_5;
+        let pose = Pose {
+            side: side as f32 * random.random_range(smallest..=largest),
+            half_turn: random.random_range(-HALF_TURN..=HALF_TURN),
+            mirrored: random.random(),
+        };
+        Self { pose, gain: random.random_range(GAINS.0..=GAINS.1) }
     }
 }
 
