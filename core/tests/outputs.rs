@@ -100,7 +100,7 @@ fn what_nothing_gives_is_refused_with_what_is_known() {
     ];
     for (heads, output, key, parts) in cases {
         let what = output.to_string();
-        let wiring = Wiring { groups: &groups, heads };
+        let wiring = Wiring { groups: &groups, heads, running_statistics: &[] };
         let (found, problem) = wiring.check(&[("loss".into(), [output].into())]).expect_err(&what);
         assert_eq!(found, key, "{what}: {problem}");
         assert!(parts.iter().all(|part| problem.contains(part)), "{what}: {problem}");
@@ -109,10 +109,43 @@ fn what_nothing_gives_is_refused_with_what_is_known() {
         ("projector".to_string(), placement("pooled", false)),
         ("second".to_string(), placement("projector", true)),
     ];
-    let wiring = Wiring { groups: &groups, heads: &twin_of_none };
+    let wiring = Wiring { groups: &groups, heads: &twin_of_none, running_statistics: &[] };
     let (key, problem) =
         wiring.check(&[("loss".into(), [Output::online(SCENE, "second")].into())]).unwrap_err();
     assert!(key == "head.second.from" && problem.contains("head.projector.twin = true"), "{key}: {problem}");
+}
+
+#[test]
+fn running_statistics_follow_the_groups_that_are_named() -> Result<()> {
+    let heads = || vec![head("projector", "pooled", true)];
+    let scenes = || Output::online(SCENE, "projector");
+    let local = || Output::online("local", "projector");
+    let (with, alone) = (batch(&[(SCENE, 2), ("local", 3)])?, batch(&[(SCENE, 2)])?);
+    let after = |needs: Needs, followed: &[&str], batch: &Batch| -> Result<(Vec<f32>, Vec<f32>)> {
+        let running_statistics = followed.iter().map(ToString::to_string).collect();
+        let networks = networks(&NetworkSettings { running_statistics, ..settings() }, heads(), needs)?;
+        let features = networks.features(batch)?;
+        let of_scenes = features.stacked(&scenes())?.flatten_all()?.to_vec1()?;
+        let running = networks.backbone_tensors();
+        let running = running.iter().filter(|(name, _)| name.contains("running_"));
+        let values = running.map(|(_, tensor)| tensor.flatten_all()?.to_vec1::<f32>());
+        Ok((of_scenes, values.collect::<candle_core::Result<Vec<_>>>()?.concat()))
+    };
+    let (features, without_local) = after([scenes()].into(), &[], &alone)?;
+    let both = || Needs::from([scenes(), local()]);
+    assert_eq!(after(both(), &[SCENE], &with)?, (features.clone(), without_local.clone()));
+    let (same, all) = after(both(), &[], &with)?;
+    assert!(same == features && all != without_local);
+
+    let groups = [group(SCENE, 2), group("local", 3)];
+    let heads = [("projector".to_string(), placement("pooled", true))];
+    let wiring = Wiring { groups: &groups, heads: &heads, running_statistics: &["scenes".into()] };
+    let (key, problem) = wiring.check(&[("loss".into(), [scenes()].into())]).unwrap_err();
+    assert!(
+        key == "network.running_statistics" && problem.contains("did you mean `scene`"),
+        "{key}: {problem}"
+    );
+    Ok(())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The batch norm layer.
 
-use super::ops::{Fused, Map, Normalisation};
+use super::ops::{BatchStatistics, Fused, Map, Normalisation};
 use super::{Init, Mode, Scope, Synchroniser, ops};
 use anyhow::{Result, bail};
 use candle_core::{DType, Tensor, Var};
@@ -77,7 +77,12 @@ impl BatchNorm {
 
     fn fused(&self, x: &Map, fused: Fused<'_>, mode: Mode) -> Result<Map> {
         match mode {
-            Mode::Train { groups } => self.train(x, fused, groups),
+            Mode::Train { groups } => {
+                let (y, statistics) = self.normalise(x, fused, groups)?;
+                self.follow(&statistics, groups)?;
+                Ok(y)
+            }
+            Mode::Aside { groups } => Ok(self.normalise(x, fused, groups)?.0),
             Mode::Eval => {
                 let deviation = (self.running_var.as_detached_tensor() + EPSILON)?.sqrt()?;
                 let scale = (&self.weight / deviation)?;
@@ -87,30 +92,35 @@ impl BatchNorm {
         }
     }
 
-    fn train(&self, x: &Map, fused: Fused<'_>, groups: usize) -> Result<Map> {
+    /// Normalises by the batch's own statistics.
+    fn normalise(&self, x: &Map, fused: Fused<'_>, groups: usize) -> Result<(Map, BatchStatistics)> {
         let parameters = [&self.weight, &self.bias];
         let settings = Normalisation { groups, epsilon: EPSILON };
-        let (y, statistics) = match &self.synchroniser {
+        match &self.synchroniser {
             None => {
                 let own = x.dims().iter().product::<usize>() / self.weight.elem_count() / groups.max(1);
                 enough(own, x, groups, "")?;
-                ops::batch_norm(x, parameters, fused, settings)?
+                Ok(ops::batch_norm(x, parameters, fused, settings)?)
             }
             Some(synchroniser) => {
                 let (y, statistics) =
                     ops::synchronised_batch_norm(x, parameters, fused, settings, synchroniser)?;
                 // Only now is it known how many there are, and all participants refuse together.
                 enough(statistics.count, x, groups, " in the whole batch, the parts of all participants")?;
-                (y, statistics)
+                Ok((y, statistics))
             }
-        };
+        }
+    }
+
+    /// Moves the running statistics towards those of a batch, view by view.
+    fn follow(&self, statistics: &BatchStatistics, groups: usize) -> Result<()> {
         let count = statistics.count;
-        let unbiased = (statistics.variance * (count as f64 / (count - 1) as f64))?;
+        let unbiased = (&statistics.variance * (count as f64 / (count - 1) as f64))?;
         for group in 0..groups {
             follow(&self.running_mean, &statistics.mean.get(group)?)?;
             follow(&self.running_var, &unbiased.get(group)?)?;
         }
-        Ok(y)
+        Ok(())
     }
 }
 

@@ -38,6 +38,11 @@ pub enum Mode {
         /// The number of views.
         groups: usize,
     },
+    /// As [`Train`](Self::Train), and running statistics stay as they are.
+    Aside {
+        /// The number of views.
+        groups: usize,
+    },
     /// Running statistics.
     Eval,
 }

@@ -69,7 +69,8 @@ impl Networks {
         let NetworkParts { settings, backbone, init, groups, heads, needs, seed } = parts;
         let placements: Vec<_> =
             heads.iter().map(|head| (head.name.clone(), head.placement.clone())).collect();
-        let wiring = Wiring { groups: &groups, heads: &placements };
+        let running_statistics = &settings.running_statistics;
+        let wiring = Wiring { groups: &groups, heads: &placements, running_statistics };
         let asking = if needs.is_empty() { Vec::new() } else { vec![("some".to_string(), needs.clone())] };
         wiring.check(&asking).map_err(|(key, problem)| anyhow::anyhow!("{key}: {problem}"))?;
         let required = |side: Option<Side>| {
@@ -211,7 +212,11 @@ impl Networks {
                 group.views() * images / part
             }
         };
-        Ok(Mode::Train { groups })
+        let followed = &self.settings.running_statistics;
+        Ok(match followed.is_empty() || followed.contains(&group.name) {
+            true => Mode::Train { groups },
+            false => Mode::Aside { groups },
+        })
     }
 
     /// The online backbone's parameters and running statistics, by their names in the backbone.

@@ -29,6 +29,9 @@ pub struct NetworkSettings {
     /// The batches of batch norm: each of an image's K instances is one of its own, as each scene view is,
     /// or all of them together; the paper leaves it open.
     pub instance_batch_norm: ViewBatchNorm,
+    /// The groups of views whose forward passes batch norm's running statistics follow, which evaluation normalises by; empty is all.
+    /// The paper leaves it open: instances are as many passes as there are of them, and their statistics are those of small images.
+    pub running_statistics: Vec<String>,
     /// Images over which batch norm takes its statistics, as if each device had so many; 0 is all of the batch. The target
     /// network then sees the images in another order (ShuffleBN; MoCo).
     pub batch_norm_images: usize,
@@ -45,6 +48,7 @@ impl Default for NetworkSettings {
             hidden: 4096,
             output: 256,
             instance_batch_norm: ViewBatchNorm::Each,
+            running_statistics: Vec::new(),
             batch_norm_images: 0,
         }
     }

@@ -13,6 +13,8 @@ pub struct Wiring<'a> {
     pub groups: &'a [Group],
     /// The heads by name, in the order of `heads.use`.
     pub heads: &'a [(String, HeadPlacement)],
+    /// `network.running_statistics`
+    pub running_statistics: &'a [String],
 }
 
 /// A key of the recipe and what is wrong with its value.
@@ -25,6 +27,7 @@ impl Wiring<'_> {
     /// The key at fault and the problem, with what is known.
     pub fn check(&self, losses: &[(String, Needs)]) -> Result<(), Miswired> {
         self.check_heads()?;
+        self.check_running_statistics()?;
         for (loss, needs) in losses {
             for output in needs {
                 self.check_output(output).map_err(|(key, problem)| {
@@ -77,6 +80,15 @@ impl Wiring<'_> {
             }
         }
         Ok(())
+    }
+
+    fn check_running_statistics(&self) -> Result<(), Miswired> {
+        let known: Vec<&str> = self.groups.iter().map(|group| group.name.as_str()).collect();
+        let unknown = self.running_statistics.iter().find(|name| !known.contains(&name.as_str()));
+        unknown.map_or(Ok(()), |name| {
+            let problem = format!("the view sampler has no group `{name}`; {}", suggest(name, &known));
+            Err(("network.running_statistics".into(), problem))
+        })
     }
 
     fn check_output(&self, output: &Output) -> Result<(), Miswired> {

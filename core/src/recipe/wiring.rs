@@ -86,7 +86,8 @@ impl Recipe {
         let names = self.settings.heads.names.iter();
         let heads = names.map(|name| Ok((name.clone(), self.head(name, registry)?.0)));
         let heads: Vec<_> = heads.collect::<Result<_>>()?;
-        let wiring = Wiring { groups: &groups, heads: &heads };
+        let running_statistics = &self.settings.network.running_statistics;
+        let wiring = Wiring { groups: &groups, heads: &heads, running_statistics };
         wiring.check(&self.needs(registry)?).map_err(|(key, problem)| self.error(&key, problem))?;
         Ok(self.check_augmentations(&groups)?)
     }

@@ -34,6 +34,23 @@ fn the_heads_agree_with_pytorch() {
     assert_close(&head.forward(&x, Mode::Eval).unwrap(), &expected["eval"], 1e-5, "eval");
 }
 
+#[test]
+fn a_pass_aside_gives_the_same_and_moves_no_running_statistics() {
+    let x = noise(&[6, 3], 0);
+    let outputs = |mode: Mode| {
+        let parameters = Parameters::new(0, &Device::Cpu);
+        let head = Mlp::new(MlpShape::byol(3, 4, 2), &parameters.trainable()).unwrap();
+        let y = head.forward(&x, mode).unwrap().to_vec2::<f32>().unwrap();
+        let buffers: Vec<Vec<f32>> =
+            parameters.buffers().values().map(|buffer| buffer.to_vec1().unwrap()).collect();
+        (y, buffers)
+    };
+    let [(y, moved), (aside, still)] = [Mode::Train { groups: 2 }, Mode::Aside { groups: 2 }].map(outputs);
+    assert_eq!(y, aside);
+    assert_eq!(still, [vec![0.0; 4], vec![1.0; 4]]);
+    assert!(moved.iter().zip(&still).all(|(moved, still)| moved != still), "{moved:?}");
+}
+
 /// The heads of SimCLR, SimSiam, MoCo v2 and MoCo against PyTorch's `nn.Sequential`.
 #[test]
 fn heads_of_other_shapes_agree_with_pytorch() {
