@@ -1,9 +1,11 @@
 //! A plugin crate outside the workspace, and one that `cargo xtask new-plugin` writes, both built and run for real.
 
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Once;
 use univip_tests::workspace;
 
 /// A build directory of its own: cargo tells a workspace's packages by their place inside it, so that a copy
@@ -12,7 +14,55 @@ fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or(workspace().join("target"), PathBuf::from).join("nested")
 }
 
+/// Links what was compiled of other people's crates into [`target`], where cargo then finds it: half of all there is to compile.
+fn link_compiled_crates() -> Result<()> {
+    let of_this_test = std::env::current_exe()?;
+    let release =
+        of_this_test.parent().and_then(Path::parent).context("a test lies in target/release/deps")?;
+    let theirs = registry_crates()?;
+    for folder in ["deps", "build", ".fingerprint"] {
+        let (from, to) = (release.join(folder), target().join("release").join(folder));
+        fs::create_dir_all(&to)?;
+        for entry in fs::read_dir(&from)? {
+            let name = entry?.file_name();
+            // serde_json-0123456789abcdef, libserde_json-0123456789abcdef.rlib
+            let shown = name.to_string_lossy();
+            let stem = shown.rsplit_once('-').map_or(&*shown, |(stem, _)| stem).replace('-', "_");
+            if theirs.contains(&stem) || stem.strip_prefix("lib").is_some_and(|stem| theirs.contains(stem)) {
+                link(&from.join(&name), &to.join(&name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The crates of the workspace's `Cargo.lock` that are not its own, as Rust spells them.
+fn registry_crates() -> Result<BTreeSet<String>> {
+    let lock = fs::read_to_string(workspace().join("Cargo.lock"))?;
+    let registry = lock.split("[[package]]").filter(|package| package.contains("\nsource = "));
+    let name = |package: &str| package.split('"').nth(1).map(|name| name.replace('-', "_"));
+    Ok(registry.filter_map(name).collect())
+}
+
+/// Links a file, or all of a folder; what is there already stays.
+fn link(from: &Path, to: &Path) -> Result<()> {
+    if !from.is_dir() {
+        return if to.exists() {
+            Ok(())
+        } else {
+            fs::hard_link(from, to).with_context(|| to.display().to_string())
+        };
+    }
+    fs::create_dir_all(to)?;
+    fs::read_dir(from)?.try_for_each(|entry| {
+        let name = entry?.file_name();
+        link(&from.join(&name), &to.join(&name))
+    })
+}
+
 fn cargo(directory: &Path, arguments: &[&str]) -> Result<Output> {
+    static LINKED: Once = Once::new();
+    LINKED.call_once(|| link_compiled_crates().expect("linking what is compiled"));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(directory)
         .env("CARGO_TARGET_DIR", target())
