@@ -4,7 +4,7 @@ mod common;
 
 use anyhow::{Context, Result, ensure};
 use common::{output, stdout};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ fn plans(runs: &Path) -> Result<Vec<Value>> {
 #[test]
 fn a_table_of_ones_own_runs_as_documented() -> Result<()> {
     let root = tempfile::tempdir()?;
-    ensure!(as_documented(root.path())? == 3, "docs/tables.md has other files");
+    ensure!(as_documented(root.path())? == 4, "docs/tables.md has other files");
     let (table, runs) = (root.path().join("momentum"), root.path().join("runs"));
     let table = table.to_str().context("not UTF-8")?;
     stdout(&["ablate", table, "--scale", "smoke", "--seeds", "0,1"], &runs)?;
@@ -61,6 +61,40 @@ fn a_table_of_ones_own_runs_as_documented() -> Result<()> {
         "{finished} runs are finished, expected two rows and the untrained backbone of two seeds"
     );
     Ok(())
+}
+
+#[test]
+fn a_sweep_of_ones_own_runs_as_documented_and_shares_the_recipes_run() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    as_documented(root.path())?;
+    let (recipe, runs) = (root.path().join("sweep.toml"), root.path().join("runs"));
+    let recipe = recipe.to_str().context("not UTF-8")?;
+    stdout(&["run", recipe, "--scale", "smoke"], &runs)?;
+    let [plan] = &plans(&runs)?[..] else { anyhow::bail!("not one plan") };
+    let axes = json!([{"key": "target.momentum", "values": ["0.9", "0.95", "0.99"]}]);
+    ensure!(plan["axes"] == axes, "{plan}");
+    let rows = plan["rows"].as_array().context("no rows")?;
+    let stated: Vec<bool> = rows.iter().map(|row| row["baseline"] == true).collect();
+    ensure!(stated == [false, false, true] && rows[1]["cell"] == json!([1]), "{plan}");
+    // The recipe as it stands is a cell of the grid: another sweep trains one more run.
+    let count = || Ok::<_, anyhow::Error>(fs::read_dir(&runs)?.filter(is_run).count());
+    let before = count()?;
+    stdout(&["run", recipe, "--scale", "smoke", "--sweep", "target.momentum=0.8,0.99"], &runs)?;
+    ensure!(count()? == before + 1, "{} runs, and {before} before", count()?);
+    let refused = output(&["run", recipe, "--scale", "smoke", "--sweep", "target.momentun=0.8,0.99"], &runs)?;
+    let text = String::from_utf8(refused.stderr)?;
+    ensure!(
+        refused.status.code() == Some(2)
+            && text.contains("did you mean `momentum`?")
+            && text.lines().count() == 1,
+        "{text}"
+    );
+    Ok(())
+}
+
+/// True for the directory of a run.
+fn is_run(entry: &std::io::Result<fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.path().join("run.json").is_file())
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::frame;
 use crate::read::plan::read_plans;
 use crate::read::run::read_runs;
 use crate::show::text::{TextTable, Width};
-use crate::show::{files, frames, latex, page, plot, text, view};
+use crate::show::{files, frames, latex, page, plot, sweep, text, view};
 use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
 use std::collections::BTreeSet;
@@ -61,7 +61,8 @@ impl Report {
             let number = if index == 0 { String::new() } else { format!("-{}", index + 1) };
             let dots = (format!("{name}{number}.svg"), plot::dots(section));
             let curves = plot::curves(section).map(|svg| (format!("{name}{number}-curves.svg"), svg));
-            pictures.push([Some(dots), curves].into_iter().flatten().collect::<Vec<_>>());
+            let sweep = plot::sweep(section).map(|svg| (format!("{name}{number}-sweep.svg"), svg));
+            pictures.push([sweep, Some(dots), curves].into_iter().flatten().collect::<Vec<_>>());
             let caption = page::heading(&section.plan.table, &section.plan.caption);
             let warning = section.setting.warning().map(|warning| format!(" {warning}")).unwrap_or_default();
             let caption = format!("{caption}.{warning} {}", section.setting.describe(&section.columns));
@@ -109,7 +110,16 @@ fn terminal(section: &Section<'_>, table: &TextTable, width: Width) -> String {
     lines.extend(section.setting.warning());
     let lines: Vec<String> = lines.iter().map(|line| text::wrap(line, width.words)).collect();
     let mut text = format!("{}\n\n{}", lines.join("\n"), table.terminal(width.table));
-    for note in section.notes.iter().cloned().chain(view::legend(section)) {
+    if let Some(effects) = sweep::main_effects(section) {
+        text += &format!(
+            "\n{}\n{}\n",
+            effects.terminal(width.table),
+            text::wrap(sweep::MAIN_EFFECTS, width.words)
+        );
+    }
+    for note in
+        sweep::best(section).into_iter().chain(section.notes.iter().cloned()).chain(view::legend(section))
+    {
         text += &format!("{}\n", text::wrap(&note, width.words));
     }
     text + "\n"

@@ -53,6 +53,8 @@ pub(super) struct Layers {
     pub figment: Figment,
     /// The recipe's own `[row]`, if it has one.
     pub row: Option<Figment>,
+    /// The recipe's own `[sweep]`, if it has one.
+    pub sweep: Option<Figment>,
     pub description: String,
     /// The folder that origins are shown from, by its true path.
     pub root: PathBuf,
@@ -60,12 +62,14 @@ pub(super) struct Layers {
 
 pub(super) fn merge(sources: &Sources, registry: &Registry) -> Result<Layers> {
     let mut recipe = files(&sources.path, sources.embedded)?;
-    let mut row = None;
+    let [mut row, mut sweep] = [None, None];
     for file in &mut recipe {
-        row = file.values.remove("row").map(|row| {
-            let values = Dict::from([("row".to_string(), row)]);
-            Figment::from(Layer { metadata: Metadata::from("recipe", file.path.as_path()), values })
-        });
+        let path = file.path.clone();
+        let mut take = |section: &str| {
+            let values = Dict::from([(section.to_string(), file.values.remove(section)?)]);
+            Some(Figment::from(Layer { metadata: Metadata::from("recipe", path.as_path()), values }))
+        };
+        [row, sweep] = ["row", "sweep"].map(&mut take);
     }
     let description = recipe.last().map(|file| opening_comment(&file.text)).unwrap_or_default();
     let mut scales = Vec::new();
@@ -89,7 +93,7 @@ pub(super) fn merge(sources: &Sources, registry: &Registry) -> Result<Layers> {
     let figment = files.into_iter().chain(overrides).fold(Figment::new(), Figment::merge);
     let root = sources.scales.canonicalize().unwrap_or_else(|_| sources.scales.clone());
     let root = root.parent().map(Path::to_path_buf).unwrap_or_default();
-    Ok(Layers { figment, row, description, root })
+    Ok(Layers { figment, row, sweep, description, root })
 }
 
 /// The settings laid over the files: flags, the environment, `--set`.

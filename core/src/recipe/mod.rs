@@ -50,6 +50,8 @@ pub struct Recipe {
     pub settings: Settings,
     /// The row of its table that it is, if it says so.
     pub row: Option<Row>,
+    /// The grid that it asks for around itself.
+    pub sweep: Sweep,
     /// The comment that opens the recipe's file, without its `#`.
     pub description: String,
     /// The recipe's file, as it was given.
@@ -77,6 +79,13 @@ pub struct Row {
 
 impl Config for Row {}
 
+/// `[sweep]`: keys, and the values that each takes in turn around the recipe. As [`Row`], it belongs to its own file.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sweep(pub BTreeMap<String, Vec<serde_json::Value>>);
+
+impl Config for Sweep {}
+
 impl Recipe {
     /// Reads and checks a recipe: inherited files, its own, the scale, overlays, environment, `--set`.
     ///
@@ -86,7 +95,8 @@ impl Recipe {
     /// contradicts another. Every plugin table is checked, in use or not.
     pub fn load(sources: &Sources) -> Result<Self> {
         let registry = Registry::linked()?;
-        let layers::Layers { mut figment, row, description, root } = layers::merge(sources, &registry)?;
+        let layers::Layers { mut figment, row, sweep, description, root } =
+            layers::merge(sources, &registry)?;
         let fallback = sources.path.display().to_string();
         let table = |figment: &Figment, key: &str| Table::in_recipe(figment.clone(), key, &fallback);
 
@@ -101,6 +111,7 @@ impl Recipe {
             resolved: serde_json::to_value(&settings)?,
             settings,
             row: row.map(|row| table(&row, "row").read()).transpose()?,
+            sweep: sweep.map(|sweep| table(&sweep, "sweep").read()).transpose()?.unwrap_or_default(),
             description,
             path: sources.path.clone(),
             scale: sources.scale.clone(),

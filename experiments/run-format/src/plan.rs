@@ -37,6 +37,9 @@ pub struct Plan {
     /// The rows of the table that cannot be run with these settings, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+    /// The axes of the grid that the rows are the cells of, where the table is a sweep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub axes: Vec<Axis>,
     /// The untrained backbone that stands beside the table.
     #[serde(default)]
     pub random: Option<Random>,
@@ -74,6 +77,18 @@ pub struct Row {
     /// True where the method is not there yet, so that only the paper's numbers are.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub missing: bool,
+    /// The place of its value on each axis of a sweep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cell: Vec<usize>,
+}
+
+/// An axis of a sweep: a key of the recipe and the values that it takes in turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Axis {
+    /// `loss.instance.epsilon`.
+    pub key: String,
+    /// Each as it was written.
+    pub values: Vec<String>,
 }
 
 /// A column of a table: a number of an evaluator.

@@ -4,7 +4,7 @@ use super::exit::DONE;
 use super::layers::Layers;
 use super::running::Running;
 use crate::output;
-use crate::plan::Plan;
+use crate::plan::{Plan, Swept};
 use crate::runs::{Data, Use};
 use anyhow::Result;
 use clap::Args;
@@ -22,7 +22,7 @@ pub struct Ablate {
     #[arg(long)]
     pub row: Option<String>,
     /// Start the row from the weights of a file, and do not train it: --row supervised --init resnet50.pth
-    #[arg(long, value_name = "FILE", requires = "row")]
+    #[arg(long, value_name = "FILE", requires = "row", conflicts_with = "sweep")]
     pub init: Option<PathBuf>,
     #[command(flatten)]
     pub layers: Layers,
@@ -40,6 +40,7 @@ pub const EXAMPLES: &str = "Examples:
   univip ablate table8c --set optimizer.lr=0.1 --runs /tmp/runs
   univip ablate table1 --row supervised --init resnet50-11ad3fa6.pth --scale paper
   univip ablate my/table --seeds 0,1,2
+  univip ablate table7 --row e --sweep loss.instance.epsilon=0.05,0.1,0.2 --sweep optimizer.lr=0.2,0.4
 
 A finished run is reused, an interrupted one goes on; rows with the same recipe share a run.";
 
@@ -49,11 +50,14 @@ impl Ablate {
     /// # Errors
     /// A [`UsageError`](crate::usage::UsageError) for an unknown table or row, and for recipes or data that cannot be used.
     pub fn run(&self, registry: &Registry) -> Result<u8> {
-        let Running { seeds, runs, force } = &self.running;
-        let library = self.layers.library()?;
-        let plan = match (&self.row, &self.init) {
+        let Running { seeds, runs, force, .. } = &self.running;
+        let (library, row, axes) = (self.layers.library()?, self.row.as_deref(), self.running.axes()?);
+        let plan = match (row, &self.init) {
+            _ if !axes.is_empty() => {
+                Plan::of_sweep(&library, &Swept::row(&library, &self.table, row)?, axes, seeds)?
+            }
             (Some(row), Some(weights)) => Plan::started(&library, &self.table, row, weights, seeds)?,
-            (row, _) => Plan::new(&library, &self.table, row.as_deref(), seeds)?,
+            _ => Plan::new(&library, &self.table, row, seeds)?,
         };
         if !self.dry_run {
             return self.running.execute(&plan, &self.table, registry);

@@ -2,7 +2,7 @@
 
 use super::layers::Layers;
 use super::running::Running;
-use crate::plan::Plan;
+use crate::plan::{Plan, Swept, axes_of};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -23,7 +23,9 @@ pub struct Run {
 }
 
 /// Shown by `univip run --help`.
-pub const EXAMPLES: &str = "Example: univip run my-recipe.toml --scale small --seeds 0";
+pub const EXAMPLES: &str = "Examples:
+  univip run my-recipe.toml --scale small --seeds 0
+  univip run my-recipe.toml --sweep optimizer.lr=0.1,0.2,0.4";
 
 impl Run {
     /// Runs the recipe once per seed.
@@ -35,7 +37,11 @@ impl Run {
         if let Some(weights) = &self.init {
             library = library.started_from(weights);
         }
-        let plan = Plan::of_recipe(&library, &self.recipe, &self.running.seeds)?;
+        let (asked, seeds) = (self.running.axes()?, &self.running.seeds);
+        let plan = match if asked.is_empty() { axes_of(&library, &self.recipe)? } else { asked } {
+            axes if axes.is_empty() => Plan::of_recipe(&library, &self.recipe, seeds)?,
+            axes => Plan::of_sweep(&library, &Swept::recipe(&self.recipe), axes, seeds)?,
+        };
         self.running.execute(&plan, &self.recipe, registry)
     }
 }

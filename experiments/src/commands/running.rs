@@ -2,13 +2,14 @@
 
 use super::exit::{DONE, FAILED};
 use crate::output;
-use crate::plan::Plan;
+use crate::plan::{Plan, axis};
 use crate::runs::{Data, Outcome, Series};
 use crate::system::interrupts::{self, STOP};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
 use univip_core::registry::Registry;
+use univip_run_format::Axis;
 
 /// The options of a series of runs.
 #[derive(Args)]
@@ -19,12 +20,23 @@ pub struct Running {
     /// The directory of run directories
     #[arg(long, default_value = "runs")]
     pub runs: PathBuf,
+    /// A key and the values that it takes in turn, as a.b=c,d; of several, every combination is run
+    #[arg(long = "sweep", value_name = "KEY=VALUE,VALUE")]
+    pub sweep: Vec<String>,
     /// Discard existing results and start over
     #[arg(long)]
     pub force: bool,
 }
 
 impl Running {
+    /// The axes of `--sweep`.
+    ///
+    /// # Errors
+    /// A [`UsageError`](crate::usage::UsageError) for what is no key with values.
+    pub fn axes(&self) -> Result<Vec<Axis>> {
+        self.sweep.iter().map(|text| axis(text)).collect()
+    }
+
     /// Runs what is left of a plan; the exit code.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::path::Path;
 use univip_core::error::suggest;
 use univip_core::recipe::{Measurement, Recipe, Row};
 use univip_core::registry::{Kind, Registry};
-use univip_run_format::{Column, SINGLE_RECIPES, can_name_table};
+use univip_run_format::{Axis, Column, SINGLE_RECIPES, can_name_table};
 
 /// The plan of an ablation.
 pub struct Plan {
@@ -28,7 +28,7 @@ pub struct Plan {
     pub scale: String,
     /// The settings laid over the recipes, as `key=value`.
     pub(super) overrides: Vec<String>,
-    registry: Registry,
+    pub(super) registry: Registry,
 }
 
 /// A table without its rows.
@@ -46,6 +46,8 @@ pub(super) struct PlannedTable {
     pub(super) random: usize,
     /// The rows whose method is not there yet, in order.
     pub(super) missing: Vec<MissingRow>,
+    /// The axes of a sweep's grid.
+    pub(super) axes: Vec<Axis>,
 }
 
 /// A row that stands in its table with the paper's numbers alone.
@@ -72,6 +74,8 @@ pub struct PlannedRow {
     pub(super) group: String,
     /// True for the row that the others are compared with.
     pub(super) baseline: bool,
+    /// The place of its value on each axis of a sweep.
+    pub(super) cell: Vec<usize>,
     /// The index of the plan's training that makes its backbone.
     pub(super) run: usize,
     /// The place of its recipe among those that measure this backbone.
@@ -170,8 +174,7 @@ impl Plan {
     /// The plan of one recipe of the user's: a table of its own, whatever table the recipe is a row of.
     pub fn of_recipe(library: &Library, asked: &str, seeds: &[u64]) -> Result<Self> {
         let recipe = library.load(asked)?;
-        let stem = Path::new(asked).with_extension("");
-        let name = stem.to_string_lossy().trim_start_matches(['.', '/']).to_string();
+        let name = recipe_name(asked);
         let untrained = recipe.settings.losses.names.is_empty();
         let random = if untrained { recipe.clone() } else { library.load_untrained(&recipe)? };
         let mut plan = Self::empty(library, random, seeds)?;
@@ -228,6 +231,7 @@ impl Plan {
                     continue;
                 }
             };
+            refuse_sweep(&recipe)?;
             used += 1;
             let described = named(library.row(&recipe_file, &recipe).unwrap_or_default(), &stem);
             let added = self.add(short, described, recipe, wanted)?;
@@ -268,7 +272,7 @@ impl Plan {
         Err(refused(path, "columns.evaluator", problem).into())
     }
 
-    fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Result<Self> {
+    pub(super) fn empty(library: &Library, random: Recipe, seeds: &[u64]) -> Result<Self> {
         let registry = Registry::linked()?;
         Ok(Self {
             tables: Vec::new(),
@@ -284,7 +288,13 @@ impl Plan {
     }
 
     /// Adds a row of the last table.
-    fn add(&mut self, name: String, row: Row, recipe: Recipe, wanted: bool) -> Result<&mut PlannedRow> {
+    pub(super) fn add(
+        &mut self,
+        name: String,
+        row: Row,
+        recipe: Recipe,
+        wanted: bool,
+    ) -> Result<&mut PlannedRow> {
         let fingerprint = recipe.fingerprint();
         let asked = Asked::of(recipe, &self.registry)?;
         let (run, asked) = match self.trainings.iter().position(|run| run.fingerprint == fingerprint) {
@@ -296,7 +306,17 @@ impl Plan {
         };
         let (table, place) = (self.tables.len().saturating_sub(1), self.rows.len());
         let (group, baseline) = (String::new(), false);
-        self.rows.push(PlannedRow { name, row, table, group, baseline, run, asked, wanted });
+        self.rows.push(PlannedRow {
+            name,
+            row,
+            table,
+            group,
+            baseline,
+            cell: Vec::new(),
+            run,
+            asked,
+            wanted,
+        });
         Ok(&mut self.rows[place])
     }
 
@@ -420,8 +440,24 @@ fn end(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
+fn refuse_sweep(recipe: &Recipe) -> Result<()> {
+    if recipe.sweep.0.is_empty() {
+        return Ok(());
+    }
+    let path = recipe.path.display();
+    let problem =
+        format!("a row of a table is one recipe: take [sweep] out, or run it by itself: univip run {path}");
+    Err(refused(&recipe.path, "sweep", problem).into())
+}
+
+/// The name of a recipe's runs: `my/recipe` of `./my/recipe.toml`.
+pub(super) fn recipe_name(asked: &str) -> String {
+    let stem = Path::new(asked).with_extension("");
+    stem.to_string_lossy().trim_start_matches(['.', '/']).to_string()
+}
+
 /// The name of a table's directory, which its runs and pages are called after.
-fn table_name(directory: &Path) -> Result<String> {
+pub(super) fn table_name(directory: &Path) -> Result<String> {
     let whole = directory.canonicalize().unwrap_or_else(|_| directory.into());
     let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();
     if can_name_table(&name) {

@@ -46,6 +46,7 @@ impl Plan {
                 probe_data: Some(asked.recipe.settings.probe_data.name.clone()),
                 baseline: row.baseline,
                 missing: false,
+                cell: row.cell.clone(),
             }
         };
         let mut all: Vec<format::Row> = rows.iter().map(row).collect();
@@ -73,6 +74,7 @@ impl Plan {
             columns: table.columns.clone(),
             left_out: table.left_out.clone(),
             random,
+            axes: table.axes.clone(),
         })
     }
 
@@ -137,6 +139,7 @@ fn of_missing(MissingRow { row, group, .. }: &MissingRow) -> format::Row {
         probe_data: None,
         baseline: false,
         missing: true,
+        cell: Vec::new(),
     }
 }
 

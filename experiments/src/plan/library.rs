@@ -26,6 +26,7 @@ const OF_BACKBONE: [&str; 9] =
 const EMBEDDED: Embedded = Embedded { files: include!(concat!(env!("OUT_DIR"), "/embedded.rs")) };
 
 /// The recipes, and the settings laid over each of them.
+#[derive(Clone)]
 pub struct Library {
     /// The directory of `recipes/` and `scales/`: `--recipes`, or what is embedded.
     pub directory: PathBuf,
@@ -68,8 +69,7 @@ impl Library {
         let mut overlays = self.overlays.clone();
         overlays.push(overlay(INIT, weights.display().to_string()));
         overlays.push(overlay("train.epochs", "0".into()));
-        let (directory, scale, sets) = (self.directory.clone(), self.scale.clone(), self.sets.clone());
-        Self { directory, scale, overlays, sets }
+        Self { overlays, ..self.clone() }
     }
 
     /// True if the images to learn from are set for all recipes (`--data`).
@@ -83,6 +83,11 @@ impl Library {
         overlays.retain(|overlay| overlay.key != DATA);
         let (environment, sets) = (Sources::process_environment(), self.sets.clone());
         Ok(self.load_over(name, overlays, environment, sets)?.settings.data.name)
+    }
+
+    /// The same recipes with further settings laid over them.
+    pub(super) fn with(&self, sets: &[String]) -> Self {
+        Self { sets: [&self.sets[..], sets].concat(), ..self.clone() }
     }
 
     /// Loads a recipe: a file of the user's or, by its name (`table7/d`), one of the project's.

@@ -7,8 +7,10 @@ mod estimate;
 mod file;
 mod flatten;
 mod library;
+mod sweep;
 mod table;
 
 pub use ablation::Plan;
 pub use flatten::flatten;
 pub use library::Library;
+pub use sweep::{Swept, axes_of, axis};

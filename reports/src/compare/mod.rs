@@ -6,6 +6,7 @@ mod cells;
 pub mod section;
 pub mod seen;
 pub mod statistics;
+pub mod sweep;
 
 use crate::read::run::Run;
 use anyhow::Result;

@@ -9,5 +9,6 @@ pub mod latex;
 pub mod page;
 pub mod plot;
 mod runs;
+pub mod sweep;
 pub mod text;
 pub mod view;

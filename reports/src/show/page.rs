@@ -3,7 +3,7 @@
 use crate::compare::section::Section;
 use crate::show::escape;
 use crate::show::text::TextTable;
-use crate::show::{runs, view};
+use crate::show::{runs, sweep, view};
 
 /// A section with what shows it.
 pub struct Part<'a> {
@@ -30,6 +30,12 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
             text += &format!("**{}**\n\n", escape::markdown(&warning));
         }
         text += &format!("{}\n", table.markdown());
+        if let Some(effects) = sweep::main_effects(section) {
+            text += &format!("### Main effects\n\n{}\n{}\n\n", effects.markdown(), sweep::MAIN_EFFECTS);
+        }
+        for sentence in sweep::best(section) {
+            text += &format!("{}\n\n", escape::markdown(&sentence));
+        }
         for note in &section.notes {
             text += &format!("- {}\n", escape::markdown(note));
         }
@@ -41,8 +47,7 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
             text += &format!("\n### Runs\n\n{}", runs.markdown());
         }
         for (file, _) in *pictures {
-            text +=
-                &format!("\n![{}]({file})\n", if file.contains("curves") { "Training" } else { "Results" });
+            text += &format!("\n![{}]({file})\n", picture_name(file));
         }
     }
     text
@@ -60,6 +65,16 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
         }
         let baseline = section.rows.iter().position(|row| row.baseline);
         body += &format!("<div class=\"wide\">\n{}</div>\n", table.html(baseline));
+        if let Some(effects) = sweep::main_effects(section) {
+            body += &format!(
+                "<h3>Main effects</h3>\n<div class=\"wide\">\n{}</div>\n<p class=\"legend\">{}</p>\n",
+                effects.html(None),
+                escape::xml(sweep::MAIN_EFFECTS)
+            );
+        }
+        for sentence in sweep::best(section) {
+            body += &format!("<p>{}</p>\n", escape::xml(&sentence));
+        }
         if !section.notes.is_empty() {
             let notes: String =
                 section.notes.iter().map(|note| format!("<li>{}</li>\n", escape::xml(note))).collect();
@@ -84,6 +99,14 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
     )
+}
+
+fn picture_name(file: &str) -> &'static str {
+    match file {
+        curves if curves.ends_with("-curves.svg") => "Training",
+        sweep if sweep.ends_with("-sweep.svg") => "Sweep",
+        _ => "Results",
+    }
 }
 
 fn caption<'a>(parts: &'a [Part<'_>]) -> &'a str {

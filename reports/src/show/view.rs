@@ -153,7 +153,8 @@ fn plain(value: Option<f64>, show: impl Fn(f64) -> String) -> String {
     value.map_or(NONE.into(), show)
 }
 
-fn one(value: f64) -> String {
+/// A number with one digit.
+pub fn one(value: f64) -> String {
     format!("{value:.1}")
 }
 
@@ -166,7 +167,8 @@ fn probability(p: f64) -> String {
     if p < 0.001 { "< 0.001".into() } else { format!("{p:.3}") }
 }
 
-fn spread(summary: Option<Summary>, show: impl Fn(f64) -> String) -> String {
+/// A mean with its deviation.
+pub fn spread(summary: Option<Summary>, show: impl Fn(f64) -> String) -> String {
     match summary {
         None => NONE.into(),
         Some(Summary { mean, deviation: None, .. }) => show(mean),

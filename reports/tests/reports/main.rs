@@ -5,4 +5,5 @@ mod measurements;
 mod outputs;
 mod pictures;
 mod reading;
+mod sweep;
 mod tables;

@@ -5,7 +5,9 @@ mod curves;
 mod dots;
 mod seconds;
 mod svg;
+mod sweep;
 
 pub use curves::curves;
 pub use dots::dots;
 pub use seconds::seconds;
+pub use sweep::sweep;

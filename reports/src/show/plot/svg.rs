@@ -79,7 +79,29 @@ impl Svg {
     }
 
     /// A text, its base line at the point. Its white rim interrupts the lines that were drawn before.
-    pub fn text(&mut self, (x, y): (f64, f64), Font { size, anchor, colour, bold }: Font<'_>, text: &str) {
+    pub fn text(&mut self, place: (f64, f64), font: Font<'_>, text: &str) {
+        self.letters(place, font, RIM, text);
+    }
+
+    /// A text without a rim, on a coloured field.
+    pub fn plain_text(&mut self, place: (f64, f64), font: Font<'_>, text: &str) {
+        self.letters(place, font, "", text);
+    }
+
+    /// A filled rectangle: left, top, width and height.
+    pub fn field(&mut self, [x, y, width, height]: [f64; 4], colour: &str, opacity: f64) {
+        self.push(format!(
+            r#"<rect x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}" fill="{colour}" fill-opacity="{opacity:.2}"/>"#
+        ));
+    }
+
+    fn letters(
+        &mut self,
+        (x, y): (f64, f64),
+        Font { size, anchor, colour, bold }: Font<'_>,
+        rim: &str,
+        text: &str,
+    ) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -87,7 +109,7 @@ impl Svg {
         };
         let weight = if bold { 600 } else { 400 };
         self.push(format!(
-            r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" text-anchor="{anchor}" fill="{colour}" font-weight="{weight}" {RIM}>{}</text>"#,
+            r#"<text x="{x:.1}" y="{y:.1}" font-size="{size}" text-anchor="{anchor}" fill="{colour}" font-weight="{weight}" {rim}>{}</text>"#,
             xml(text)
         ));
     }
