@@ -5,6 +5,8 @@ mod common;
 
 use anyhow::{Context, Result, ensure};
 use common::{ROW, evaluations, run_directory, stdout, univip};
+use std::io::Error;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -44,7 +46,16 @@ fn send(signal: &str, child: &Child) -> Result<()> {
 
 /// Sends signals to a run that trains, each some time after the one before, and waits for its end.
 fn interrupted(runs: &Path, signals: &[&str]) -> Result<Output> {
-    let mut child = univip(&late(), runs).stderr(Stdio::piped()).spawn()?;
+    let mut command = univip(&late(), runs);
+    // Below `nohup` this test ignores SIGHUP, and so would the run.
+    // SAFETY: `signal` may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| match libc::signal(libc::SIGHUP, libc::SIG_DFL) {
+            libc::SIG_ERR => Err(Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
     wait_for_steps(runs, &mut child)?;
     for signal in signals {
         send(signal, &child)?;

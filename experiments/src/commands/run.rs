@@ -37,10 +37,13 @@ impl Run {
         if let Some(weights) = &self.init {
             library = library.started_from(weights);
         }
-        let (asked, seeds) = (self.running.axes()?, &self.running.seeds);
-        let plan = match if asked.is_empty() { axes_of(&library, &self.recipe)? } else { asked } {
-            axes if axes.is_empty() => Plan::of_recipe(&library, &self.recipe, seeds)?,
-            axes => Plan::of_sweep(&library, &Swept::recipe(&self.recipe), axes, seeds)?,
+        let (mut axes, seeds) = (self.running.axes()?, &self.running.seeds);
+        if axes.is_empty() {
+            axes = axes_of(&library, &self.recipe)?;
+        }
+        let plan = match axes.is_empty() {
+            true => Plan::of_recipe(&library, &self.recipe, seeds)?,
+            false => Plan::of_sweep(&library, &Swept::recipe(&self.recipe), axes, seeds)?,
         };
         self.running.execute(&plan, &self.recipe, registry)
     }

@@ -15,8 +15,11 @@ pub struct Part<'a> {
     pub pictures: &'a [(String, String)],
 }
 
-/// `Table 7: caption` of `table7`.
+/// `Table 7: caption` of `table7`; of a sweep the caption alone, which names it.
 pub fn heading(table: &str, caption: &str) -> String {
+    if table.starts_with("sweep-") && !caption.is_empty() {
+        return caption.replacen("sweep", "Sweep", 1);
+    }
     let name = table.strip_prefix("table").map_or(table.to_string(), |number| format!("Table {number}"));
     if caption.is_empty() { name } else { format!("{name}: {caption}") }
 }

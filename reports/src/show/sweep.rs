@@ -51,7 +51,8 @@ pub fn main_effects(section: &Section<'_>) -> Option<TextTable> {
             effects.iter().map(|effect| axes[effect.axis].values[effect.value].clone()).collect(),
         ),
     ];
-    for (index, asked) in section.columns.iter().enumerate() {
+    let measured = |index: usize| effects.iter().any(|effect| effect.means[index].is_some());
+    for (index, asked) in section.columns.iter().enumerate().filter(|(index, _)| measured(*index)) {
         let cells = effects.iter().map(|effect| spread(effect.means[index], one)).collect();
         columns.push(column(&asked.head, true, cells));
     }

@@ -115,8 +115,11 @@ pub fn legend(section: &Section<'_>) -> Vec<String> {
         ours += &format!(" Δ: difference to {}, paired by seed{interval}.", baseline.label);
     }
     if section.rows.iter().any(|row| row.cells.iter().any(|cell| cell.p.is_some())) {
-        ours += " p: paired t test, two-sided, after Holm over the rows of the table. n for paper Δ: the seeds with which that test at \
-                 5% sees the paper's difference with a power of 80%, at the deviation that the differences have here.";
+        ours += " p: paired t test, two-sided, after Holm over the rows of the table.";
+        if section.columns.iter().any(|column| column.difference && column.paper.is_some()) {
+            ours += " n for paper Δ: the seeds with which that test at 5% sees the paper's difference with a power of 80%, at the \
+                     deviation that the differences have here.";
+        }
     }
     ours += " rank: effective rank of the backbone's features after the last epoch. time: mean of a run's; memory: the most of any.";
     lines.push(ours);

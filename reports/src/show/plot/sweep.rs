@@ -135,7 +135,7 @@ fn heat_map(svg: &mut Svg, section: &Section<'_>, column: usize, x: (f64, f64), 
             };
             let opacity = if high > low { shade.at(summary.mean) } else { 0.3 };
             svg.field([left + 1.0, top + 1.0, width - 2.0, height - 2.0], COLOUR, opacity);
-            let colour = if opacity > 0.55 { "#fff" } else { INK };
+            let colour = if opacity > 0.7 { "#fff" } else { INK };
             let baseline = top + height / 2.0 + if summary.deviation.is_some() { -1.0 } else { 5.0 };
             svg.plain_text(
                 (middle, baseline),
