@@ -25,7 +25,7 @@ pub struct Section<'a> {
 }
 
 /// The state of a row whose method is not there yet.
-const MISSING: &str = "method not available";
+pub(crate) const MISSING: &str = "method not available";
 
 /// The facts that two numbers must share to stand in one column. The protocol of the first column tells one table from another; of
 /// the other columns a table shows the protocol that most of its rows have.
@@ -90,10 +90,12 @@ pub struct RowResult<'a> {
 impl Setting {
     /// The warning that must stand over numbers that are not the paper's kind.
     pub fn warning(&self) -> Option<String> {
-        let data = match self.data.as_str() {
+        let name = |data: &str| match data {
             "fashion-scenes" => "composed scenes".to_string(),
+            "fashion-icons" => "composed icons".to_string(),
             other => format!("`{other}`"),
         };
+        let data = self.data.split(", ").map(name).collect::<Vec<_>>().join(" and ");
         (self.scale != "paper")
             .then(|| format!("Small-scale numbers on {data}: not a reproduction of the paper's."))
     }

@@ -358,6 +358,9 @@ fn rows_of_several_datasets_are_one_table_and_a_row_without_a_method_has_the_pap
         (number(&frame, "mean", 2), texts(&frame, "finished")[2].as_str()),
         (None, "method not available")
     );
+    let picture = runs.read("table7.svg");
+    assert!(picture.contains(">method not available</text>"), "{picture}");
+    assert!(text.contains("Small-scale numbers on `coco` and `scenes`:"), "{text}");
     assert!(text.contains("data coco, scenes · ") && !text.contains("ORL: no run"), "{text}");
     assert!(text.contains("(b): its runs learned from different images (99999999, d0d1d2d3)."), "{text}");
 }

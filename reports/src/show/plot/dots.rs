@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::svg::{Anchor, Font, GRID, INK, PALETTE, QUIET, Svg};
 use crate::compare::cell::Cell;
-use crate::compare::section::{RowResult, Section};
+use crate::compare::section::{MISSING, RowResult, Section};
 use crate::compare::statistics::Summary;
 use crate::show::page::heading;
 use crate::show::text::{clip, wrap};
@@ -155,10 +155,14 @@ fn measured(
             Some(summary) => seeds(svg, &axis, (cell, summary), y, colour(index)),
             None => {
                 let middle = ((panel.left + panel.right) / 2.0, y + 4.0);
+                let state = match row.state.as_str() {
+                    MISSING => MISSING.into(),
+                    seeds => format!("{seeds} finished"),
+                };
                 svg.text(
                     middle,
                     Font { size: 11.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
-                    &format!("{} finished", row.state),
+                    &state,
                 );
             }
         }
