@@ -7,7 +7,7 @@ use common::{evaluations, last_checkpoint, output, run_directory, stdout, univip
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// A row that is measured in moments.
@@ -48,6 +48,14 @@ fn measured(run: &Path) -> Result<(Vec<String>, usize)> {
     Ok((protocols, digests.len()))
 }
 
+/// Runs row b: the directory of its run, and the starts and steps of the training.
+fn made(row: &[&str], runs: &Path) -> Result<(PathBuf, [usize; 2])> {
+    stdout(row, runs)?;
+    let run = run_directory(runs, "table7-b")?;
+    let before = trained(&run)?;
+    Ok((run, before))
+}
+
 /// The directories of the runs in `runs` that are row b's.
 fn directories(runs: &Path) -> Result<usize> {
     let names = fs::read_dir(runs)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -57,10 +65,8 @@ fn directories(runs: &Path) -> Result<usize> {
 #[test]
 fn another_setting_of_a_measurement_trains_nothing_anew() -> Result<()> {
     let runs = tempfile::tempdir()?;
-    stdout(&quick(&[]), runs.path())?;
-    let run = run_directory(runs.path(), "table7-b")?;
-    let (before, checkpoint, recipe) =
-        (trained(&run)?, last_checkpoint(&run)?, fs::read(run.join("recipe.toml"))?);
+    let (run, before) = made(&quick(&[]), runs.path())?;
+    let (checkpoint, recipe) = (last_checkpoint(&run)?, fs::read(run.join("recipe.toml"))?);
     ensure!(measured(&run)? == (vec!["knn-20".to_string()], 1), "{:?}", measured(&run)?);
     let first = lines(&run)?;
 
@@ -101,9 +107,7 @@ fn another_setting_of_a_measurement_trains_nothing_anew() -> Result<()> {
 fn a_changed_detection_trains_no_backbone() -> Result<()> {
     let runs = tempfile::tempdir()?;
     let row = |steps: &'static str| quick(&["evaluators.use=[\"detection\"]", steps]);
-    stdout(&row("evaluator.detection.steps=2"), runs.path())?;
-    let run = run_directory(runs.path(), "table7-b")?;
-    let before = trained(&run)?;
+    let (run, before) = made(&row("evaluator.detection.steps=2"), runs.path())?;
     stdout(&row("evaluator.detection.steps=3"), runs.path())?;
     ensure!(directories(runs.path())? == 1 && trained(&run)? == before, "it was trained again");
     ensure!(measured(&run)?.1 == 2, "{:?}", measured(&run)?);
@@ -153,9 +157,8 @@ fn two_rows_of_one_pre_training_have_each_their_own_numbers() -> Result<()> {
 fn a_killed_measuring_goes_on_with_what_is_missing() -> Result<()> {
     let runs = tempfile::tempdir()?;
     let row = quick(&["evaluators.use=[\"linear-probe\", \"knn\"]"]);
-    stdout(&row, runs.path())?;
-    let run = run_directory(runs.path(), "table7-b")?;
-    let (before, whole, record) = (trained(&run)?, evaluations(&run)?, run.join("run.json"));
+    let (run, before) = made(&row, runs.path())?;
+    let (whole, record) = (evaluations(&run)?, run.join("run.json"));
     let running = fs::read_to_string(&record)?.replace("\"finished\"", "\"running\"");
     // Killed before kNN, within the line of kNN, and after the last number.
     let first: String =
@@ -174,9 +177,7 @@ fn a_killed_measuring_goes_on_with_what_is_missing() -> Result<()> {
 #[test]
 fn a_measurement_that_failed_is_tried_again_and_costs_other_rows_nothing() -> Result<()> {
     let runs = tempfile::tempdir()?;
-    stdout(&quick(&[]), runs.path())?;
-    let run = run_directory(runs.path(), "table7-b")?;
-    let before = trained(&run)?;
+    let (run, before) = made(&quick(&[]), runs.path())?;
     // 1% of 100 images are too few for 10 classes.
     let few =
         ["evaluators.use=[\"semi-supervised\"]", "evaluator.semi-supervised.protocols=[\"semi-1pct-small\"]"];
@@ -200,8 +201,7 @@ fn a_measurement_that_failed_is_tried_again_and_costs_other_rows_nothing() -> Re
 #[test]
 fn a_backbone_that_is_gone_is_made_anew_only_if_that_is_asked_for() -> Result<()> {
     let runs = tempfile::tempdir()?;
-    stdout(&quick(&[]), runs.path())?;
-    let run = run_directory(runs.path(), "table7-b")?;
+    let (run, _) = made(&quick(&[]), runs.path())?;
     fs::remove_file(run.join("backbone.safetensors"))?;
     stdout(&quick(&[]), runs.path())?;
     let other = quick(&["evaluator.knn.k=3"]);
@@ -217,9 +217,7 @@ fn a_backbone_that_is_gone_is_made_anew_only_if_that_is_asked_for() -> Result<()
 #[test]
 fn processes_that_measure_one_run_take_turns() -> Result<()> {
     let runs = tempfile::tempdir()?;
-    stdout(&quick(&[]), runs.path())?;
-    let run = run_directory(runs.path(), "table7-b")?;
-    let before = trained(&run)?;
+    let (run, before) = made(&quick(&[]), runs.path())?;
     let rows = ["evaluator.knn.k=3", "evaluator.knn.k=3", "evaluator.knn.k=5"].map(|set| quick(&[set]));
     let start = |row: &Vec<&str>| univip(row, runs.path()).stderr(Stdio::piped()).spawn();
     let children = rows.iter().map(start).collect::<Result<Vec<_>, _>>()?;

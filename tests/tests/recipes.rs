@@ -48,7 +48,7 @@ fn names() -> Vec<String> {
             let path = entry.expect("an entry").path();
             let stem = path.file_stem().expect("a name").to_string_lossy().into_owned();
             match path.is_dir() {
-                // What recipes inherit, and no recipes.
+                // Inherited by recipes, and none themselves.
                 true if ["data", "epochs", "measured"].contains(&stem.as_str()) => {}
                 true => visit(&path, &format!("{prefix}{stem}/"), names),
                 // Of tables, and no recipes.

@@ -2,7 +2,7 @@
 
 use crate::nn::backbone::image_side;
 use serde::{Deserialize, Serialize};
-use univip_stdx::config::{Config, Invalid, distinct, require};
+use univip_stdx::config::{Config, Invalid, distinct, is_plain, require};
 
 /// `[probe_data]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,10 +93,7 @@ impl EvaluatorSettings {
 }
 
 fn plain_names(key: &'static str, names: &[String]) -> Result<(), Invalid> {
-    let plain = |name: &str| {
-        !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
-    };
-    let Some(odd) = names.iter().find(|name| !plain(name)) else { return Ok(()) };
+    let Some(odd) = names.iter().find(|name| !is_plain(name)) else { return Ok(()) };
     let problem = format!("a measurement cannot be called `{odd}`: expected letters, digits, - and _");
     Err(Invalid { key, problem })
 }

@@ -5,7 +5,7 @@ use crate::nn::{Mode, Scope};
 use anyhow::Result;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
-use univip_stdx::config::{Config, Invalid, Table, distinct, require};
+use univip_stdx::config::{Config, Invalid, Table, distinct, is_plain, require};
 
 /// BYOL's head that both networks have.
 pub const PROJECTOR: &str = "projector";
@@ -78,9 +78,7 @@ impl Config for HeadSettings {
         for name in &self.names {
             let free = matches!(Place::named(name), Place::Head(_))
                 && !["backbone", "loss"].contains(&name.as_str());
-            let plain =
-                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-            require(free && plain, "use", || {
+            require(free && is_plain(name), "use", || {
                 format!(
                     "a head cannot be called `{name}`: expected letters, digits, - and _, and none of backbone, loss, pooled, stage1 to stage4"
                 )

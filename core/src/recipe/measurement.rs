@@ -1,7 +1,8 @@
 //! Measurements by name: the evaluator behind each, and the digest of all that its numbers depend on besides the backbone.
 
 use super::Recipe;
-use super::resolved::{digest_of, tidy, without_keys, without_places};
+use super::resolved::{tidy, without_keys, without_places};
+use crate::digest::of_value;
 use crate::error::{RecipeError, suggest};
 use crate::evaluate::Evaluator;
 use crate::evaluation::EvaluatorSettings;
@@ -88,7 +89,7 @@ impl Recipe {
                 json!({"data": scenes, "dataset": dataset(scenes)})
             }
         };
-        let digest = digest_of(&json!({
+        let digest = of_value(&json!({
             "evaluator": plugin.name, "version": made.version(), "settings": settings, "on": on
         }));
         Ok(Measurement { name: name.into(), plugin: plugin.name, digest })

@@ -39,6 +39,7 @@ pub use inherit::whole_file;
 pub use layer::Override;
 pub use layers::Sources;
 pub use measurement::Measurement;
+pub use resolved::OF_MEASUREMENTS;
 pub use sections::Settings;
 pub use show::diff;
 pub use univip_stdx::config::{Config, Invalid, Table};

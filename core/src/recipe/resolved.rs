@@ -1,11 +1,10 @@
 //! Every value of a recipe, defaults filled in, and the digest that names a pre-training.
 
 use super::sections::Settings;
-use crate::digest::hexadecimal;
+use crate::digest::of_value;
 use crate::registry::{Kind, Registry};
 use anyhow::Result;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// The resolved table of a plugin in use.
@@ -36,8 +35,8 @@ pub(super) fn values<'a>(
 const NO_INFLUENCE: [(&str, &str); 4] =
     [("loader", "workers"), ("loader", "ahead"), ("train", "checkpoint_every"), ("train", "keep")];
 
-/// The sections of what is measured, which has digests of its own.
-const OF_MEASUREMENTS: [&str; 3] = ["evaluators", "evaluator", "probe_data"];
+/// The sections of what is measured, which has digests of its own ([`Measurement`](super::Measurement)): no fingerprint covers them.
+pub const OF_MEASUREMENTS: [&str; 3] = ["evaluators", "evaluator", "probe_data"];
 
 /// See [`Recipe::fingerprint`](super::Recipe::fingerprint).
 pub(super) fn fingerprint(resolved: &Value, registry: &Registry) -> String {
@@ -54,13 +53,7 @@ pub(super) fn fingerprint(resolved: &Value, registry: &Registry) -> String {
             *table = without_keys(table.take(), &[key]);
         }
     }
-    digest_of(&resolved)
-}
-
-/// The first 12 hexadecimal digits of the SHA-256 of a value's JSON.
-pub(super) fn digest_of(value: &Value) -> String {
-    let digest = Sha256::digest(value.to_string().as_bytes());
-    hexadecimal(&digest[..6])
+    of_value(&resolved)
 }
 
 /// Resolved values without [`Config::PLACES`](super::Config::PLACES).

@@ -1,4 +1,4 @@
-//! Digests of files, and digests as people and file names see them.
+//! Digests of files and of values, and digests as people and file names see them.
 
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -16,6 +16,11 @@ pub fn of_file(path: &Path) -> io::Result<[u8; 32]> {
     let mut hash = Sha256::new();
     copy(&mut File::open(path)?, &mut hash)?;
     Ok(hash.finalize().into())
+}
+
+/// The first 12 hexadecimal digits of the SHA-256 of a value's JSON: enough to tell recipes and settings apart, and short enough to read.
+pub fn of_value(value: &serde_json::Value) -> String {
+    hexadecimal(&Sha256::digest(value.to_string())[..6])
 }
 
 /// Two digits per byte, in lower case.

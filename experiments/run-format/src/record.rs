@@ -92,6 +92,11 @@ pub enum Status {
 }
 
 impl RunRecord {
+    /// True when a measurement, by its digest, found nothing to measure in the data.
+    pub fn found_nothing(&self, digest: &str) -> bool {
+        self.measurements.get(digest).is_some_and(|taken| taken.not_applicable.is_some())
+    }
+
     /// True when the pre-training has ended.
     pub fn is_trained(&self) -> bool {
         self.trained || self.status == Status::Finished

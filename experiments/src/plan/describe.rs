@@ -1,7 +1,8 @@
 //! A plan for people: what is finished, and how long the rest takes.
 
-use super::ablation::{NeededRun, Plan, PlannedRow, distinct};
+use super::ablation::{Plan, distinct};
 use super::estimate::Estimate;
+use super::planned::{NeededRun, PlannedRow};
 use crate::figures;
 use crate::runs::{Asked, Done};
 use anyhow::Result;

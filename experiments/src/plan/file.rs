@@ -1,6 +1,7 @@
 //! A plan on disk: what reports need to know of it.
 
-use super::ablation::{MissingRow, Plan, PlannedRow, PlannedTable, distinct};
+use super::ablation::{Plan, distinct};
+use super::planned::{MissingRow, PlannedRow, PlannedTable};
 use crate::runs::lock_runs;
 use crate::system::clock;
 use anyhow::{Context, Result};
@@ -150,6 +151,6 @@ fn seeds_of(path: &Path) -> Vec<u64> {
 }
 
 /// A name with the characters alone that every file system has.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
 }

@@ -7,7 +7,9 @@ use crate::usage::usage;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use univip_core::error::suggest;
-use univip_core::recipe::{EMBEDDED_ROOT, Embedded, Override, Recipe, Row, Settings, Sources};
+use univip_core::recipe::{
+    EMBEDDED_ROOT, Embedded, OF_MEASUREMENTS, Override, Recipe, Row, Settings, Sources,
+};
 
 /// The recipe of the untrained backbone that stands beside every table, as in the paper's Table 1.
 pub(super) const RANDOM: &str = "random";
@@ -103,17 +105,16 @@ impl Library {
 
     /// The untrained backbone, measured as `recipe` says.
     pub(super) fn load_random_as(&self, recipe: &Recipe) -> Result<Recipe> {
-        let sections = ["evaluators", "evaluator", "probe_data"];
         let Settings { probe_data, evaluators, .. } = &recipe.settings;
         let datasets = [&probe_data.name, &evaluators.scenes].map(|name| format!("dataset.{name}"));
         let datasets = datasets.iter().map(String::as_str).filter(|section| !section.ends_with('.'));
-        let all = overlays_of(recipe, &sections.into_iter().chain(datasets).collect::<Vec<_>>())?;
+        let all = overlays_of(recipe, &OF_MEASUREMENTS.into_iter().chain(datasets).collect::<Vec<_>>())?;
         let random = self.load_random_over(all)?;
         if random.fingerprint() == self.load_random()?.fingerprint() {
             return Ok(random);
         }
         // The dataset is also the one that it would learn from, which is not the recipe's to say.
-        self.load_random_over(overlays_of(recipe, &sections)?)
+        self.load_random_over(overlays_of(recipe, &OF_MEASUREMENTS)?)
     }
 
     fn load_random_over(&self, measured: Vec<Override>) -> Result<Recipe> {
@@ -208,7 +209,7 @@ impl Library {
     fn known(&self) -> Vec<String> {
         let recipes = self.directory.join("recipes");
         let mut known = recipes_in(&recipes);
-        // What tables inherit, and no recipe.
+        // Inherited by tables, and no recipe.
         known.retain(|name| name != "columns");
         for table in self.tables() {
             let names = recipes_in(&recipes.join(&table));
@@ -281,6 +282,15 @@ fn overlays_of(recipe: &Recipe, sections: &[&str]) -> Result<Vec<Override>> {
     values.into_iter().map(overlay).collect()
 }
 
+#[cfg(test)]
+impl Library {
+    /// The embedded recipes at the scale `smoke`.
+    pub(super) fn at_smoke(sets: &[&str]) -> Self {
+        let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+        Self::new("smoke", &sets, Vec::new())
+    }
+}
+
 /// The names of a directory's recipes, sorted: which of several that cannot be used is named must not depend on the disk.
 pub(super) fn recipes_in(directory: &Path) -> Vec<String> {
     let mut stems = EMBEDDED.toml_stems(directory);
@@ -289,7 +299,7 @@ pub(super) fn recipes_in(directory: &Path) -> Vec<String> {
 }
 
 /// `a.b` of `a.b=c`.
-fn key_of(set: &str) -> &str {
+pub(super) fn key_of(set: &str) -> &str {
     set.split_once('=').map_or(set, |(key, _)| key)
 }
 

@@ -7,6 +7,8 @@ mod estimate;
 mod file;
 mod flatten;
 mod library;
+mod of_table;
+mod planned;
 mod sweep;
 mod table;
 

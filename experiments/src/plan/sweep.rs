@@ -1,7 +1,10 @@
 //! A sweep: the grid of the values that some keys take in turn around one recipe, as a table of its own.
 
-use super::ablation::{Plan, PlannedTable, recipe_name, table_name};
-use super::library::{Library, recipes_in};
+use super::ablation::{Plan, recipe_name};
+use super::file::plain;
+use super::library::{Library, key_of, recipes_in};
+use super::of_table::table_name;
+use super::planned::PlannedTable;
 use crate::runs::Asked;
 use crate::usage::usage;
 use anyhow::Result;
@@ -69,7 +72,7 @@ impl Plan {
             axes: axes.clone(),
             ..PlannedTable::default()
         });
-        let (mut misfit, mut any_baseline) = (None, false);
+        let mut misfit = None;
         for cell in grid(&axes) {
             let sets: Vec<String> = settings(&axes, &cell);
             let label = axes.iter().zip(&cell).map(|(axis, at)| axis.values[*at].as_str());
@@ -79,24 +82,22 @@ impl Plan {
                 ..Row::default()
             };
             match library.with(&sets).load(&swept.recipe) {
-                Ok(recipe) => {
-                    let baseline = recipe.fingerprint() == stated.recipe.fingerprint()
-                        && Asked::of(recipe.clone(), &plan.registry)?.digests() == stated.digests();
-                    any_baseline |= baseline;
-                    let added = plan.add(swept.name.clone(), row, recipe, true)?;
-                    (added.baseline, added.cell) = (baseline, cell);
-                }
+                Ok(recipe) => plan.add(swept.name.clone(), row, recipe, true)?.cell = cell,
                 Err(error) => {
                     plan.tables[0].left_out.push(format!("{} is left out: {error:#}", sets.join(", ")));
                     misfit.get_or_insert(error);
                 }
             }
         }
+        let as_stated = plan.rows.iter().position(|row| plan.asked(row).is_same(&stated));
+        if let Some(place) = as_stated {
+            plan.rows[place].baseline = true;
+        }
         for column in &mut plan.tables[0].columns {
-            column.difference &= any_baseline;
+            column.difference &= as_stated.is_some();
             (column.paper, column.paper_head) = (None, None);
         }
-        // Where no cell can be used, the first says why.
+        // The first error speaks for all where no cell can be used.
         misfit.filter(|_| plan.rows.is_empty()).map_or(Ok(plan), Err)
     }
 }
@@ -152,7 +153,7 @@ fn check(axes: &[Axis], library: &Library) -> Result<()> {
         if !keys.insert(key) {
             return refuse("is stated twice; give all of its values at once".into());
         }
-        if library.sets.iter().any(|set| set.split('=').next().is_some_and(|set| set.trim() == key)) {
+        if library.sets.iter().any(|set| key_of(set).trim() == key) {
             return refuse("--set states it, too".into());
         }
         if values.iter().any(String::is_empty) {
@@ -185,8 +186,7 @@ fn settings(axes: &[Axis], cell: &[usize]) -> Vec<String> {
 /// `sweep-table7-e-epsilon-lr`: a name with letters, digits, - and _ alone.
 fn sweep_name(recipe: &str, keys: &[&str]) -> String {
     let ends = keys.iter().map(|key| key.rsplit('.').next().unwrap_or(key));
-    let name = ["sweep", recipe].into_iter().chain(ends).collect::<Vec<_>>().join("-");
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).collect()
+    plain(&["sweep", recipe].into_iter().chain(ends).collect::<Vec<_>>().join("-"))
 }
 
 #[cfg(test)]
@@ -196,8 +196,7 @@ mod tests {
     use univip_plugins as _;
 
     fn sweep(sweeps: &[&str], sets: &[&str]) -> Result<Plan> {
-        let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
-        let library = Library::new("smoke", &sets, Vec::new());
+        let library = Library::at_smoke(sets);
         let axes = sweeps.iter().map(|text| axis(text)).collect::<Result<_>>()?;
         Plan::of_sweep(&library, &Swept::row(&library, "table7", Some("e"))?, axes, &[0])
     }
@@ -212,7 +211,7 @@ mod tests {
         assert_eq!(stated, [false, false, false, false, true, false]);
         assert_eq!(plan.tables[0].name, "sweep-table7-e-epsilon-lr");
         // The run of a recipe as it stands is that of the recipe.
-        let alone = Plan::of_recipe(&Library::new("smoke", &[], Vec::new()), "table7/e", &[0])?;
+        let alone = Plan::of_recipe(&Library::at_smoke(&[]), "table7/e", &[0])?;
         let [of_cell, of_recipe] = [&plan.trainings[4], &alone.trainings[0]];
         assert_eq!(of_cell.name, of_recipe.name);
         assert_eq!(of_cell.fingerprint(), of_recipe.fingerprint());
@@ -220,6 +219,14 @@ mod tests {
         let measured = sweep(&["evaluator.knn.k=5,20"], &[])?;
         let stated: Vec<bool> = measured.rows.iter().map(|row| row.baseline).collect();
         assert_eq!((measured.trainings.len(), stated), (1, vec![false, true]));
+        Ok(())
+    }
+
+    #[test]
+    fn of_two_spellings_of_the_stated_value_one_is_the_baseline() -> Result<()> {
+        let plan = sweep(&["optimizer.lr=0.2,0.20"], &[])?;
+        let stated: Vec<bool> = plan.rows.iter().map(|row| row.baseline).collect();
+        assert_eq!((plan.trainings.len(), stated), (1, vec![true, false]));
         Ok(())
     }
 
@@ -251,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_row_is_named_and_its_tables_columns_are_shown() -> Result<()> {
-        let library = Library::new("smoke", &[], Vec::new());
+        let library = Library::at_smoke(&[]);
         for (row, said) in [(None, "known: a, b, c, d, e"), (Some("f"), "has no row `f`")] {
             let message = format!("{:#}", Swept::row(&library, "table7", row).err().expect("a refusal"));
             assert!(message.contains(said), "{message}");
@@ -276,13 +283,14 @@ mod tests {
         let recipe = "inherit = [\"univip:/recipes/table7/b.toml\"]\n[sweep]\n\"target.momentum\" = [0.9, 0.95]\n\
                       \"losses.use\" = [[\"scene\"], [\"byol\"]]\n";
         std::fs::write(&path, recipe)?;
-        let library = Library::new("smoke", &[], Vec::new());
+        let library = Library::at_smoke(&[]);
         let axes = axes_of(&library, &path.display().to_string())?;
         let expected = [("losses.use", ["[\"scene\"]", "[\"byol\"]"]), ("target.momentum", ["0.9", "0.95"])];
         for (axis, (key, values)) in axes.iter().zip(expected) {
             assert_eq!((axis.key.as_str(), &axis.values[..]), (key, &values.map(String::from)[..]));
         }
-        let plan = Plan::of_sweep(&library, &Swept::recipe(&path.display().to_string()), axes, &[0])?;
+        let swept = Swept::recipe(&path.display().to_string());
+        let plan = Plan::of_sweep(&library, &swept, axes, &[0])?;
         assert_eq!(plan.rows.len(), 4);
         // It is no part of what a run is, nor inherited.
         std::fs::write(directory.join("below.toml"), "inherit = [\"own.toml\"]\n")?;

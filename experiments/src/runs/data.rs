@@ -1,20 +1,20 @@
 //! The data of a command: each split is opened once, and is known to be what it was when it was first used.
 
+use super::job::Asked;
 use anyhow::{Result, anyhow, bail};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use univip_core::assemble::{Assembly, steps_per_epoch};
 use univip_core::dataset::{Dataset, Limited, Split};
-use univip_core::digest::hexadecimal;
+use univip_core::digest::of_value;
 use univip_core::error::{Interrupted, NotApplicable};
 use univip_core::event::{Event, Observer};
 use univip_core::identity::{Checked, Manifest};
 use univip_core::image_file;
 use univip_core::recipe::Recipe;
-use univip_core::registry::{Kind, Registry};
+use univip_core::registry::{Kind, Registration, Registry};
 use univip_run_format::RunRecord;
 
 /// The data of a command.
@@ -106,7 +106,7 @@ impl<'a> Data<'a> {
     pub fn part(&self, recipe: &Recipe, usage: Use, split: Split) -> Result<Part> {
         let Named { name, key } = usage.dataset(recipe);
         image_file::limit_pixels(recipe.settings.loader.max_pixels);
-        let settings = self.settings(recipe, usage)?;
+        let (_, settings) = self.settings(recipe, usage)?;
         let open = || Assembly::new(recipe, self.registry).dataset(key, name, split).map(Some);
         let asked = Opening { name, settings: &settings, split, annotated: false };
         let mut whole = self.opened(asked, &open)?;
@@ -126,11 +126,11 @@ impl<'a> Data<'a> {
         Ok(Part { whole, images: Arc::new(images), usage, split, key })
     }
 
-    /// All values of the dataset's table.
-    fn settings(&self, recipe: &Recipe, usage: Use) -> Result<serde_json::Value> {
+    /// The plugin of the dataset, and all values of its table.
+    fn settings(&self, recipe: &Recipe, usage: Use) -> Result<(&'static Registration, serde_json::Value)> {
         let Named { name, key } = usage.dataset(recipe);
         let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
-        (plugin.resolve)(&recipe.table(Kind::Dataset, name))
+        Ok((plugin, (plugin.resolve)(&recipe.table(Kind::Dataset, name))?))
     }
 
     /// The name of a part in records: a run is measured on parts of several datasets, or on several parts of one.
@@ -139,9 +139,8 @@ impl<'a> Data<'a> {
         if part == LEARNED {
             return Ok(part);
         }
-        let Named { name, key } = usage.dataset(recipe);
-        let plugin = self.registry.get(Kind::Dataset, name, &recipe.origin(key), key)?;
-        let mut settings = self.settings(recipe, usage)?;
+        let Named { name, .. } = usage.dataset(recipe);
+        let (plugin, mut settings) = self.settings(recipe, usage)?;
         if let Some(settings) = settings.as_object_mut() {
             settings.retain(|key, _| !plugin.places.contains(&key.as_str()));
         }
@@ -151,11 +150,10 @@ impl<'a> Data<'a> {
             (Use::Probing, Split::Val) => probe.val_limit,
             (Use::Scenes | Use::Learning, _) => 0,
         };
-        let digest = Sha256::digest(serde_json::json!([settings, limit]).to_string());
-        Ok(format!("{part} {name} {}", hexadecimal(&digest[..6])))
+        Ok(format!("{part} {name} {}", of_value(&serde_json::json!([settings, limit]))))
     }
 
-    /// What is asked for, opened by `open` if it is not open yet; none where that finds none.
+    /// A split as it is asked for, opened by `open` if it is not open yet; none where that finds none.
     fn opened(
         &self,
         asked: Opening<'_>,
@@ -283,21 +281,24 @@ impl Ledger {
         record.data_digest = record.digests.remove(LEARNED).unwrap_or_default();
     }
 
-    /// Refuses any part of a recipe's data that has been used and is not what it was.
+    /// Refuses any part of the recipes' data that has been used and is not what it was.
     ///
     /// # Errors
     /// As [`Ledger::check`]; [`Interrupted`] when `stop` is set.
     pub fn check_all(
         &self,
-        recipe: &Recipe,
+        asked: &[&Asked],
         data: &Data<'_>,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<()> {
-        self.parts(recipe, data)?.iter().try_for_each(|part| {
-            data.look(part, observer, stop)?;
-            self.check(part)
-        })
+        for asked in asked {
+            for part in self.parts(&asked.recipe, data)? {
+                data.look(&part, observer, stop)?;
+                self.check(&part)?;
+            }
+        }
+        Ok(())
     }
 
     /// The digest of a part. Earlier versions named it by its usage and split alone.

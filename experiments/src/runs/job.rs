@@ -28,6 +28,17 @@ impl Asked {
         Ok(Self { recipe, measurements })
     }
 
+    /// True when the other one asks for the same measurements, too, on data of the same name.
+    pub fn measures_as(&self, other: &Self) -> bool {
+        let probe_data = |asked: &Self| asked.recipe.settings.probe_data.name.clone();
+        self.digests() == other.digests() && probe_data(self) == probe_data(other)
+    }
+
+    /// True when the other one is of the same pre-training, too.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.recipe.fingerprint() == other.recipe.fingerprint() && self.measures_as(other)
+    }
+
     /// The digests of the measurements, by their names.
     pub fn digests(&self) -> BTreeMap<String, String> {
         self.measurements.iter().map(|each| (each.name.clone(), each.digest.clone())).collect()
@@ -96,11 +107,11 @@ impl Done {
     pub fn of(directory: &Path) -> Result<Self> {
         let Some(record) = read_record(directory)? else { return Ok(Self::default()) };
         let numbers = read_evaluations(directory)?.into_iter().filter_map(|line| line.digest);
-        let nothing = record.measurements.iter().filter(|(_, taken)| taken.not_applicable.is_some());
+        let nothing = record.measurements.keys().filter(|digest| record.found_nothing(digest));
         let finished = record.status == Status::Finished;
         Ok(Self {
             trained: finished || (record.trained && directory.join(BACKBONE).exists()),
-            measured: numbers.chain(nothing.map(|(digest, _)| digest.clone())).collect(),
+            measured: numbers.chain(nothing.cloned()).collect(),
             finished,
         })
     }

@@ -4,6 +4,7 @@ mod claim;
 mod data;
 mod directory;
 mod job;
+mod laps;
 mod measure;
 mod phases;
 mod record;
@@ -12,8 +13,9 @@ mod series;
 mod trained;
 
 pub use data::{Data, Known, Ledger, Part, Use};
-pub use directory::{Origin, RunDirectory, evaluated, lock_runs, read_evaluations, read_record};
+pub use directory::{Origin, RunDirectory, lock_runs, read_evaluations, read_record};
 pub use job::{Asked, Done, Job};
+pub use laps::{Laps, of_evaluation};
 pub use measure::{Measured, Probe};
 #[cfg(test)]
 pub use record::begin;

@@ -1,15 +1,15 @@
 //! The phases of a run: proposals, training, measurements.
 
 use super::data::{Data, Ledger, Part, Use, warn_of};
-use super::directory::{Origin, RunDirectory, evaluated};
+use super::directory::{Origin, RunDirectory};
 use super::job::Job;
+use super::laps::Laps;
 use super::measure::{Measured, NothingToMeasure, Probe};
 use crate::observers::Observers;
 use crate::system::device;
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 use univip_core::assemble::Assembly;
 use univip_core::checkpoint::Checkpoints;
 use univip_core::dataset::{Dataset, Split};
@@ -35,31 +35,16 @@ pub struct Work<'a> {
     pub stop: &'a AtomicBool,
 }
 
-/// Adds the time of each phase to a record.
-struct Laps(Instant);
-
-impl Laps {
-    /// The seconds since the end of the last phase, which are this phase's.
-    fn end(&mut self, record: &mut RunRecord, phase: &str) -> f64 {
-        let seconds = self.0.elapsed().as_secs_f64();
-        *record.seconds.entry(phase.into()).or_default() += seconds;
-        self.0 = Instant::now();
-        seconds
-    }
-}
-
 impl Work<'_> {
     /// Does all that is left: trains unless that is done, and measures what has not been measured.
     ///
     /// # Errors
     /// [`Interrupted`] when the user asked to stop; whatever fails.
     pub fn all(&self, record: &mut RunRecord, observers: &mut Observers) -> Result<()> {
-        let mut laps = Laps(Instant::now());
+        let mut laps = Laps::start();
         if record.trained {
             let ledger = Ledger::of(record, self.data);
-            for asked in &self.job.asked {
-                ledger.check_all(&asked.recipe, self.data, observers, self.stop)?;
-            }
+            ledger.check_all(&self.job.asked, self.data, observers, self.stop)?;
             laps.end(record, phase::LOOK);
         } else {
             self.train(record, &mut laps, observers)?;
@@ -174,8 +159,7 @@ impl Work<'_> {
         let mut failures = Vec::new();
         for asked in &self.job.asked {
             let mut missing = self.directory.unmeasured(&asked.measurements, &[])?;
-            let done = |digest: &String| record.measurements.get(digest).is_some_and(nothing_to_measure);
-            missing.retain(|measurement| !done(&measurement.digest));
+            missing.retain(|measurement| !record.found_nothing(&measurement.digest));
             if missing.is_empty() {
                 continue;
             }
@@ -213,13 +197,10 @@ impl Work<'_> {
                 .with_context(|| format!("`{name}` was not asked for"))
         };
         let mut keep = |name: &str, metrics: Vec<Metric>, observer: &mut dyn Observer| -> Result<()> {
-            let digest = digest(name)?;
             let probe_data = recipe.settings.probe_data.name.clone();
-            let origin =
-                Origin { name: name.into(), digest: Some(digest.clone()), probe_data, set: Vec::new() };
-            self.directory.append_evaluations(&evaluated(&origin, &metrics))?;
-            let seconds = laps.end(record, phase::EVALUATE);
-            record.measurements.insert(digest, Taken { name: name.into(), seconds, not_applicable: None });
+            let digest = Some(digest(name)?);
+            let origin = Origin { name: name.into(), digest, probe_data, set: Vec::new() };
+            laps.keep(self.directory, record, &origin, &metrics)?;
             metrics.into_iter().try_for_each(|metric| {
                 observer.observe(&Event::Evaluation { epoch: None, evaluator: name.into(), metric })
             })
@@ -237,10 +218,6 @@ impl Work<'_> {
         self.directory.write_record(record)?;
         Ok(measured)
     }
-}
-
-fn nothing_to_measure(taken: &Taken) -> bool {
-    taken.not_applicable.is_some()
 }
 
 /// Runs the evaluators that the recipe names for the time of training, where they are due after `epoch`.

@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicBool;
 use univip_core::error::Interrupted;
 use univip_core::event::{Event, Observer};
 use univip_core::files::{remove_abandoned, write_atomic};
+use univip_core::recipe::OF_MEASUREMENTS;
 use univip_run_format::{RECIPE, Status};
 
 /// Runs the job or what is left of it, and returns its directory.
@@ -63,9 +64,7 @@ fn reuse(
 ) -> Result<PathBuf> {
     if let Some(record) = read_record(directory)? {
         let ledger = Ledger::of(&record, data);
-        for asked in &job.asked {
-            ledger.check_all(&asked.recipe, data, progress, stop)?;
-        }
+        ledger.check_all(&job.asked, data, progress, stop)?;
     }
     // Whoever reuses a finished run may have been killed in the writing below. Where nothing can be removed, nothing was written.
     let _ = remove_abandoned(directory);
@@ -85,14 +84,10 @@ fn differs(directory: &Path, job: &Job<'_>) -> bool {
     let values = |text: &str| text.parse::<toml::Table>().ok();
     let Ok(then) = std::fs::read_to_string(directory.join(RECIPE)) else { return true };
     let (Some(then), Some(now)) = (values(&then), values(&job.recipe.show())) else { return true };
-    let measured = |table: &toml::Table| {
-        ["evaluators", "evaluator", "probe_data"].map(|section| table.get(section).cloned())
-    };
+    let measured = |table: &toml::Table| OF_MEASUREMENTS.map(|section| table.get(section).cloned());
     let trained = |table: &toml::Table| {
         let mut table = table.clone();
-        for section in ["evaluators", "evaluator", "probe_data"] {
-            table.remove(section);
-        }
+        table.retain(|section, _| !OF_MEASUREMENTS.contains(&section));
         let data = job.recipe.settings.data.name.as_str();
         if let Some(toml::Value::Table(datasets)) = table.get_mut("dataset") {
             datasets.retain(|name, _| name == data);

@@ -84,10 +84,8 @@ impl<'a> Seen<'a> {
 
     /// The measurements that are neither there nor known to have nothing to measure.
     pub fn missing(&self) -> Vec<&'a str> {
-        let taken = self.run.record.as_ref().map(|record| &record.measurements);
-        let nothing = |digest: &String| {
-            taken.and_then(|taken| taken.get(digest)).is_some_and(|taken| taken.not_applicable.is_some())
-        };
+        let record = self.run.record.as_ref();
+        let nothing = |digest: &String| record.is_some_and(|record| record.found_nothing(digest));
         let there =
             |digest: &String| self.run.measurements.iter().any(|line| line.digest.as_ref() == Some(digest));
         let asked = self.asked.measurements.into_iter().flatten();

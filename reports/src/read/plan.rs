@@ -11,12 +11,12 @@ use univip_stdx::refusal::suggest;
 
 /// True when the same measurements of the same runs make both tables.
 fn same_runs(one: &Plan, other: &Plan) -> bool {
-    let asked = |plan: &Plan| -> Vec<(String, Option<BTreeMap<String, String>>)> {
-        let rows = plan.rows.iter().map(|row| (row.fingerprint.clone(), row.measurements.clone()));
-        let random = plan.random.iter().map(|row| (row.fingerprint.clone(), row.measurements.clone()));
-        rows.chain(random).collect()
-    };
-    (&one.table, &one.scale) == (&other.table, &other.scale) && asked(one) == asked(other)
+    fn asked(plan: &Plan) -> impl Iterator<Item = (&str, Option<&BTreeMap<String, String>>)> {
+        let rows = plan.rows.iter().map(|row| (row.fingerprint.as_str(), row.measurements.as_ref()));
+        let random = plan.random.iter().map(|row| (row.fingerprint.as_str(), row.measurements.as_ref()));
+        rows.chain(random)
+    }
+    (&one.table, &one.scale) == (&other.table, &other.scale) && asked(one).eq(asked(other))
 }
 
 /// True when it plans the same rows anew: its recipes have changed since the `other` was written. Recipes that are run by

@@ -5,7 +5,7 @@ mod ranges;
 mod table;
 
 pub use problem::{inside, origin};
-pub use ranges::{at_least, at_most, distinct, not_negative, ordered, positive, require, within};
+pub use ranges::{at_least, at_most, distinct, is_plain, not_negative, ordered, positive, require, within};
 pub use table::Table;
 
 use serde::Serialize;

@@ -40,6 +40,11 @@ pub fn ordered(key: &'static str, [from, to]: [f64; 2]) -> Result<(), Invalid> {
     require(from <= to, key, || format!("expected [from, to] in order, found [{from}, {to}]"))
 }
 
+/// True for a name of letters, digits, - and _ alone, which a recipe can choose for a table of its own.
+pub fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_".contains(letter))
+}
+
 /// No name comes twice.
 pub fn distinct(key: &'static str, names: &[String]) -> Result<(), Invalid> {
     let mut seen = BTreeSet::new();

@@ -8,21 +8,20 @@ use crate::observers::{Bars, Progress};
 use crate::output;
 use crate::plan::flatten;
 use crate::runs::{
-    Data, Known, Ledger, Origin, Part, Probe, RunDirectory, TrainedRun, Use, begin_sitting, end_sitting,
-    evaluated,
+    Data, Known, Laps, Ledger, Origin, Part, Probe, RunDirectory, TrainedRun, Use, begin_sitting,
+    end_sitting, of_evaluation,
 };
 use crate::system::device;
 use crate::usage::usage;
 use anyhow::Result;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 use univip_core::assemble::Assembly;
 use univip_core::dataset::Split;
 use univip_core::evaluate::Metric;
 use univip_core::event::Observer;
 use univip_core::recipe::{Measurement, Override, Recipe};
 use univip_core::registry::{Kind, Registry};
-use univip_run_format::{RunRecord, Status, Taken, phase};
+use univip_run_format::{RunRecord, Status};
 
 /// The settings that a trained run can still be given.
 const OF_EVALUATION: [&str; 4] = ["evaluator.", "evaluators.", "probe_data.", "dataset."];
@@ -50,9 +49,11 @@ pub fn evaluate(asked: &Evaluate, name: &str, registry: &Registry, stop: &Atomic
     let mut progress = bars.run(name);
     let data = Data::new(registry, run.path.parent().unwrap_or(&asked.runs));
     let kept = recipes.kept(&record, &data, &mut progress, stop)?;
-    let mut noted = Noted { directory: &directory, record: &mut record, kept: &kept, lap: Instant::now() };
+    let mut laps = Laps::start();
     let mut keep = |name: &str, metrics: Vec<Metric>, _: &mut dyn Observer| -> Result<()> {
-        noted.keep(measurements.iter().find(|each| each.name == name), &recipes.used, &metrics)?;
+        if let Some(measurement) = measurements.iter().find(|each| each.name == name) {
+            laps.keep(&directory, &mut record, &kept.origin(measurement, &recipes.used), &metrics)?;
+        }
         said::print(name, &metrics)
     };
     let names: Vec<String> = measurements.iter().map(|each| each.name.clone()).collect();
@@ -60,7 +61,7 @@ pub fn evaluate(asked: &Evaluate, name: &str, registry: &Registry, stop: &Atomic
     let measured = probe.measure(&names, &backbone, &mut progress, stop, &mut keep);
     drop(progress);
     bars.clear();
-    noted.end();
+    laps.end(&mut record, of_evaluation(&kept.set));
     // Whatever became of them, the record tells how the run stands now.
     if kept.ledger.is_some() {
         probe.ledger().record(&mut record);
@@ -68,46 +69,6 @@ pub fn evaluate(asked: &Evaluate, name: &str, registry: &Registry, stop: &Atomic
     end_sitting(&mut record)?;
     settle(&directory, record, &recipes.planned)?;
     said::told(measured?)
-}
-
-/// The numbers of a command, in the run's directory and record.
-struct Noted<'a> {
-    directory: &'a RunDirectory,
-    record: &'a mut RunRecord,
-    kept: &'a Kept,
-    lap: Instant,
-}
-
-impl Noted<'_> {
-    /// Keeps what was measured.
-    fn keep(&mut self, measurement: Option<&Measurement>, recipe: &Recipe, metrics: &[Metric]) -> Result<()> {
-        let Some(Measurement { name, digest, .. }) = measurement else { return Ok(()) };
-        let Kept { ledger, set, .. } = self.kept;
-        // Numbers of other images than the run's stand for none of its measurements.
-        let digest = ledger.is_some().then(|| digest.clone());
-        let origin = Origin {
-            name: name.clone(),
-            digest: digest.clone(),
-            probe_data: recipe.settings.probe_data.name.clone(),
-            set: set.clone(),
-        };
-        self.directory.append_evaluations(&evaluated(&origin, metrics))?;
-        let seconds = self.end();
-        if let Some(digest) = digest {
-            let taken = Taken { name: name.clone(), seconds, not_applicable: None };
-            self.record.measurements.insert(digest, taken);
-        }
-        Ok(())
-    }
-
-    /// The seconds since the last measurement. Time spent with other settings is no time of the recipe's.
-    fn end(&mut self) -> f64 {
-        let seconds = self.lap.elapsed().as_secs_f64();
-        let phase = if self.kept.set.is_empty() { phase::EVALUATE } else { phase::EVALUATE_OTHERWISE };
-        *self.record.seconds.entry(phase.into()).or_default() += seconds;
-        self.lap = Instant::now();
-        seconds
-    }
 }
 
 /// Refuses settings of what is over.
@@ -146,6 +107,16 @@ struct Kept {
 }
 
 impl Kept {
+    /// The origin of a measurement's numbers. Those of other images than the run's stand for none of its measurements.
+    fn origin(&self, Measurement { name, digest, .. }: &Measurement, recipe: &Recipe) -> Origin {
+        Origin {
+            name: name.clone(),
+            digest: self.ledger.is_some().then(|| digest.clone()),
+            probe_data: recipe.settings.probe_data.name.clone(),
+            set: self.set.clone(),
+        }
+    }
+
     fn ledger(&self, data: &Data<'_>) -> Ledger {
         self.ledger.as_ref().map_or_else(|| Ledger::empty(data), |record| Ledger::of(record, data))
     }
