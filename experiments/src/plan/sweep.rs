@@ -159,8 +159,10 @@ fn check(axes: &[Axis], library: &Library) -> Result<()> {
         if values.iter().any(String::is_empty) {
             return refuse("a value is empty".into());
         }
-        if values.len() < 2 {
-            return refuse(format!("one value is no sweep: add others, or use --set {key}={}", values[0]));
+        match &values[..] {
+            [] => return refuse("there is no value".into()),
+            [one] => return refuse(format!("one value is no sweep: add others, or use --set {key}={one}")),
+            _ => {}
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = values.iter().find(|value| !seen.insert(*value)) {
@@ -292,6 +294,9 @@ mod tests {
         let swept = Swept::recipe(&path.display().to_string());
         let plan = Plan::of_sweep(&library, &swept, axes, &[0])?;
         assert_eq!(plan.rows.len(), 4);
+        let none = vec![Axis { key: "target.momentum".into(), values: Vec::new() }];
+        let refused = Plan::of_sweep(&library, &swept, none, &[0]).err().expect("a refusal").to_string();
+        assert!(refused.contains("target.momentum: there is no value"), "{refused}");
         // It is no part of what a run is, nor inherited.
         std::fs::write(directory.join("below.toml"), "inherit = [\"own.toml\"]\n")?;
         assert!(axes_of(&library, &directory.join("below.toml").display().to_string())?.is_empty());
