@@ -131,6 +131,7 @@ fn what_is_no_table_is_refused_in_one_line_with_what_may_have_been_meant() -> Re
     let good = fs::read_to_string(&file)?;
     for (from, to, said) in [
         ("evaluator = \"knn\"", "evaluator = \"kn\"", "did you mean `knn`?"),
+        ("metric = \"top1\"", "metric = \"top-1\"", "`knn` gives no `top-1`; did you mean `top1`?"),
         ("baseline = \"slow\"\n", "", "add baseline"),
         ("[\"slow\", \"fast\"]", "[\"slow\", \"fats\"]", "did you mean `fast`?"),
         ("caption", "captoin", "did you mean `caption`?"),

@@ -146,6 +146,9 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
+    /// The names of the metrics that [`Accuracy::metrics`] returns; `top5` only where there are more than five classes.
+    pub const NAMES: [&str; 2] = ["top1", "top5"];
+
     /// Nothing counted yet.
     pub fn new(classes: usize) -> Self {
         Self { classes, images: 0, hits: [0; 2] }
@@ -196,9 +199,9 @@ impl Accuracy {
             images: self.images,
             skipped: 0,
         };
-        let mut metrics = vec![metric("top1", self.hits[0])];
+        let mut metrics = vec![metric(Self::NAMES[0], self.hits[0])];
         if self.classes > 5 {
-            metrics.push(metric("top5", self.hits[1]));
+            metrics.push(metric(Self::NAMES[1], self.hits[1]));
         }
         metrics
     }
@@ -208,6 +211,10 @@ impl Accuracy {
 pub trait Evaluator {
     /// The numbers it measures on `context.val`.
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>>;
+
+    /// The names of all metrics that [`Evaluator::evaluate`] may return, with these settings or any others. A table's column of
+    /// another one is refused before anything is trained.
+    fn metrics(&self) -> Vec<String>;
 
     /// Looks at the data that it will measure on, if it opens any: called before the training, since what is wrong with it
     /// would else be found out at its end. Returns what a person should know, a sentence each.

@@ -25,6 +25,8 @@ pub struct Measurement {
     /// its settings, the version of its protocols ([`Evaluator::version`]) and what it measures on, which is the probe data or, where it
     /// uses none, the scenes of detectors. Its name, seeds and [`Config::PLACES`](super::Config::PLACES) are no part of it.
     pub digest: String,
+    /// The names of the metrics that its evaluator may return ([`Evaluator::metrics`]).
+    pub metrics: Vec<String>,
 }
 
 impl Recipe {
@@ -92,7 +94,7 @@ impl Recipe {
         let digest = of_value(&json!({
             "evaluator": plugin.name, "version": made.version(), "settings": settings, "on": on
         }));
-        Ok(Measurement { name: name.into(), plugin: plugin.name, digest })
+        Ok(Measurement { name: name.into(), plugin: plugin.name, digest, metrics: made.metrics() })
     }
 
     /// Every key of `[evaluator.<name>]`, defaults filled in.

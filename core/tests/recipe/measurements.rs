@@ -100,6 +100,9 @@ impl Evaluator for Changed {
     fn evaluate(&self, _: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         Ok(Vec::new())
     }
+    fn metrics(&self) -> Vec<String> {
+        Vec::new()
+    }
     fn version(&self) -> u32 {
         self.0
     }

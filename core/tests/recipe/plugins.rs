@@ -229,10 +229,16 @@ impl Evaluator for Plain {
     fn evaluate(&self, _: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         Ok(Vec::new())
     }
+    fn metrics(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 impl Evaluator for Tape {
     fn evaluate(&self, _: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         Ok(Vec::new())
+    }
+    fn metrics(&self) -> Vec<String> {
+        Vec::new()
     }
     fn uses_probe_data(&self) -> bool {
         false

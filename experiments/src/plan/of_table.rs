@@ -10,7 +10,7 @@ use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;
 use univip_core::error::suggest;
-use univip_core::recipe::{Recipe, Row};
+use univip_core::recipe::{Measurement, Recipe, Row};
 use univip_core::registry::Kind;
 use univip_run_format::{Column, can_name_table};
 
@@ -137,20 +137,30 @@ impl Plan {
         Ok(())
     }
 
-    /// Refuses columns of a table's measurements that there are not: neither an evaluator nor a row's measurement is called so.
+    /// Refuses columns that no run could fill: of a measurement that neither an evaluator nor a row's measurement is called after, and
+    /// of a metric that its evaluator never gives.
     fn check_columns(&self, table: usize, path: &Path) -> Result<()> {
         let evaluators = self.registry.names(Kind::Evaluator).into_iter();
         let rows = self.rows.iter().filter(|row| row.table == table);
-        let named = rows.flat_map(|row| &self.asked(row).measurements);
-        let named = named.map(|measurement| &measurement.name);
-        let known: BTreeSet<&str> = evaluators.chain(named.map(String::as_str)).collect();
+        let measurements: Vec<&Measurement> = rows.flat_map(|row| &self.asked(row).measurements).collect();
+        let named = measurements.iter().map(|measurement| measurement.name.as_str());
+        let known: BTreeSet<&str> = evaluators.chain(named).collect();
         let known: Vec<&str> = known.into_iter().collect();
-        let unknown = |column: &&Column| !known.contains(&column.evaluator.as_str());
-        let Some(Column { evaluator, .. }) = self.tables[table].columns.iter().find(unknown) else {
-            return Ok(());
-        };
-        let problem = format!("unknown evaluator `{evaluator}`; {}", suggest(evaluator, &known));
-        Err(refused(path, "columns.evaluator", problem).into())
+        for Column { evaluator, metric, .. } in &self.tables[table].columns {
+            if !known.contains(&evaluator.as_str()) {
+                let problem = format!("unknown evaluator `{evaluator}`; {}", suggest(evaluator, &known));
+                return Err(refused(path, "columns.evaluator", problem).into());
+            }
+            let of_column = measurements.iter().filter(|measurement| measurement.name == *evaluator);
+            let given: BTreeSet<&str> =
+                of_column.flat_map(|measurement| &measurement.metrics).map(String::as_str).collect();
+            if !given.is_empty() && !given.contains(metric.as_str()) {
+                let given: Vec<&str> = given.into_iter().collect();
+                let problem = format!("`{evaluator}` gives no `{metric}`; {}", suggest(metric, &given));
+                return Err(refused(path, "columns.metric", problem).into());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -208,7 +208,8 @@ impl<'a> Probe<'a> {
             progress: &mut progress,
         };
         let mut outcome = catch_unwind(AssertUnwindSafe(|| evaluator.evaluate(context)))
-            .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")));
+            .unwrap_or_else(|_| Err(anyhow!("it panicked (its message is above)")))
+            .and_then(|metrics| listed(metrics, &evaluator.metrics()));
         // The scenes that were skipped are known when all have been read.
         let mut observer = observer.borrow_mut();
         let scenes_used = opened.take();
@@ -296,6 +297,18 @@ impl<'a> Probe<'a> {
         warn_of_unlearnt(name, &both, observer)?;
         Ok(both)
     }
+}
+
+/// What an evaluator measured, if it says of all these metrics that it gives them.
+fn listed(metrics: Vec<Metric>, names: &[String]) -> Result<Vec<Metric>> {
+    if let Some(odd) = metrics.iter().find(|metric| !names.contains(&metric.name)) {
+        bail!(
+            "it returned the metric `{}`, which its `Evaluator::metrics` does not list ({})",
+            odd.name,
+            names.join(", ")
+        );
+    }
+    Ok(metrics)
 }
 
 /// Names the classes of val that no train image teaches: each of their images counts as wrong.

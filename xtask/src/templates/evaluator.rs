@@ -48,6 +48,10 @@ impl Evaluator for MyPlugin {
             skipped: 0,
         }])
     }
+
+    fn metrics(&self) -> Vec<String> {
+        vec!["top1".into()]
+    }
 }
 
 /// The mean feature of each class, `[C, F]`; 0 for a class without images.

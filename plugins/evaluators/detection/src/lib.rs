@@ -50,7 +50,7 @@ use retinanet::RetinaNet;
 use settings::{Architecture, Config};
 use splits::Splits;
 use training::Training;
-use trials::{mean_of_trials, seed_of_trial};
+use trials::{deviation_of, mean_of_trials, seed_of_trial};
 use univip_core::dataset::{Dataset, Limited};
 use univip_core::evaluate::{EvaluationContext, Evaluator, Metric, Scenes};
 use univip_core::nn::{Backbone, Parameters, Scope};
@@ -133,6 +133,10 @@ impl Evaluator for DetectionEvaluator {
             skipped: 0,
         };
         Ok(measured.into_iter().map(metric).collect())
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        measuring::names().into_iter().flat_map(|name| [deviation_of(&name), name]).collect()
     }
 
     fn check(&self, scenes: &Scenes<'_>) -> Result<Vec<String>> {

@@ -27,9 +27,14 @@ pub fn mean_of_trials(
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let deviation = (squares / (values.len() as f64 - 1.0).max(1.0)).sqrt();
-        [(name.clone(), mean), (format!("{name}_std"), deviation)]
+        [(name.clone(), mean), (deviation_of(name), deviation)]
     });
     Ok(summary.collect())
+}
+
+/// The name of a number's standard deviation over trials.
+pub fn deviation_of(number: &str) -> String {
+    format!("{number}_std")
 }
 
 /// The first trial has the run's own seed.

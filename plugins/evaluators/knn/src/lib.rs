@@ -70,6 +70,10 @@ impl Evaluator for Knn {
         }
         Ok(accuracy.metrics(&self.protocol(), &context.split()))
     }
+
+    fn metrics(&self) -> Vec<String> {
+        Accuracy::NAMES.map(String::from).into()
+    }
 }
 
 impl Knn {

@@ -204,14 +204,22 @@ impl Head {
     }
 }
 
+/// The places that have a classifier each where a recipe has several.
+pub const STAGES: [&str; 5] = ["stem", "res2", "res3", "res4", "res5"];
+
+/// The name of the top-1 of a stage's own classifier.
+pub fn top1_of(stage: &str) -> String {
+    format!("top1-{stage}")
+}
+
 fn metrics(accuracies: &[Accuracy], protocol: &str, split: &str) -> Vec<Metric> {
     // The last of equals: the deepest.
     let best = accuracies.iter().max_by(|one, other| one.top1().total_cmp(&other.top1()));
     let mut metrics = best.map(|best| best.metrics(protocol, split)).unwrap_or_default();
     if accuracies.len() > 1 {
-        for (accuracy, place) in accuracies.iter().zip(["stem", "res2", "res3", "res4", "res5"]) {
+        for (accuracy, stage) in accuracies.iter().zip(STAGES) {
             let top1 = accuracy.metrics(protocol, split).into_iter().take(1);
-            metrics.extend(top1.map(|metric| Metric { name: format!("top1-{place}"), ..metric }));
+            metrics.extend(top1.map(|metric| Metric { name: top1_of(stage), ..metric }));
         }
     }
     metrics

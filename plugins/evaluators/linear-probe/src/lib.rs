@@ -15,7 +15,7 @@ mod fixture;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
+use univip_core::evaluate::{Accuracy, EvaluationContext, Evaluator, Metric};
 use univip_core::registry::EvaluatorPlugin;
 
 univip_core::register_evaluator!("linear-probe", LinearProbe, "a linear classifier on frozen features");
@@ -70,6 +70,16 @@ impl Protocol {
             Protocol::Byol => "byol-linear-80ep",
         }
     }
+
+    /// The recipe of a protocol that trains on augmented images.
+    fn augmented(self) -> Option<&'static recipe::Recipe> {
+        match self {
+            Protocol::FrozenFeatures | Protocol::ByolCached => None,
+            Protocol::Orl => Some(&recipe::ORL),
+            Protocol::Moco => Some(&recipe::MOCO),
+            Protocol::Byol => Some(&recipe::BYOL),
+        }
+    }
 }
 
 impl EvaluatorPlugin for LinearProbe {
@@ -83,13 +93,18 @@ impl EvaluatorPlugin for LinearProbe {
 impl Evaluator for LinearProbe {
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         let protocol = self.config.protocol;
-        match protocol {
-            Protocol::FrozenFeatures => frozen::evaluate(context, protocol.name()),
-            Protocol::ByolCached => cached::evaluate(context, protocol.name(), &recipe::BYOL),
-            Protocol::Orl => augmented::evaluate(context, protocol.name(), &recipe::ORL),
-            Protocol::Moco => augmented::evaluate(context, protocol.name(), &recipe::MOCO),
-            Protocol::Byol => augmented::evaluate(context, protocol.name(), &recipe::BYOL),
+        match protocol.augmented() {
+            Some(recipe) => augmented::evaluate(context, protocol.name(), recipe),
+            None if protocol == Protocol::ByolCached => {
+                cached::evaluate(context, protocol.name(), &recipe::BYOL)
+            }
+            None => frozen::evaluate(context, protocol.name()),
         }
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        let of_stages = augmented::STAGES.map(augmented::top1_of);
+        Accuracy::NAMES.map(String::from).into_iter().chain(of_stages).collect()
     }
 }
 

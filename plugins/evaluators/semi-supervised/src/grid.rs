@@ -17,8 +17,11 @@ struct Cell {
     head_multiplier: f64,
 }
 
+/// The names of the metrics that tell what was chosen.
+pub const CHOICE: [&str; 3] = ["lr", "head-multiplier", "held-out-top1"];
+
 /// Fine-tunes once for each learning rate and multiplier, and measures the network that classifies the held-out images
-/// of train best, the first of equals. `lr`, `head-multiplier` and `held-out-top1` tell what was chosen.
+/// of train best, the first of equals. [`CHOICE`] tells what was chosen.
 pub fn evaluate(context: &mut EvaluationContext<'_>, protocol: Protocol) -> Result<Vec<Metric>> {
     let fine_tuning = protocol.fine_tuning();
     let (train_labels, val_labels) = (labels(context.train, "train")?, labels(context.val, "val")?);
@@ -49,9 +52,8 @@ pub fn evaluate(context: &mut EvaluationContext<'_>, protocol: Protocol) -> Resu
     let measured = val.accuracy(context, &network)?;
     let split = format!("{}-{}", subset.digest(context.train), context.val.identity());
     let mut metrics = measured.metrics(protocol.name(), &split);
-    let chosen =
-        [("lr", cell.lr), ("head-multiplier", cell.head_multiplier), ("held-out-top1", chosen_by.top1())];
-    metrics.extend(chosen.into_iter().map(|(name, value)| Metric {
+    let chosen = [cell.lr, cell.head_multiplier, chosen_by.top1()];
+    metrics.extend(CHOICE.into_iter().zip(chosen).map(|(name, value)| Metric {
         name: name.into(),
         value,
         protocol: protocol.name().into(),

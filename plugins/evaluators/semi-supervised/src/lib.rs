@@ -8,7 +8,7 @@ mod subset;
 use anyhow::Result;
 use protocol::Protocol;
 use serde::{Deserialize, Serialize};
-use univip_core::evaluate::{EvaluationContext, Evaluator, Metric};
+use univip_core::evaluate::{Accuracy, EvaluationContext, Evaluator, Metric};
 use univip_core::recipe::Invalid;
 use univip_core::registry::EvaluatorPlugin;
 
@@ -67,5 +67,9 @@ impl Evaluator for SemiSupervised {
             metrics.extend(grid::evaluate(&mut context, *protocol)?);
         }
         Ok(metrics)
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        Accuracy::NAMES.into_iter().chain(grid::CHOICE).map(String::from).collect()
     }
 }
