@@ -83,7 +83,7 @@ pub struct RowResult<'a> {
     pub state: String,
     /// The runs that belong here, unfinished ones too.
     pub runs: Vec<Seen<'a>>,
-    /// Those whose numbers stand here.
+    /// Those of this setting: their numbers stand here.
     pub(super) measured: Vec<Seen<'a>>,
 }
 
@@ -146,8 +146,11 @@ impl Setting {
         (&self.scale, &self.data, &self.probe_data)
     }
 
-    /// True when a run's number of the `first` column belongs here.
+    /// True when a run's number of the `first` column belongs here, or it has none and is of this scale and data.
     fn holds(&self, seen: &Seen<'_>, first: &Column, plan: &Plan) -> bool {
+        if let Some(place) = unmeasured(seen, first, plan) {
+            return place.place() == self.place();
+        }
         let protocols = self.protocols.iter().take(1).cloned().collect();
         let key = Self { overrides: Vec::new(), protocols, ..self.clone() };
         measured_in(seen, first, plan).contains(&key)
@@ -271,7 +274,6 @@ fn collect<'a>(
             continue;
         };
         let seen = Seen { run, asked };
-        let place = unmeasured(&seen, &first, plan);
         let holds = setting.holds(&seen, &first, plan);
         if holds {
             finished += usize::from(seen.finished());
@@ -280,7 +282,7 @@ fn collect<'a>(
             notes.extend(others.map(|note| format!("{label} seed {seed}: {note}.")));
         }
         let unplaced = run.record.is_none();
-        if holds || unplaced || place.is_some_and(|place| place.place() == setting.place()) {
+        if holds || unplaced {
             notes.extend(note(&seen, &first, plan).map(|note| format!("{label} seed {seed}: {note}.")));
             here.push(seen);
         } else {
@@ -356,8 +358,11 @@ impl RowResult<'_> {
         self.runs.iter().filter(|seen| seen.finished()).filter_map(number).collect()
     }
 
-    /// Its name with what it is.
+    /// Its name with what it is, which may begin with the name: `SimCLR`, and no `SimCLR SimCLR`.
     pub fn heading(&self) -> String {
+        if self.title.to_lowercase().starts_with(&self.label.to_lowercase()) {
+            return self.title.clone();
+        }
         format!("{} {}", self.label, self.title).trim().to_string()
     }
 }
@@ -463,9 +468,9 @@ fn state(seen: &Seen<'_>, first: &Column, plan: &Plan) -> Option<String> {
     let Column { evaluator, metric, .. } = first;
     let of = format!("{evaluator} {metric}");
     let what = if of.trim().is_empty() { "number" } else { &of };
-    measured_in(seen, first, plan)
-        .is_empty()
-        .then(|| format!("finished, but evaluations.jsonl has no {what}"))
+    // A row that does not ask for it has no such number.
+    let lacking = seen.asked.digest(evaluator).is_some() && measured_in(seen, first, plan).is_empty();
+    lacking.then(|| format!("finished, but evaluations.jsonl has no {what}"))
 }
 
 /// The numbers of a run that were measured without some images, as these could not be read.

@@ -101,6 +101,20 @@ fn a_run_that_failed_in_a_later_evaluator_keeps_its_numbers_and_says_so() {
     assert!(text.contains("(a) seed 0: failed after 4 of 4 steps: detection: no space left."), "{text}");
 }
 
+#[test]
+fn a_row_without_a_number_of_the_first_column_shows_its_others() {
+    let runs = Runs::table7();
+    let mut made = run("table7-b", "bbbbbbbbbbbb", 1, 50.0);
+    made.evaluations.remove(0);
+    runs.add(made);
+    let text = runs.report(120).unwrap();
+    let frame = csv(&runs, "table7.csv");
+    let of_b = |column| number(&of(&frame, column), "mean", 1).unwrap();
+    // The seeds 0, 1 and 2 have 46, 45 and 50 by k-NN; the first and the last have 51 and 55 by the probe.
+    assert!((of_b("k-NN") - 47.0).abs() < 1e-9 && (of_b("top-1") - 53.0).abs() < 1e-9, "{text}");
+    assert!(text.contains("(b) seed 1: finished, but evaluations.jsonl has no linear-probe top1"), "{text}");
+}
+
 /// A row's number by another protocol than most rows' costs the row nothing but that number.
 #[test]
 fn a_column_shows_the_protocol_that_most_rows_have() {
