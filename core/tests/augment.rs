@@ -4,6 +4,7 @@
 use image::RgbImage;
 use std::path::PathBuf;
 use univip_core::geometry::{BoundingBox, Size};
+use univip_core::image_file::read;
 use univip_core::recipe::{AugmentSettings, Augmentation, BlurScale, Interpolation};
 use univip_core::seed::stream;
 use univip_core::views::augment::{Adjustment, Jitter, Renderer, ViewParameters};
@@ -13,7 +14,7 @@ const SIDE: u32 = 47;
 
 fn fixture(name: &str) -> RgbImage {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/augment/{name}.png"));
-    image::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into_rgb8()
+    read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A renderer whose output is grey levels: it subtracts nothing and multiplies by 255.

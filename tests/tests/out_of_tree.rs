@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Once;
+use std::sync::OnceLock;
 use univip_tests::workspace;
 
 /// A build directory of its own: cargo tells a workspace's packages by their place inside it, so that a copy
@@ -16,6 +16,22 @@ fn target() -> PathBuf {
 
 /// Links what was compiled of other people's crates into [`target`], where cargo then finds it: half of all there is to compile.
 fn link_compiled_crates() -> Result<()> {
+    if link_all()? == Linked::Others {
+        // What lies there was compiled against other files.
+        fs::remove_dir_all(target().join("release"))?;
+        ensure!(link_all()? == Linked::All, "what is compiled changes while it is linked");
+    }
+    Ok(())
+}
+
+#[derive(PartialEq)]
+enum Linked {
+    All,
+    /// A file of the same name and of another time is in the place of one.
+    Others,
+}
+
+fn link_all() -> Result<Linked> {
     let of_this_test = std::env::current_exe()?;
     let release =
         of_this_test.parent().and_then(Path::parent).context("a test lies in target/release/deps")?;
@@ -28,12 +44,23 @@ fn link_compiled_crates() -> Result<()> {
             // serde_json-0123456789abcdef, libserde_json-0123456789abcdef.rlib
             let shown = name.to_string_lossy();
             let stem = shown.rsplit_once('-').map_or(&*shown, |(stem, _)| stem).replace('-', "_");
-            if theirs.contains(&stem) || stem.strip_prefix("lib").is_some_and(|stem| theirs.contains(stem)) {
-                link(&from.join(&name), &to.join(&name))?;
+            let is_theirs =
+                theirs.contains(&stem) || stem.strip_prefix("lib").is_some_and(|stem| theirs.contains(stem));
+            if is_theirs && link(&from.join(&name), &to.join(&name))? == Linked::Others {
+                return Ok(Linked::Others);
             }
         }
     }
-    Ok(())
+    Ok(Linked::All)
+}
+
+/// Writes the workspace's profiles as a configuration for cargo: a crate that is compiled in another way is another crate.
+fn profiles() -> Result<PathBuf> {
+    let manifest: toml::Table = toml::from_str(&fs::read_to_string(workspace().join("Cargo.toml"))?)?;
+    let profiles = manifest.get("profile").context("Cargo.toml states no profile")?;
+    let path = target().join("profiles.toml");
+    fs::write(&path, toml::to_string(&toml::Table::from_iter([("profile".into(), profiles.clone())]))?)?;
+    Ok(path)
 }
 
 /// The crates of the workspace's `Cargo.lock` that are not its own, as Rust spells them.
@@ -44,28 +71,36 @@ fn registry_crates() -> Result<BTreeSet<String>> {
     Ok(registry.filter_map(name).collect())
 }
 
-/// Links a file, or all of a folder; what is there already stays.
-fn link(from: &Path, to: &Path) -> Result<()> {
-    if !from.is_dir() {
-        return if to.exists() {
-            Ok(())
-        } else {
-            fs::hard_link(from, to).with_context(|| to.display().to_string())
-        };
+/// Links a file, or all of a folder.
+fn link(from: &Path, to: &Path) -> Result<Linked> {
+    if from.is_dir() {
+        fs::create_dir_all(to)?;
+        for entry in fs::read_dir(from)? {
+            let name = entry?.file_name();
+            if link(&from.join(&name), &to.join(&name))? == Linked::Others {
+                return Ok(Linked::Others);
+            }
+        }
+        return Ok(Linked::All);
     }
-    fs::create_dir_all(to)?;
-    fs::read_dir(from)?.try_for_each(|entry| {
-        let name = entry?.file_name();
-        link(&from.join(&name), &to.join(&name))
-    })
+    if !to.exists() {
+        fs::hard_link(from, to).with_context(|| to.display().to_string())?;
+        return Ok(Linked::All);
+    }
+    // A link has its file's time.
+    let is_link = fs::metadata(from)?.modified()? == fs::metadata(to)?.modified()?;
+    Ok(if is_link { Linked::All } else { Linked::Others })
 }
 
 fn cargo(directory: &Path, arguments: &[&str]) -> Result<Output> {
-    static LINKED: Once = Once::new();
-    LINKED.call_once(|| link_compiled_crates().expect("linking what is compiled"));
+    static PREPARED: OnceLock<PathBuf> = OnceLock::new();
+    let profiles = PREPARED
+        .get_or_init(|| link_compiled_crates().and_then(|()| profiles()).expect("linking what is compiled"));
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(directory)
         .env("CARGO_TARGET_DIR", target())
+        .arg("--config")
+        .arg(profiles)
         .args(arguments)
         .output()
         .context("starting cargo")?;

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use univip_core::dataset::Dataset;
 use univip_core::error::ImageError;
+use univip_core::image_file;
 use univip_core::proposals::{ProposalStore, StoreKey};
 use univip_core::seed::stream;
 use univip_selective_search::{Parameters, selective_search};
@@ -156,7 +157,7 @@ fn read(directory: &Path) -> Result<Vec<RgbImage>> {
         entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>().with_context(listing)?;
     paths.sort();
     ensure!(!paths.is_empty(), "no image in {}", directory.display());
-    let open = |path: &PathBuf| Ok(image::open(path).with_context(|| path.display().to_string())?.to_rgb8());
+    let open = |path: &PathBuf| image_file::read(path).with_context(|| path.display().to_string());
     paths.iter().map(open).collect()
 }
 

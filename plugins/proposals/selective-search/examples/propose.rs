@@ -4,7 +4,9 @@
 //! `RAYON_NUM_THREADS=1` times one core; a seed ranks boxes as OpenCV does.
 
 use anyhow::{Context, bail};
+use std::path::Path;
 use std::time::Instant;
+use univip_core::image_file::read;
 use univip_selective_search::{Parameters, selective_search};
 
 fn main() -> anyhow::Result<()> {
@@ -26,7 +28,7 @@ fn main() -> anyhow::Result<()> {
         images => images,
     };
     for path in images {
-        let image = image::open(path).with_context(|| format!("reading {path}"))?.to_rgb8();
+        let image = read(Path::new(path)).with_context(|| format!("reading {path}"))?;
         let start = Instant::now();
         let boxes = selective_search(&image, &parameters);
         println!("{path} {:.1} {}", start.elapsed().as_secs_f64() * 1000.0, boxes.len());

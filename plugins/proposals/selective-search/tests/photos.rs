@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use univip_core::geometry::BoundingBox;
+use univip_core::image_file::read;
 use univip_core::recipe::Table;
 use univip_selective_search::{Settings, selective_search};
 
@@ -56,7 +57,7 @@ fn at_least_99_percent_of_the_boxes_of_photos_are_opencvs_and_the_other_way_roun
     let settings: Settings = Table::of(&text("parameters.toml")).read().expect("the parameters are in range");
     let mut agreement = Agreement::default();
     for (name, theirs) in &theirs {
-        let image = image::open(photos.join(name)).expect("the photo is there").to_rgb8();
+        let image = read(&photos.join(name)).expect("the photo is there");
         let ours = selective_search(&image, &settings.parameters());
         let theirs: Vec<_> = theirs.iter().map(|&[x, y, w, h]| BoundingBox::new(x, y, w, h)).collect();
         agreement.add(&ours, &theirs);
