@@ -17,6 +17,9 @@ import sys
 import time
 from pathlib import Path
 
+import methods
+from networks import head, resnet
+
 LAYOUTS = ["contiguous_format", "channels_last"]
 # Settings of Table 7(e): hidden units, outputs, side of an instance.
 SCALES = {"small": ("resnet18", 512, 128, 32), "paper": ("resnet50", 4096, 256, 96)}
@@ -55,7 +58,8 @@ def measure(options):
     words = case.split(" ")
     number = {word.strip("0123456789"): int(word.strip("abcdefghijklmnopqrstuvwxyz")) for word in words[1:]}
     before = resident("VmRSS")
-    make = univip if words[0].startswith("univip-") else backbone
+    method = words[0].rpartition("-")[0]
+    make = {"": backbone, "univip": univip}.get(method) or getattr(methods, method.replace("-", "_"))
     step = make(words[0], number, getattr(torch, options.layout))
     settle = torch.cuda.synchronize if options.device == "cuda" else lambda: None
     seconds, begin = [], time.perf_counter()
@@ -76,27 +80,6 @@ def resident(field):
     return 0
 
 
-def resnet(name, width):
-    from torch import nn
-    from torchvision.models.resnet import BasicBlock, Bottleneck
-
-    block, depths = {"resnet18": (BasicBlock, [2, 2, 2, 2]), "resnet50": (Bottleneck, [3, 4, 6, 3])}[name]
-    layers = [nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU(True), nn.MaxPool2d(3, 2, 1)]
-    inputs = width
-    for stage, depth in enumerate(depths):
-        planes = width << stage
-        outputs = planes * block.expansion
-        for index in range(depth):
-            stride = 2 if stage > 0 and index == 0 else 1
-            shortcut = None
-            if stride != 1 or inputs != outputs:
-                conv = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
-                shortcut = nn.Sequential(conv, nn.BatchNorm2d(outputs))
-            layers.append(block(inputs, planes, stride, shortcut))
-            inputs = outputs
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), inputs
-
-
 def backbone(name, number, layout):
     import torch
 
@@ -110,14 +93,6 @@ def backbone(name, number, layout):
         optimizer.step()
 
     return step
-
-
-def head(inputs, hidden, outputs):
-    from torch import nn
-
-    return nn.Sequential(
-        nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(True), nn.Linear(hidden, outputs, bias=False)
-    )
 
 
 def univip(name, number, layout):

@@ -27,14 +27,17 @@ use univip_core::views::{Batch, Facts};
 use univip_experiments::{device, prepare_process};
 use univip_plugins as _;
 
-/// The cases that are measured beside the peer.
-const PAIRED: [&str; 6] = [
+/// The cases that are measured beside the peer: a backbone, or METHOD-SCALE, then width, batch, side and instances.
+const PAIRED: [&str; 9] = [
     "resnet18 w32 b32 64px",
     "resnet18 w64 b16 96px",
     "resnet18 w64 b8 224px",
     "resnet50 w64 b8 224px",
     "univip-small w16 b64 64px k4",
     "univip-paper w64 b8 224px k4",
+    "simclr-small w16 b64 64px",
+    "moco-v2-small w16 b64 64px",
+    "dense-cl-small w16 b64 64px",
 ];
 
 /// Cases that show how the cost grows with the side of the image, the batch and K.
@@ -72,13 +75,14 @@ fn run(case: &str) -> Result<()> {
     let before = memory("VmRSS:");
     let device = device::best()?;
     let peak = || device::peak_memory(&device).unwrap_or_else(|| memory("VmHWM:").saturating_sub(before));
-    let (seconds, peak, parts) = match case.split('-').next() {
-        Some("univip") => {
-            let mut method = Univip::new(case, &device)?;
+    let (seconds, peak, parts) = match case.split(' ').next().and_then(|name| name.rsplit_once('-')) {
+        Some((name, scale)) => {
+            let mut method = MethodStep::new(name, scale, case, &device)?;
             let seconds = median_seconds(&device, || method.step())?;
-            (seconds, peak(), method.parts(&device)?)
+            let parts = if name == UNIVIP { method.parts(&device)? } else { BTreeMap::new() };
+            (seconds, peak(), parts)
         }
-        _ => {
+        None => {
             let mut step = backbone_step(case, &device)?;
             let seconds = in_pool(|| median_seconds(&device, &mut step))?;
             (seconds, peak(), BTreeMap::new())
@@ -136,29 +140,32 @@ fn backbone_step(case: &str, device: &Device) -> Result<impl FnMut() -> Result<(
     })
 }
 
-/// UniVIP as Table 7(e), or only its scene loss where K is 0.
-struct Univip {
+/// Table 7(e), or only its scene loss where K is 0; other methods are called after their recipes.
+const UNIVIP: &str = "univip";
+
+/// The whole step of a method.
+struct MethodStep {
     method: Method,
     batch: Batch,
 }
 
 const RATES: Rates = Rates { lr: 1e-3, momentum: 0.99 };
 
-impl Univip {
-    fn new(case: &str, device: &Device) -> Result<Self> {
-        let scale = case.split(['-', ' ']).nth(1).context("a case names a scale")?;
-        let [batch, side, instances] = [number(case, "b")?, number(case, "px")?, number(case, "k")?];
-        let mut sets = vec![
-            format!("network.width={}", number(case, "w")?),
-            format!("views.instances={instances}"),
-            format!("views.scene_size={side}"),
-        ];
-        if instances == 0 {
-            sets.push("losses.use=[\"scene\"]".into());
+impl MethodStep {
+    fn new(name: &str, scale: &str, case: &str, device: &Device) -> Result<Self> {
+        let [batch, side] = [number(case, "b")?, number(case, "px")?];
+        let mut sets =
+            vec![format!("network.width={}", number(case, "w")?), format!("views.scene_size={side}")];
+        let mut file = format!("recipes/methods/{name}.toml");
+        if name == UNIVIP {
+            let instances = number(case, "k")?;
+            sets.push(format!("views.instances={instances}"));
+            sets.extend((instances == 0).then(|| "losses.use=[\"scene\"]".into()));
+            file = "recipes/table7/e.toml".into();
         }
         let experiments = Path::new(env!("CARGO_MANIFEST_DIR"));
         let recipe = Recipe::load(&Sources {
-            path: experiments.join("recipes/table7/e.toml"),
+            path: experiments.join(file),
             scale: Some(scale.into()),
             scales: experiments.join("scales"),
             sets,
