@@ -16,7 +16,7 @@ use univip_core::registry::Registry;
 /// `univip ablate`
 #[derive(Args)]
 pub struct Ablate {
-    /// table1 to table13, all (of them), methods, or a directory with a table.toml
+    /// table1 to table13, all (of them), methods, ledger, or a directory with a table.toml
     pub table: String,
     /// Only this row, by its file name: d, none, ground-truth, 4, ...
     #[arg(long)]

@@ -9,7 +9,7 @@ use univip_core::recipe::Override;
 /// The settings laid over a recipe.
 #[derive(Args)]
 pub struct Layers {
-    /// The size of the run: smoke (seconds per row), small, sitting, proxy, paper
+    /// The size of the run: smoke (seconds per row), small, selection (to choose settings), sitting, proxy, paper
     #[arg(long, default_value = "small")]
     pub scale: String,
     /// A value of the recipe, as a.b=c; later ones win
