@@ -1,8 +1,8 @@
 //! Training: the loss and the effective rank by step.
 
 use super::axis::Axis;
-use super::dots::colour;
-use super::svg::{Anchor, Font, GRID, INK, QUIET, Svg};
+use super::dots::{colour, dash};
+use super::svg::{Anchor, Font, GRID, INK, QUIET, Stroke, Svg};
 use crate::compare::section::{RowResult, Section};
 use crate::read::run::Run;
 use crate::show::page::heading;
@@ -42,7 +42,7 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
     for (line, entries) in legend.iter().enumerate() {
         for (x, index, name) in entries {
             let y = 78.0 + 20.0 * line as f64;
-            svg.line((*x, y - 4.0), (x + 18.0, y - 4.0), colour(*index), 3.0, "none");
+            svg.line((*x, y - 4.0), (x + 18.0, y - 4.0), colour(*index), 3.0, dash(*index));
             svg.text(
                 (x + 24.0, y),
                 Font { size: 12.0, anchor: Anchor::Start, colour: INK, bold: false },
@@ -111,14 +111,15 @@ fn panel(svg: &mut Svg, Panel { x, y, head }: &Panel<'_>, steps: u64, lines: &[(
         "step",
     );
     let place = |line: &Line| line.iter().map(|&(x, y)| (across.at(x), up.at(y))).collect::<Vec<_>>();
+    let stroke = |index, width, opacity| Stroke { colour: colour(index), width, opacity, dash: dash(index) };
     for (index, lines) in lines.iter().filter(|(_, lines)| lines.len() > 1) {
         for line in lines {
-            svg.path(&place(line), colour(*index), 0.9, 0.35);
+            svg.path(&place(line), stroke(*index, 0.9, 0.35));
         }
     }
     for (index, lines) in lines {
         let mean = mean(lines);
-        svg.path(&place(&mean), colour(*index), 2.2, 1.0);
+        svg.path(&place(&mean), stroke(*index, 2.2, 1.0));
         if let Some(&end) = place(&mean).last() {
             svg.dot(end, 3.5, colour(*index), true);
         }

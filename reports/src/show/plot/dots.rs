@@ -265,6 +265,12 @@ pub fn colour(index: usize) -> &'static str {
     PALETTE[index % PALETTE.len()]
 }
 
+/// The dashes of the row's lines: rows of one colour have others.
+pub fn dash(index: usize) -> &'static str {
+    const DASHES: [&str; 3] = ["none", "7 3", "2 2"];
+    DASHES[index / PALETTE.len() % DASHES.len()]
+}
+
 /// A name on at most two lines.
 fn name_lines(name: &str) -> Vec<String> {
     let wrapped = wrap(name, NAME);
@@ -272,4 +278,16 @@ fn name_lines(name: &str) -> Vec<String> {
     let first = lines.next().map(|line| clip(line, NAME));
     let rest = lines.collect::<Vec<_>>().join(" ");
     first.into_iter().chain((!rest.is_empty()).then(|| clip(&rest, NAME))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn lines_of_many_rows_are_told_apart() {
+        let looks: BTreeSet<_> = (0..3 * PALETTE.len()).map(|index| (colour(index), dash(index))).collect();
+        assert_eq!(looks.len(), 3 * PALETTE.len());
+    }
 }

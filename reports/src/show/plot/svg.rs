@@ -47,6 +47,16 @@ pub struct Font<'a> {
     pub bold: bool,
 }
 
+/// The look of a line through points.
+#[derive(Clone, Copy)]
+pub struct Stroke<'a> {
+    pub colour: &'a str,
+    pub width: f64,
+    pub opacity: f64,
+    /// SVG's `stroke-dasharray`.
+    pub dash: &'a str,
+}
+
 impl Svg {
     /// An empty picture.
     pub fn new(width: f64, height: f64) -> Self {
@@ -62,10 +72,11 @@ impl Svg {
     }
 
     /// A line through points.
-    pub fn path(&mut self, points: &[(f64, f64)], colour: &str, width: f64, opacity: f64) {
+    pub fn path(&mut self, points: &[(f64, f64)], stroke: Stroke<'_>) {
+        let Stroke { colour, width, opacity, dash } = stroke;
         let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         self.push(format!(
-            r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-opacity="{opacity}" stroke-linejoin="round"/>"#,
+            r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-opacity="{opacity}" stroke-dasharray="{dash}" stroke-linejoin="round"/>"#,
             points.join(" ")
         ));
     }

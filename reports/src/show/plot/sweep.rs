@@ -1,7 +1,7 @@
 //! A sweep: lines with intervals along one axis, a heat map of two.
 
 use super::axis::Axis;
-use super::svg::{Anchor, Font, GRID, INK, PALETTE, QUIET, Svg};
+use super::svg::{Anchor, Font, GRID, INK, PALETTE, QUIET, Stroke, Svg};
 use crate::compare::section::Section;
 use crate::compare::statistics::Summary;
 use crate::compare::sweep::row_at;
@@ -79,7 +79,7 @@ fn line(svg: &mut Svg, section: &Section<'_>, column: usize, x: (f64, f64), y: (
     }
     let path: Vec<(f64, f64)> =
         summaries.iter().map(|(at, summary)| (across(*at), up.at(summary.mean))).collect();
-    svg.path(&path, COLOUR, 1.6, 0.6);
+    svg.path(&path, Stroke { colour: COLOUR, width: 1.6, opacity: 0.6, dash: "none" });
     for ((at, summary), point) in summaries.iter().zip(path) {
         let [low, high] = ends(summary);
         svg.line((across(*at), up.at(low)), (across(*at), up.at(high)), COLOUR, 2.0, "none");
