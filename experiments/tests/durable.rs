@@ -4,13 +4,13 @@
 mod common;
 
 use anyhow::{Context, Result, ensure};
-use common::{evaluations, last_checkpoint, output, run_directory, stdout, univip};
+use common::{copy_directory, evaluations, last_checkpoint, output, run_directory, stdout, univip};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// A row with a checkpoint every other step, measured by what takes no time.
 const QUICK: [&str; 10] = [
@@ -35,19 +35,6 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
-}
-
-fn copy_directory(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir(to)?;
-    for path in entries(from)? {
-        let target = to.join(path.file_name().context("a name")?);
-        if path.is_dir() {
-            copy_directory(&path, &target)?;
-        } else {
-            fs::copy(&path, &target)?;
-        }
-    }
-    Ok(())
 }
 
 /// Every file below a directory with its bytes.
@@ -183,26 +170,31 @@ fn a_run_is_found_under_the_name_of_the_row_that_made_it() -> Result<()> {
     Ok(())
 }
 
-/// Rows of one table, each by a process of its own: all of them want the untrained backbone.
+/// Rows of one table, each by a process of its own: all of them want the untrained backbone, which this process works on.
 #[test]
 fn processes_that_want_the_same_run_wait_for_the_one_that_makes_it() -> Result<()> {
     let runs = tempfile::tempdir()?;
     let row = |row: &'static str| -> Vec<&str> {
         QUICK.iter().map(|word| if *word == "b" { row } else { *word }).collect()
     };
-    let start = |arguments: &[&str]| -> Result<Child> {
-        Ok(univip(arguments, runs.path()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?)
-    };
-    let rows = ["a", "b", "c", "d"].map(row);
-    let children = rows.iter().map(|arguments| start(arguments)).collect::<Result<Vec<_>>>()?;
-    let mut waited = 0;
-    for child in children {
-        let output = child.wait_with_output()?;
-        let said = stderr(&output);
-        ensure!(output.status.success(), "{said}");
-        waited += usize::from(said.contains("another process works in") && said.contains("waiting for it"));
+    stdout(&row("a"), runs.path())?;
+    let random = run_directory(runs.path(), "random")?;
+    reopen(&random)?;
+    let lock = fs::File::options().append(true).open(random.join(".lock"))?;
+    lock.lock()?;
+    let mut children = Vec::new();
+    for row in ["b", "c", "d"].map(row) {
+        let mut child = univip(&row, runs.path()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut said = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+        let waits = said.any(|line| line.is_ok_and(|line| line.contains("waiting for it")));
+        ensure!(waits, "row {row:?} did not wait");
+        children.push((child, said));
     }
-    ensure!(waited > 0, "nobody had to wait: the test tested nothing");
+    drop(lock);
+    for (mut child, said) in children {
+        let said = said.collect::<std::io::Result<Vec<String>>>()?;
+        ensure!(child.wait()?.success(), "{said:?}");
+    }
     for name in ["random", "table7-a", "table7-b", "table7-c", "table7-d"] {
         let record = fs::read_to_string(run_directory(runs.path(), name)?.join("run.json"))?;
         ensure!(record.contains("\"finished\""), "{name}: {record}");

@@ -1,9 +1,9 @@
-//! Tables: one of the user's own, as docs/tables.md has it, and rows that a setting does not fit.
+//! Tables and methods of the user's own, as docs/tables.md and CONTRIBUTING.md have them, and rows that a setting does not fit.
 
 mod common;
 
 use anyhow::{Context, Result, ensure};
-use common::{output, stdout};
+use common::{copy_directory, output, run_directory, stdout};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,6 +60,37 @@ fn a_table_of_ones_own_runs_as_documented() -> Result<()> {
         finished == 6,
         "{finished} runs are finished, expected two rows and the untrained backbone of two seeds"
     );
+    Ok(())
+}
+
+/// The recipe of CONTRIBUTING.md's "Add a method", by the steps that stand there.
+#[test]
+fn a_method_of_ones_own_runs_as_documented() -> Result<()> {
+    let (root, here) = (tempfile::tempdir()?, Path::new(env!("CARGO_MANIFEST_DIR")));
+    for directory in ["recipes", "scales"] {
+        copy_directory(&here.join(directory), &root.path().join(directory))?;
+    }
+    let page = fs::read_to_string(here.join("../CONTRIBUTING.md"))?;
+    let (_, section) = page.split_once("\n## Add a method\n").context("no such section")?;
+    let block = section.split("```toml\n").nth(1).and_then(|block| block.split("```").next());
+    // It stands in an item of a list.
+    let lines =
+        block.context("no recipe in it")?.lines().map(|line| line.strip_prefix("   ").unwrap_or(line));
+    let methods = root.path().join("recipes/methods");
+    fs::write(methods.join("my-method.toml"), lines.collect::<Vec<_>>().join("\n"))?;
+    let table = fs::read_to_string(methods.join("table.toml"))?;
+    ensure!(table.contains("rows = ["), "{table}");
+    fs::write(methods.join("table.toml"), table.replacen("rows = [", "rows = [\"my-method\", ", 1))?;
+
+    let recipes = ["--recipes", root.path().to_str().context("not UTF-8")?];
+    let show = ["recipe", "show", "methods/my-method", "--scale", "smoke"];
+    let shown = stdout(&[&show[..], &recipes].concat(), root.path())?;
+    ensure!(shown.contains("use = [\"nt-xent\"]  # recipes/methods/my-method.toml"), "{shown}");
+    let runs = root.path().join("runs");
+    let ablate = ["ablate", "methods", "--row", "my-method", "--scale", "smoke"];
+    stdout(&[&ablate[..], &recipes].concat(), &runs)?;
+    let record = fs::read_to_string(run_directory(&runs, "methods-my-method")?.join("run.json"))?;
+    ensure!(record.contains("\"status\": \"finished\""), "{record}");
     Ok(())
 }
 

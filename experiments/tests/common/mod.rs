@@ -35,6 +35,21 @@ pub fn stdout(arguments: &[&str], runs: &Path) -> Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// Copies a directory with all that is in it.
+pub fn copy_directory(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, goal) = (entry.path(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy_directory(&source, &goal)?;
+        } else {
+            fs::copy(&source, &goal)?;
+        }
+    }
+    Ok(())
+}
+
 /// The run directory whose name begins with `name`.
 pub fn run_directory(runs: &Path, name: &str) -> Result<PathBuf> {
     for entry in fs::read_dir(runs)? {
