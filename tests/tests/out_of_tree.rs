@@ -17,7 +17,7 @@ fn target() -> PathBuf {
 /// Links what was compiled of other people's crates into [`target`], where cargo then finds it: half of all there is to compile.
 fn link_compiled_crates() -> Result<()> {
     if link_all()? == Linked::Others {
-        // What lies there was compiled against other files.
+        // The crates there were compiled against other files.
         fs::remove_dir_all(target().join("release"))?;
         ensure!(link_all()? == Linked::All, "what is compiled changes while it is linked");
     }

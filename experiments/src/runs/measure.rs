@@ -299,7 +299,7 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// What an evaluator measured, if it says of all these metrics that it gives them.
+/// The metrics of an evaluator, if it lists all of them as those it may return.
 fn listed(metrics: Vec<Metric>, names: &[String]) -> Result<Vec<Metric>> {
     if let Some(odd) = metrics.iter().find(|metric| !names.contains(&metric.name)) {
         bail!(

@@ -10,7 +10,7 @@ fn crc32c(data: &[u8]) -> u32 {
     !data.iter().fold(!0, step)
 }
 
-/// What each byte adds.
+/// The part of the sum that each byte adds.
 const TABLE: [u32; 256] = table();
 
 const fn table() -> [u32; 256] {

@@ -1,4 +1,4 @@
-//! What a program calls.
+//! The functions that a program calls.
 
 use crate::event::Event;
 use crate::event_file_writer::{EventFileWriter, now};
