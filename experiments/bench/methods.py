@@ -6,27 +6,15 @@ order than queries, as those recipes have it there.
 
 import copy
 
-from networks import maps, resnet
+from networks import follow, maps, noise, resnet, sgd
 
-OUTPUT, QUEUE, FOLLOW, IMAGES = 128, 512, 0.01, 8
-
-
-def noise(number, layout):
-    import torch
-
-    return torch.randn(number["b"], 3, number["px"], number["px"]).to(memory_format=layout)
+OUTPUT, QUEUE, IMAGES = 128, 512, 8
 
 
-def sgd(parameters):
-    import torch
-
-    return torch.optim.SGD(parameters, 1e-3, momentum=0.9, weight_decay=1e-4)
-
-
-def perceptron(features, **bias):
+def perceptron(features):
     from torch import nn
 
-    return nn.Sequential(nn.Linear(features, features, **bias), nn.ReLU(True), nn.Linear(features, OUTPUT, **bias))
+    return nn.Sequential(nn.Linear(features, features), nn.ReLU(True), nn.Linear(features, OUTPUT))
 
 
 def in_parts(network):
@@ -172,10 +160,3 @@ def nce(queries, keys, queue):
 
     logits = torch.cat([(queries * keys).sum(1, keepdim=True), queries @ queue.keys.T], dim=1) / 0.2
     return torch.nn.functional.cross_entropy(logits, torch.zeros(len(queries), dtype=torch.long))
-
-
-def follow(key, query):
-    import torch
-
-    with torch.no_grad():
-        torch._foreach_lerp_(list(key.parameters()), list(query.parameters()), FOLLOW)

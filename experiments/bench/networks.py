@@ -1,4 +1,4 @@
-"""The networks of step.py's cases in plain PyTorch."""
+"""The networks of the cases in plain PyTorch, and what every step does with them."""
 
 
 def maps(name, width):
@@ -37,3 +37,25 @@ def head(inputs, hidden, outputs):
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(True), nn.Linear(hidden, outputs, bias=False)
     )
+
+
+def noise(number, layout, side=None):
+    """The images of a view, of the case's side or another one."""
+    import torch
+
+    side = side or number["px"]
+    return torch.randn(number["b"], 3, side, side).to(memory_format=layout)
+
+
+def sgd(parameters):
+    import torch
+
+    return torch.optim.SGD(parameters, 1e-3, momentum=0.9, weight_decay=1e-4)
+
+
+def follow(target, online):
+    """Moves the parameters of a target network a hundredth of the way."""
+    import torch
+
+    with torch.no_grad():
+        torch._foreach_lerp_(list(target.parameters()), list(online.parameters()), 0.01)

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import methods
-from networks import head, resnet
+from networks import follow, head, noise, resnet, sgd
 
 LAYOUTS = ["contiguous_format", "channels_last"]
 # Settings of Table 7(e): hidden units, outputs, side of an instance.
@@ -81,11 +81,9 @@ def resident(field):
 
 
 def backbone(name, number, layout):
-    import torch
-
-    images = torch.randn(number["b"], 3, number["px"], number["px"]).to(memory_format=layout)
+    images = noise(number, layout)
     model = resnet(name, number["w"])[0].to(memory_format=layout)
-    optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9, weight_decay=1e-4)
+    optimizer = sgd(model.parameters())
 
     def step():
         optimizer.zero_grad()
@@ -103,19 +101,17 @@ def univip(name, number, layout):
     from torch import nn
 
     kind, hidden, outputs, side = SCALES[name.removeprefix("univip-")]
-    batch, k = number["b"], number["k"]
+    k = number["k"]
     trunk, features = resnet(kind, number["w"])
     encoder = nn.Sequential(trunk, head(features, hidden, outputs)).to(memory_format=layout)
     predictor = head(outputs, hidden, outputs)
     linear = nn.Linear(max(k, 1) * outputs, outputs)
     target = copy.deepcopy(encoder).requires_grad_(False)
     learnt = [*encoder.parameters(), *predictor.parameters(), *(linear.parameters() if k else [])]
-    optimizer = torch.optim.SGD(learnt, 1e-3, momentum=0.9, weight_decay=1e-4)
+    optimizer = sgd(learnt)
 
-    def noise(count, side):
-        return [torch.randn(batch, 3, side, side).to(memory_format=layout) for _ in range(count)]
-
-    scenes, crops, other_crops = noise(2, number["px"]), noise(k, side), noise(k, side)
+    scenes = [noise(number, layout) for _ in range(2)]
+    crops, other_crops = ([noise(number, layout, side) for _ in range(k)] for _ in range(2))
 
     def similarity(a, b):
         return -F.cosine_similarity(a, b, dim=-1).mean()
@@ -157,8 +153,7 @@ def univip(name, number, layout):
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()
-        with torch.no_grad():
-            torch._foreach_lerp_(list(target.parameters()), list(encoder.parameters()), 0.01)
+        follow(target, encoder)
 
     return step
 

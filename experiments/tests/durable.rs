@@ -6,11 +6,11 @@ mod common;
 use anyhow::{Context, Result, ensure};
 use common::{copy_directory, evaluations, last_checkpoint, output, run_directory, stdout, univip};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 /// A row with a checkpoint every other step, measured by what takes no time.
 const QUICK: [&str; 10] = [
@@ -56,6 +56,23 @@ fn reopen(run: &Path) -> Result<()> {
     let text = fs::read_to_string(&record)?.replace("\"finished\"", "\"interrupted\"");
     fs::write(&record, text.replace("\"trained\": true", "\"trained\": false"))?;
     Ok(fs::remove_file(run.join("evaluations.jsonl"))?)
+}
+
+/// Makes a finished run one that is to be trained, and works on it as another process would until the lock is dropped.
+fn taken(run: &Path) -> Result<fs::File> {
+    reopen(run)?;
+    let lock = fs::File::options().append(true).open(run.join(".lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// A command that waits for another process, and the rest of what it says.
+fn waiting(arguments: &[&str], runs: &Path) -> Result<(Child, Lines<BufReader<ChildStderr>>)> {
+    let mut child = univip(arguments, runs).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut said = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+    let waits = said.any(|line| line.is_ok_and(|line| line.contains("waiting for it")));
+    ensure!(waits, "{arguments:?} did not wait");
+    Ok((child, said))
 }
 
 /// Changes one bit in the middle of a file.
@@ -178,18 +195,9 @@ fn processes_that_want_the_same_run_wait_for_the_one_that_makes_it() -> Result<(
         QUICK.iter().map(|word| if *word == "b" { row } else { *word }).collect()
     };
     stdout(&row("a"), runs.path())?;
-    let random = run_directory(runs.path(), "random")?;
-    reopen(&random)?;
-    let lock = fs::File::options().append(true).open(random.join(".lock"))?;
-    lock.lock()?;
-    let mut children = Vec::new();
-    for row in ["b", "c", "d"].map(row) {
-        let mut child = univip(&row, runs.path()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut said = BufReader::new(child.stderr.take().context("no standard error")?).lines();
-        let waits = said.any(|line| line.is_ok_and(|line| line.contains("waiting for it")));
-        ensure!(waits, "row {row:?} did not wait");
-        children.push((child, said));
-    }
+    let lock = taken(&run_directory(runs.path(), "random")?)?;
+    let rows = ["b", "c", "d"].map(row);
+    let children = rows.iter().map(|row| waiting(row, runs.path())).collect::<Result<Vec<_>>>()?;
     drop(lock);
     for (mut child, said) in children {
         let said = said.collect::<std::io::Result<Vec<String>>>()?;
@@ -207,13 +215,8 @@ fn waiting_for_another_process_can_be_interrupted() -> Result<()> {
     let runs = tempfile::tempdir()?;
     stdout(&QUICK, runs.path())?;
     let run = run_directory(runs.path(), "table7-b")?;
-    reopen(&run)?;
-    let lock = fs::File::options().append(true).open(run.join(".lock"))?;
-    lock.lock()?;
-    let mut child = univip(&QUICK, runs.path()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-    let said = BufReader::new(child.stderr.take().context("no standard error")?);
-    let waiting = said.lines().find(|line| line.as_ref().is_ok_and(|line| line.contains("waiting for it")));
-    ensure!(waiting.is_some(), "it did not wait");
+    let _lock = taken(&run)?;
+    let (mut child, _said) = waiting(&QUICK, runs.path())?;
     ensure!(Command::new("kill").args(["-INT", &child.id().to_string()]).status()?.success());
     let status = child.wait()?;
     ensure!(status.code() == Some(130), "{status:?}");

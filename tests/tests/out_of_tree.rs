@@ -16,22 +16,16 @@ fn target() -> PathBuf {
 
 /// Links what was compiled of other people's crates into [`target`], where cargo then finds it: half of all there is to compile.
 fn link_compiled_crates() -> Result<()> {
-    if link_all()? == Linked::Others {
+    if !link_all()? {
         // The crates there were compiled against other files.
         fs::remove_dir_all(target().join("release"))?;
-        ensure!(link_all()? == Linked::All, "what is compiled changes while it is linked");
+        ensure!(link_all()?, "crates change while they are linked");
     }
     Ok(())
 }
 
-#[derive(PartialEq)]
-enum Linked {
-    All,
-    /// A file of the same name and of another time is in the place of one.
-    Others,
-}
-
-fn link_all() -> Result<Linked> {
+/// False where another file lies in the place of one, as [`link`].
+fn link_all() -> Result<bool> {
     let of_this_test = std::env::current_exe()?;
     let release =
         of_this_test.parent().and_then(Path::parent).context("a test lies in target/release/deps")?;
@@ -46,12 +40,12 @@ fn link_all() -> Result<Linked> {
             let stem = shown.rsplit_once('-').map_or(&*shown, |(stem, _)| stem).replace('-', "_");
             let is_theirs =
                 theirs.contains(&stem) || stem.strip_prefix("lib").is_some_and(|stem| theirs.contains(stem));
-            if is_theirs && link(&from.join(&name), &to.join(&name))? == Linked::Others {
-                return Ok(Linked::Others);
+            if is_theirs && !link(&from.join(&name), &to.join(&name))? {
+                return Ok(false);
             }
         }
     }
-    Ok(Linked::All)
+    Ok(true)
 }
 
 /// Writes the workspace's profiles as a configuration for cargo: a crate that is compiled in another way is another crate.
@@ -71,25 +65,23 @@ fn registry_crates() -> Result<BTreeSet<String>> {
     Ok(registry.filter_map(name).collect())
 }
 
-/// Links a file, or all of a folder.
-fn link(from: &Path, to: &Path) -> Result<Linked> {
+/// Links a file, or all of a folder; false where a file of the same name and of another time lies in the place of one.
+fn link(from: &Path, to: &Path) -> Result<bool> {
     if from.is_dir() {
         fs::create_dir_all(to)?;
         for entry in fs::read_dir(from)? {
             let name = entry?.file_name();
-            if link(&from.join(&name), &to.join(&name))? == Linked::Others {
-                return Ok(Linked::Others);
+            if !link(&from.join(&name), &to.join(&name))? {
+                return Ok(false);
             }
         }
-        return Ok(Linked::All);
+        return Ok(true);
     }
     if !to.exists() {
         fs::hard_link(from, to).with_context(|| to.display().to_string())?;
-        return Ok(Linked::All);
     }
     // A link has its file's time.
-    let is_link = fs::metadata(from)?.modified()? == fs::metadata(to)?.modified()?;
-    Ok(if is_link { Linked::All } else { Linked::Others })
+    Ok(fs::metadata(from)?.modified()? == fs::metadata(to)?.modified()?)
 }
 
 fn cargo(directory: &Path, arguments: &[&str]) -> Result<Output> {

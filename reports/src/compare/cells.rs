@@ -83,7 +83,7 @@ fn planned(section: &Section<'_>, column: &ColumnAsked) -> Result<DataFrame> {
     }
     let mut lines: Vec<Line<'_>> = Vec::new();
     for (row, result) in section.rows.iter().enumerate() {
-        for seen in &result.measured {
+        for seen in &result.runs {
             let Some(digest) = seen.asked.digest(&column.evaluator) else { continue };
             lines.push(Line { row, seen: *seen, digest: digest.unwrap_or("") });
         }

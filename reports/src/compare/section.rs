@@ -81,10 +81,8 @@ pub struct RowResult<'a> {
     pub cells: Vec<Cell>,
     /// Finished seeds, of those planned.
     pub state: String,
-    /// The runs that belong here, unfinished ones too.
+    /// The runs that belong here, unfinished ones too, and those without a record, of which nothing is known.
     pub runs: Vec<Seen<'a>>,
-    /// Those of this setting: their numbers stand here.
-    pub(super) measured: Vec<Seen<'a>>,
 }
 
 impl Setting {
@@ -148,12 +146,12 @@ impl Setting {
 
     /// True when a run's number of the `first` column belongs here, or it has none and is of this scale and data.
     fn holds(&self, seen: &Seen<'_>, first: &Column, plan: &Plan) -> bool {
-        if let Some(place) = unmeasured(seen, first, plan) {
-            return place.place() == self.place();
+        let own = measured_in(seen, first, plan);
+        if own.is_empty() {
+            return Self::of(seen, plan).is_some_and(|place| place.place() == self.place());
         }
         let protocols = self.protocols.iter().take(1).cloned().collect();
-        let key = Self { overrides: Vec::new(), protocols, ..self.clone() };
-        measured_in(seen, first, plan).contains(&key)
+        own.contains(&Self { overrides: Vec::new(), protocols, ..self.clone() })
     }
 }
 
@@ -266,7 +264,7 @@ fn collect<'a>(
     notes: &mut Vec<String>,
 ) -> RowResult<'a> {
     let first = columns.first().cloned().unwrap_or_default();
-    let (mut here, mut measured, mut absent, mut finished) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut here, mut absent, mut finished) = (Vec::new(), Vec::new(), 0);
     for &seed in &plan.seeds {
         let of_seed = |run: &&Run| run.fingerprint == asked.fingerprint && run.seed == seed;
         let Some(run) = runs.iter().find(of_seed) else {
@@ -277,7 +275,6 @@ fn collect<'a>(
         let holds = setting.holds(&seen, &first, plan);
         if holds {
             finished += usize::from(seen.finished());
-            measured.push(seen);
             let others = not_shown(&seen, setting, columns);
             notes.extend(others.map(|note| format!("{label} seed {seed}: {note}.")));
         }
@@ -295,15 +292,9 @@ fn collect<'a>(
         let of = if absent.len() == 1 { "seed" } else { "seeds" };
         notes.push(format!("{label}: no run of {of} {}.", absent.join(", ")));
     }
-    notes.extend(other_images(label, &measured).filter(|_| plan.several_data));
+    notes.extend(other_images(label, &here).filter(|_| plan.several_data));
     let state = format!("{finished}/{}", plan.seeds.len());
-    RowResult {
-        fingerprint: asked.fingerprint.into(),
-        state,
-        runs: here,
-        measured,
-        ..RowResult::named(label)
-    }
+    RowResult { fingerprint: asked.fingerprint.into(), state, runs: here, ..RowResult::named(label) }
 }
 
 /// Runs of one row that learned from different images, where the table does not tell them apart.
@@ -349,7 +340,6 @@ impl RowResult<'_> {
             cells: Vec::new(),
             state: String::new(),
             runs: Vec::new(),
-            measured: Vec::new(),
         }
     }
 

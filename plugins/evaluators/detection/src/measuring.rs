@@ -91,19 +91,19 @@ pub fn measure(
     let classes = dataset.classes().len();
     if protocol.measure == Measure::Voc {
         let measured = voc::evaluate(&truth, &found, classes, voc::Interpolation::ElevenPoint)?;
-        let values = [measured.ap, measured.ap50, measured.ap75];
-        return Ok(Measured { numbers: named("bbox", VOC, &values), images });
+        let numbers = [("ap", measured.ap), ("ap50", measured.ap50), ("ap75", measured.ap75)];
+        return Ok(Measured { numbers: named("bbox", &numbers), images });
     }
     let summary = |truth: &[GroundTruth], found: &[metrics::Detection], kind| -> Result<Summary> {
         Ok(coco::evaluate(truth, found, kind, classes, &Parameters::default())?.summary)
     };
-    let mut measured = named("bbox", COCO, &precisions(&summary(&truth, &found, IouType::BoundingBox)?));
+    let mut measured = named("bbox", &precisions(&summary(&truth, &found, IouType::BoundingBox)?));
     if inputs.masks {
         let without: BTreeSet<u64> =
             truth.iter().filter(|object| object.mask.is_none()).map(|object| object.image).collect();
         truth.retain(|object| !without.contains(&object.image));
         found.retain(|found| !without.contains(&found.image));
-        measured.extend(named("mask", COCO, &precisions(&summary(&truth, &found, IouType::Segmentation)?)));
+        measured.extend(named("mask", &precisions(&summary(&truth, &found, IouType::Segmentation)?)));
         if !without.is_empty() {
             measured.push((MASK_IMAGES.into(), (images - without.len()) as f64));
         }
@@ -111,30 +111,36 @@ pub fn measure(
     Ok(Measured { numbers: measured, images })
 }
 
-/// The average precisions of VOC's measure, in order.
-const VOC: &[&str] = &["ap", "ap50", "ap75"];
+/// An average precision: its name, and where it stands.
+type Precision = (&'static str, fn(&Summary) -> f64);
 
-/// Those of COCO's.
-const COCO: &[&str] = &["ap", "ap50", "ap75", "ap_small", "ap_medium", "ap_large"];
+/// COCO's average precisions. VOC's have the names of the first three.
+const PRECISIONS: [Precision; 6] = [
+    ("ap", |summary| summary.ap),
+    ("ap50", |summary| summary.ap50),
+    ("ap75", |summary| summary.ap75),
+    ("ap_small", |summary| summary.ap_small),
+    ("ap_medium", |summary| summary.ap_medium),
+    ("ap_large", |summary| summary.ap_large),
+];
 
 /// The number of images that masks are measured on, where it is not all of them.
 const MASK_IMAGES: &str = "mask_images";
 
-/// The names of all that [`measure`] may give: VOC's are among COCO's.
+/// The names of all that [`measure`] may give.
 pub fn names() -> Vec<String> {
-    let of = |kind: &str| COCO.iter().map(|name| format!("{kind}_{name}")).collect::<Vec<_>>();
-    [of("bbox"), of("mask"), vec![MASK_IMAGES.into()]].concat()
+    let of = |kind: &str| PRECISIONS.map(|(name, _)| format!("{kind}_{name}"));
+    of("bbox").into_iter().chain(of("mask")).chain([MASK_IMAGES.into()]).collect()
 }
 
-/// Precisions from 0 to 1 in percent, by name, without those of which there is nothing to measure, which are -1.
-fn named(kind: &str, names: &[&str], values: &[f64]) -> Vec<Number> {
-    let there = names.iter().zip(values).filter(|(_, value)| **value >= 0.0);
+fn named(kind: &str, numbers: &[(&str, f64)]) -> Vec<Number> {
+    let there = numbers.iter().filter(|(_, value)| *value >= 0.0);
     there.map(|(name, value)| (format!("{kind}_{name}"), 100.0 * value)).collect()
 }
 
-/// In [`COCO`]'s order.
-fn precisions(summary: &Summary) -> [f64; 6] {
-    [summary.ap, summary.ap50, summary.ap75, summary.ap_small, summary.ap_medium, summary.ap_large]
+/// By name, from 0 to 1; -1 where there is nothing to measure.
+fn precisions(summary: &Summary) -> [(&'static str, f64); 6] {
+    PRECISIONS.map(|(name, value)| (name, value(summary)))
 }
 
 /// A detection in pixels of the dataset's image, of which the detector saw `[height, width]`.

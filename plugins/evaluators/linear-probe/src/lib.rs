@@ -70,16 +70,6 @@ impl Protocol {
             Protocol::Byol => "byol-linear-80ep",
         }
     }
-
-    /// The recipe of a protocol that trains on augmented images.
-    fn augmented(self) -> Option<&'static recipe::Recipe> {
-        match self {
-            Protocol::FrozenFeatures | Protocol::ByolCached => None,
-            Protocol::Orl => Some(&recipe::ORL),
-            Protocol::Moco => Some(&recipe::MOCO),
-            Protocol::Byol => Some(&recipe::BYOL),
-        }
-    }
 }
 
 impl EvaluatorPlugin for LinearProbe {
@@ -93,12 +83,12 @@ impl EvaluatorPlugin for LinearProbe {
 impl Evaluator for LinearProbe {
     fn evaluate(&self, context: EvaluationContext<'_>) -> Result<Vec<Metric>> {
         let protocol = self.config.protocol;
-        match protocol.augmented() {
-            Some(recipe) => augmented::evaluate(context, protocol.name(), recipe),
-            None if protocol == Protocol::ByolCached => {
-                cached::evaluate(context, protocol.name(), &recipe::BYOL)
-            }
-            None => frozen::evaluate(context, protocol.name()),
+        match protocol {
+            Protocol::FrozenFeatures => frozen::evaluate(context, protocol.name()),
+            Protocol::ByolCached => cached::evaluate(context, protocol.name(), &recipe::BYOL),
+            Protocol::Orl => augmented::evaluate(context, protocol.name(), &recipe::ORL),
+            Protocol::Moco => augmented::evaluate(context, protocol.name(), &recipe::MOCO),
+            Protocol::Byol => augmented::evaluate(context, protocol.name(), &recipe::BYOL),
         }
     }
 
