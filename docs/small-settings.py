@@ -12,7 +12,7 @@ BEGIN, END = "<!-- tables: small-settings.py writes them -->", "<!-- end of tabl
 
 
 def table(header, rows):
-    align = ["---" if column in ("changed", "measured by", "backbone") else "---:" for column in header]
+    align = ["---" if column in ("scale", "row", "changed", "measured by") else "---:" for column in header]
     lines = ["| " + " | ".join(cells) + " |" for cells in [header, align, *rows]]
     return "\n".join(lines)
 
@@ -26,18 +26,18 @@ def shown(settings):
 
 def runs(lines):
     cells = [
-        [line["row"], line["seed"], shown(line["set"]), *(line[key] or "–" for key in ("top1", "knn", "rank"))]
+        [line["scale"], line["row"], line["seed"], shown(line["set"]), *(line[key] or "–" for key in ("top1", "knn", "rank"))]
         for line in lines
     ]
-    return table(["row", "seed", "changed", "top-1", "k-NN", "rank"], cells)
+    return table(["scale", "row", "seed", "changed", "top-1", "k-NN", "rank"], cells)
 
 
 def detectors(lines):
     cells = [
-        [line["row"], line["seed"], shown(line["set"]), shown(line["detection"]), line["ap_bb"], line["ap_mk"]]
+        [line["scale"], line["row"], line["seed"], shown(line["set"]), shown(line["detection"]), line["ap_bb"], line["ap_mk"]]
         for line in lines
     ]
-    return table(["row", "seed", "changed", "measured by", "AP^bb", "AP^mk"], cells)
+    return table(["scale", "row", "seed", "changed", "measured by", "AP^bb", "AP^mk"], cells)
 
 
 def main():

@@ -25,7 +25,7 @@ struct Arguments {
     /// The directory of the pages
     #[arg(long, default_value = "reports/out")]
     out: PathBuf,
-    /// Directories of runs
+    /// Directories of runs, or results files
     #[arg(default_value = "runs")]
     runs: Vec<PathBuf>,
 }
@@ -36,6 +36,18 @@ enum Command {
     Bench {
         /// The measured lines
         lines: PathBuf,
+    },
+    /// Puts what a report shows of runs into one file, without networks and checkpoints
+    Pack {
+        /// Only this table, such as `table7`
+        #[arg(long)]
+        table: Option<String>,
+        /// The results file, in Parquet
+        #[arg(long)]
+        out: PathBuf,
+        /// Directories of runs, or results files
+        #[arg(default_value = "runs")]
+        runs: Vec<PathBuf>,
     },
     /// Shows in which recipe values and numbers runs differ
     Compare {
@@ -52,6 +64,8 @@ Examples:
   univip-reports --table run              recipes that were run by themselves, with `univip run`
   univip-reports --out pages runs more    runs of two places, pages in pages/
   univip-reports bench reports/out/bench/proposals.jsonl
+  univip-reports pack --out table7.parquet --table table7
+  univip-reports table7.parquet           the same tables and pictures from that file
   univip-reports compare runs/table7-a-* runs/table7-e-*
 
 Exit codes: 0 done, 1 failed, 2 wrong arguments.";
@@ -71,6 +85,7 @@ fn main() -> ExitCode {
     }
     let done = match arguments.command {
         Some(Command::Compare { runs }) => univip_reports::show::differences::compare(&runs, width()),
+        Some(Command::Pack { table, out, runs }) => univip_reports::pack(&runs, table.as_deref(), &out),
         Some(Command::Bench { lines }) => {
             univip_reports::show::bench::bench(&lines, width()).map(|(text, paths)| text + &listed(&paths))
         }

@@ -3,13 +3,13 @@
 use crate::compare::section::Section;
 use crate::compare::tables;
 use crate::frame;
+use crate::read::folder::Folder;
 use crate::read::plan::read_plans;
 use crate::read::run::read_runs;
 use crate::show::text::{TextTable, Width};
 use crate::show::{files, frames, latex, page, plot, sweep, text, view};
 use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use univip_run_format::Plan;
@@ -23,15 +23,15 @@ pub struct Report {
     pub paths: Vec<PathBuf>,
 }
 
-/// Reports every table that has a plan under the `roots`, or only `table`, into the directory `out`, and beside them the tidy
+/// Reports every table that has a plan under the `roots` (directories of runs or results files), or only `table`, into the directory `out`, and beside them the tidy
 /// frames of all their runs. The text is at most `width` wide.
 ///
 /// # Errors
 /// When there is no plan, a file is malformed, or `out` cannot be written.
 pub fn report(roots: &[PathBuf], table: Option<&str>, out: &Path, width: Width) -> Result<Report> {
-    let plans = read_plans(roots, table)?;
-    let fingerprints: BTreeSet<&str> = plans.iter().flat_map(Plan::fingerprints).collect();
-    let runs = read_runs(roots, &fingerprints)?;
+    let roots = Folder::roots(roots)?;
+    let plans = read_plans(&roots, table)?;
+    let runs = read_runs(&roots, &plans.iter().flat_map(Plan::fingerprints).collect())?;
     let measurements = frame::measurements(&runs)?;
     fs::create_dir_all(out).with_context(|| format!("making {}", out.display()))?;
     let mut report = Report { text: String::new(), paths: Vec::new() };

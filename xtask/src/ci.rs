@@ -16,7 +16,7 @@ pub enum Step {
     Lint,
     /// Licences, sources and banned crates, by cargo-deny where it is installed
     Deny,
-    /// rustdoc, and the reference of recipe keys
+    /// rustdoc, and the pages of docs/ that programs write
     Docs,
     /// Every test
     Test,

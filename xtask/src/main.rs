@@ -27,7 +27,7 @@ use usage::Usage;
   cargo xtask bench step                             training steps beside PyTorch's
   cargo xtask fuzz                                   mutated inputs for every reader, a minute
   cargo xtask ci lint                                one step of what must pass before a change lands
-  cargo xtask docs                                   docs/recipe-keys.md, from the code that reads the keys
+  cargo xtask docs                                   the pages of docs/ that programs write
   cargo xtask check-cuda                             whether it compiles for a GPU; needs Python, no GPU
   cargo xtask torture --minutes 10                   kills and disk faults in a run, which must end in the same bits
   cargo xtask new-plugin loss my-loss                a plugin crate that runs at once
@@ -62,7 +62,7 @@ enum Chore {
 
 Without the peer ours runs alone, and the text says what is missing.")]
     Bench(bench::Options),
-    /// Write docs/recipe-keys.md, the reference of every key of a recipe, from the code that reads them
+    /// Write docs/recipe-keys.md from the code that reads the keys, and measured tables from docs/results/
     Docs(docs::Options),
     /// Run what must pass before a change lands: all steps, or one
     Ci {

@@ -16,7 +16,7 @@ pub fn recipes(runs: &[Run]) -> Result<DataFrame> {
         if known.contains(&run.fingerprint) {
             continue;
         }
-        let Ok(values) = recipe::values(&run.path) else { continue };
+        let Ok(values) = recipe::values(&run.folder) else { continue };
         known.insert(run.fingerprint.clone());
         lines.extend(values.into_iter().map(|(key, value)| (run.fingerprint.clone(), key, value)));
     }

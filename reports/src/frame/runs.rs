@@ -34,7 +34,7 @@ pub fn runs(runs: &[Run]) -> Result<DataFrame> {
         provenance("started", |from| from.started),
         provenance("ended", |from| from.ended),
         provenance("command", |from| from.command),
-        texts("path", runs, |run| run.path.display().to_string()),
+        texts("path", runs, |run| run.folder.path().display().to_string()),
     ];
     DataFrame::new(runs.len(), columns).context("making the frame of runs")
 }

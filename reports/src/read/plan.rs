@@ -1,11 +1,11 @@
 //! Planned tables: their rows and seeds, written by `univip ablate` before it runs them.
 
+use super::folder::Folder;
 use anyhow::{Context, Result, bail, ensure};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use univip_run_format::{PLANS, Plan, SINGLE_RECIPES, can_name_table};
 use univip_stdx::refusal::suggest;
 
@@ -29,9 +29,8 @@ fn supersedes(plan: &Plan, other: &Plan) -> bool {
         && setting(plan) == setting(other)
 }
 
-fn read(path: &Path) -> Result<Plan> {
-    let bytes = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
-    let mut plan: Plan = serde_json::from_slice(&bytes).with_context(|| {
+fn parse(path: &Path, text: &str) -> Result<Plan> {
+    let mut plan: Plan = serde_json::from_str(text).with_context(|| {
         format!("{} is not a plan; remove it and run `cargo xtask ablate` again", path.display())
     })?;
     distinct(&mut plan.seeds);
@@ -59,9 +58,9 @@ impl std::error::Error for UnknownTable {}
 ///
 /// # Errors
 /// When there is none, or one is malformed; [`UnknownTable`] when there are, but not `table`'s.
-pub fn read_plans(roots: &[PathBuf], table: Option<&str>) -> Result<Vec<Plan>> {
-    let mut plans = plan_files(roots)?.iter().map(|path| read(path)).collect::<Result<Vec<_>>>()?;
-    let places: Vec<_> = roots.iter().map(|root| root.join(PLANS).display().to_string()).collect();
+pub fn read_plans(roots: &[Folder], table: Option<&str>) -> Result<Vec<Plan>> {
+    let mut plans: Vec<Plan> = plan_files(roots)?.into_iter().map(|(_, _, plan)| plan).collect();
+    let places: Vec<_> = roots.iter().map(|root| root.path().join(PLANS).display().to_string()).collect();
     let places = places.join(", ");
     if plans.is_empty() {
         bail!("no plan in {places}: run `cargo xtask ablate {}` first", table.unwrap_or("table7"));
@@ -82,24 +81,22 @@ pub fn read_plans(roots: &[PathBuf], table: Option<&str>) -> Result<Vec<Plan>> {
     Ok(plans)
 }
 
-/// The files of plans, sorted.
-fn plan_files(roots: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for root in roots {
-        let plans = root.join(PLANS);
-        if !plans.is_dir() {
-            continue;
-        }
-        let listing = || format!("listing {}", plans.display());
-        for entry in fs::read_dir(&plans).with_context(listing)? {
-            let path = entry.with_context(listing)?.path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                paths.push(path);
-            }
+/// The files of plans under the `roots`, sorted: name, text and what it says.
+///
+/// # Errors
+/// When one cannot be read or is malformed.
+pub fn plan_files(roots: &[Folder]) -> Result<Vec<(String, String, Plan)>> {
+    let mut found = Vec::new();
+    for folder in roots.iter().map(|root| root.folder(PLANS)) {
+        for file in folder.files()?.into_iter().filter(|file| file.ends_with(".json")) {
+            let path = folder.path().join(&file);
+            let text = || -> Result<String> { Ok(String::from_utf8(folder.read(&file)?)?) };
+            let text = text().with_context(|| format!("reading {}", path.display()))?;
+            let plan = parse(&path, &text)?;
+            found.push((file, text, plan));
         }
     }
-    paths.sort();
-    Ok(paths)
+    Ok(found)
 }
 
 /// The plans without those that a later one stands for.

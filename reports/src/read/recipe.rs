@@ -1,9 +1,8 @@
 //! The recipe of a run directory.
 
+use super::folder::Folder;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use toml::Value;
 use univip_run_format::RECIPE;
 
@@ -11,9 +10,10 @@ use univip_run_format::RECIPE;
 ///
 /// # Errors
 /// When it cannot be read or is not TOML.
-pub fn values(path: &Path) -> Result<BTreeMap<String, String>> {
-    let path = path.join(RECIPE);
-    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+pub fn values(run: &Folder) -> Result<BTreeMap<String, String>> {
+    let path = run.path().join(RECIPE);
+    let bytes = run.read(RECIPE).with_context(|| format!("reading {}", path.display()))?;
+    let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
     let value: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
     let mut flat = BTreeMap::new();
     flatten("", &Value::Table(value), &mut flat);

@@ -1,13 +1,14 @@
 //! A run directory: its record, its training, its measured numbers.
 
+use super::folder::Folder;
 use super::training::Training;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use univip_run_format::{
     EVALUATIONS, Evaluated, Identity, METRICS, Metric, RECORD, RunRecord, Status, parse_lines, phase,
 };
@@ -16,7 +17,7 @@ use univip_run_format::{
 #[derive(Debug, Clone)]
 pub struct Run {
     /// Its directory.
-    pub path: PathBuf,
+    pub folder: Folder,
     /// The recipe's fingerprint.
     pub fingerprint: String,
     /// The seed.
@@ -35,12 +36,18 @@ impl Run {
     /// Reads one directory, if it is a run's. One whose `run.json` is missing or damaged is, if its name ends in
     /// `-<fingerprint>-s<seed>`. What is damaged is left out, and [`Run::notes`] say so.
     pub fn read(path: &Path) -> Option<Self> {
-        Found::read(path).map(|found| Self::load(path, found))
+        Self::of(&Folder::on_disk(path), |_| true)
+    }
+
+    /// Reads it where its fingerprint is `wanted`.
+    fn of(folder: &Folder, wanted: impl Fn(&str) -> bool) -> Option<Self> {
+        let found = Found::read(folder)?;
+        wanted(&found.identity.fingerprint).then(|| Self::load(folder, found))
     }
 
     /// The name of its directory.
     pub fn name(&self) -> String {
-        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        self.folder.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// True when it ran to its end.
@@ -56,21 +63,21 @@ impl Run {
         (!own.is_empty()).then(|| own.iter().sum())
     }
 
-    fn load(path: &Path, found: Found) -> Self {
+    fn load(folder: &Folder, found: Found) -> Self {
         let Found { identity: Identity { fingerprint, seed }, record, note } = found;
         let mut notes = Vec::from_iter(note);
         let mut measurements: Vec<Evaluated> = Vec::new();
-        for line in items(path, EVALUATIONS, &mut notes) {
+        for line in items(folder, EVALUATIONS, &mut notes) {
             measurements.retain(|earlier: &Evaluated| !same_way(earlier, &line));
             measurements.push(line);
         }
-        let training = Training::of(items(path, METRICS, &mut notes));
+        let training = Training::of(items(folder, METRICS, &mut notes));
         if let Some(step) = training.beyond {
             let of = training.steps.map_or(String::new(), |steps| format!(" of {steps}"));
             notes
                 .push(format!("metrics.jsonl has a step {step}{of}, which is left out: its line is damaged"));
         }
-        Self { path: path.to_path_buf(), fingerprint, seed, record, measurements, training, notes }
+        Self { folder: folder.clone(), fingerprint, seed, record, measurements, training, notes }
     }
 }
 
@@ -84,22 +91,22 @@ struct Found {
 
 impl Found {
     /// None of a directory that is no run's.
-    fn read(path: &Path) -> Option<Self> {
-        match record(path) {
+    fn read(folder: &Folder) -> Option<Self> {
+        match record(folder) {
             Ok(record) => {
                 let identity = Identity { fingerprint: record.fingerprint.clone(), seed: record.seed };
                 Some(Self { identity, record: Some(record), note: None })
             }
             Err(note) => {
-                let identity = Identity::of_directory(path.file_name()?.to_str()?)?;
+                let identity = Identity::of_directory(folder.name())?;
                 Some(Self { identity, record: None, note: Some(note) })
             }
         }
     }
 }
 
-fn record(path: &Path) -> Result<RunRecord, String> {
-    let bytes = match fs::read(path.join(RECORD)) {
+fn record(folder: &Folder) -> Result<RunRecord, String> {
+    let bytes = match folder.read(RECORD) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Err("run.json is missing".into()),
         Err(error) => return Err(format!("run.json cannot be read: {error}")),
@@ -109,9 +116,9 @@ fn record(path: &Path) -> Result<RunRecord, String> {
 }
 
 /// The lines of a file of a run; of one that is missing or damaged there are none, which is noted.
-fn items<T: DeserializeOwned>(path: &Path, name: &str, notes: &mut Vec<String>) -> Vec<T> {
-    let path = path.join(name);
-    let bytes = match fs::read(&path) {
+fn items<T: DeserializeOwned>(folder: &Folder, name: &str, notes: &mut Vec<String>) -> Vec<T> {
+    let path = folder.path().join(name);
+    let bytes = match folder.read(name) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             notes.push(format!("{name} is missing"));
@@ -153,34 +160,32 @@ fn same_way(one: &Evaluated, other: &Evaluated) -> bool {
 ///
 /// # Errors
 /// When a directory cannot be read, or two hold the same recipe and seed.
-pub fn read_runs(roots: &[PathBuf], fingerprints: &BTreeSet<&str>) -> Result<Vec<Run>> {
-    let mut directories = Vec::new();
+pub fn read_runs(roots: &[Folder], fingerprints: &BTreeSet<&str>) -> Result<Vec<Run>> {
+    let mut folders = Vec::new();
     for root in roots {
-        let listing = || format!("listing {}", root.display());
-        for entry in fs::read_dir(root).with_context(listing)? {
-            let path = entry.with_context(listing)?.path();
-            if path.is_dir() {
-                directories.push(path);
-            }
-        }
+        folders.extend(root.folders()?);
     }
     // On all cores: of many long runs their lines are what takes time.
-    let read = |path: &PathBuf| {
-        let found = Found::read(path)?;
-        fingerprints.contains(found.identity.fingerprint.as_str()).then(|| Run::load(path, found))
-    };
-    let read: Vec<Option<Run>> = directories.par_iter().map(read).collect();
+    let read = |folder: &Folder| Run::of(folder, |fingerprint| fingerprints.contains(fingerprint));
+    let read: Vec<Option<Run>> = folders.par_iter().map(read).collect();
     let mut runs = BTreeMap::<(String, u64), Run>::new();
     for run in read.into_iter().flatten() {
         let key = (run.fingerprint.clone(), run.seed);
         if let Some(other) = runs.get(&key) {
-            let (a, b) = (other.path.display(), run.path.display());
+            let (a, b) = (other.folder.path(), run.folder.path());
             ensure!(
-                fs::canonicalize(&other.path).ok() == fs::canonicalize(&run.path).ok(),
-                "{a} and {b} hold the same recipe and seed: name or keep one of them"
+                same_place(a, b),
+                "{} and {} hold the same recipe and seed: name or keep one of them",
+                a.display(),
+                b.display()
             );
         }
         runs.insert(key, run);
     }
     Ok(runs.into_values().collect())
+}
+
+fn same_place(one: &Path, other: &Path) -> bool {
+    one == other
+        || fs::canonicalize(one).is_ok_and(|one| fs::canonicalize(other).is_ok_and(|other| one == other))
 }

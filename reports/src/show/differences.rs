@@ -17,7 +17,7 @@ pub fn compare(paths: &[PathBuf], width: Width) -> Result<String> {
     let mut runs = Vec::new();
     for path in paths {
         let run = Run::read(path).with_context(|| format!("{} is not a run directory", path.display()))?;
-        runs.push((recipe::values(path)?, run));
+        runs.push((recipe::values(&run.folder)?, run));
     }
     let names: Vec<String> = runs.iter().map(|(_, run)| run.name()).collect();
     let mut text = String::new();

@@ -47,7 +47,7 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
         }
         text += &format!("{}\n", view::legend(section).join("\n\n"));
         if let Some(runs) = runs::table(section) {
-            text += &format!("\n### Runs\n\n{}", runs.markdown());
+            text += &format!("\n<details>\n<summary>Runs</summary>\n\n{}\n</details>\n", runs.markdown());
         }
         for (file, _) in *pictures {
             text += &format!("\n![{}]({file})\n", picture_name(file));

@@ -3,6 +3,7 @@
 mod common;
 mod measurements;
 mod outputs;
+mod packing;
 mod pictures;
 mod reading;
 mod sweep;

@@ -55,8 +55,8 @@ fn the_frames_have_every_run_and_every_number() {
 /// The frame that the report's Parquet file should hold.
 fn frame_of(runs: &Runs) -> DataFrame {
     let all = ["aaaaaaaaaaaa", "bbbbbbbbbbbb", "eeeeeeeeeeee", "ffffffffffff"].into();
-    univip_reports::frame::measurements(&univip_reports::read::run::read_runs(&runs.roots(), &all).unwrap())
-        .unwrap()
+    let roots = univip_reports::read::folder::Folder::roots(&runs.roots()).unwrap();
+    univip_reports::frame::measurements(&univip_reports::read::run::read_runs(&roots, &all).unwrap()).unwrap()
 }
 
 #[test]

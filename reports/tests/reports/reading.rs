@@ -4,6 +4,7 @@ use crate::common::{Runs, epoch, measured, row, run, step};
 use serde_json::{Value, json};
 use std::fs;
 use univip_reports::compare::statistics::Summary;
+use univip_reports::read::folder::Folder;
 use univip_reports::read::plan::read_plans;
 use univip_reports::read::run::Run;
 use univip_reports::show::text::Width;
@@ -123,7 +124,7 @@ fn of_the_plans_of_a_setting_the_newest_counts() {
         let runs = Runs::new();
         written(&runs, "a", a.0, a.1);
         written(&runs, "b", b.0, b.1);
-        let plans = read_plans(&runs.roots(), None).unwrap();
+        let plans = read_plans(&Folder::roots(&runs.roots()).unwrap(), None).unwrap();
         let mut found: Vec<_> =
             plans.iter().map(|plan| (plan.rows[0].fingerprint.as_str(), plan.seeds.clone())).collect();
         found.sort();

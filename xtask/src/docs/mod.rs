@@ -1,10 +1,12 @@
-//! `cargo xtask docs`: the reference of every key of a recipe, made from what reads it.
+//! `cargo xtask docs`: what in `docs/` is made by programs: the reference of every key of a recipe, and what was measured
+//! ([`measured`]).
 //!
 //! Keys, types and meanings come from the structs that serde reads, found by their documentation (`[optimizer]`,
 //! `[loss.instance]`); defaults from `univip recipe keys`; the values of `base.toml` with the sources beside them from that
 //! file. Nothing is written by hand twice.
 
 mod base;
+mod measured;
 mod page;
 mod source;
 
@@ -17,18 +19,49 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The options of the reference.
+/// The options of the documents.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Write nothing, and fail if the page is not current
+    /// Write nothing, and fail if a page or picture is not current
     #[arg(long)]
     pub check: bool,
 }
 
-/// Writes `docs/recipe-keys.md`, or checks it.
+/// Writes `docs/recipe-keys.md` and the measured tables and pictures of the other pages, or checks them.
+///
+/// # Errors
+/// When the workspace does not build, a file cannot be read or written, or, of a check, one is not current.
 pub fn docs(options: &Options) -> Result<()> {
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     spawn::build()?;
+    let docs = workspace.join("docs");
+    let keys = docs.join("recipe-keys.md");
+    let reference = reference(workspace)?.into_bytes();
+    let mut outdated = measured::outdated(&docs)?;
+    if fs::read(&keys).ok().as_ref() != Some(&reference) {
+        outdated.insert(keys, reference);
+    }
+    let names: Vec<String> = outdated
+        .keys()
+        .map(|path| path.strip_prefix(workspace).unwrap_or(path).display().to_string())
+        .collect();
+    if options.check {
+        let names = names.join(", ");
+        ensure!(outdated.is_empty(), Usage(format!("not current: {names}; run `cargo xtask docs`")));
+        return Ok(());
+    }
+    for (path, bytes) in &outdated {
+        fs::write(path, bytes).with_context(|| format!("writing {}", path.display()))?;
+    }
+    println!(
+        "{}",
+        if names.is_empty() { "all is current".into() } else { format!("written: {}", names.join(", ")) }
+    );
+    Ok(())
+}
+
+/// The text of `docs/recipe-keys.md`.
+fn reference(workspace: &Path) -> Result<String> {
     let output = Command::new(spawn::beside("univip")?)
         .args(["recipe", "keys"])
         .output()
@@ -38,16 +71,7 @@ pub fn docs(options: &Options) -> Result<()> {
     let base = workspace.join("experiments/recipes/base.toml");
     let base =
         base::stated(&fs::read_to_string(&base).with_context(|| format!("reading {}", base.display()))?);
-    let text = page::page(&Source::read(&folders(workspace)?)?, &defaults, &base)?;
-    let path = workspace.join("docs/recipe-keys.md");
-    if options.check {
-        let current = fs::read_to_string(&path).is_ok_and(|there| there == text);
-        ensure!(current, Usage("docs/recipe-keys.md is not current: run `cargo xtask docs`".into()));
-        return Ok(());
-    }
-    fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-    println!("docs/recipe-keys.md: {} keys with a default", defaults.len());
-    Ok(())
+    page::page(&Source::read(&folders(workspace)?)?, &defaults, &base)
 }
 
 /// The sources of the engine and of every plugin.

@@ -39,11 +39,6 @@ impl Defaults {
         names.dedup();
         names
     }
-
-    /// The number of keys with a default.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
 }
 
 const HEAD: &str = "# Keys of a recipe

@@ -1,0 +1,87 @@
+//! From run directories to a results file: what a report shows, without networks and checkpoints.
+
+use crate::read::folder::Folder;
+use crate::read::plan::{plan_files, read_plans};
+use crate::read::results_file::ResultsFile;
+use crate::read::run::read_runs;
+use crate::show::files;
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use univip_run_format::{EVALUATIONS, METRICS, PLANS, Plan, RECIPE, RECORD};
+
+/// About so many steps of each training are kept: enough for its curve.
+const STEPS: u64 = 200;
+
+/// Writes the plans under the `roots`, or only those of `table`, and their runs into the results file `out`: records, measured numbers
+/// and recipes as they are, of the trainings total losses, thinned, and effective ranks. The answer is one line.
+///
+/// # Errors
+/// When there is no plan or no run, a file cannot be read, or `out` cannot be written.
+pub fn pack(roots: &[PathBuf], table: Option<&str>, out: &Path) -> Result<String> {
+    let roots = Folder::roots(roots)?;
+    let plans = read_plans(&roots, table)?;
+    let runs = read_runs(&roots, &plans.iter().flat_map(Plan::fingerprints).collect())?;
+    ensure!(!runs.is_empty(), "none of the planned runs is there: there is nothing to pack");
+    let mut results = ResultsFile::default();
+    for (file, text, plan) in plan_files(&roots)? {
+        if table.is_none_or(|table| plan.table == table) {
+            results.add(PLANS, &file, text);
+        }
+    }
+    for run in &runs {
+        add_run(&mut results, &run.folder)?;
+    }
+    let bytes = results.bytes()?;
+    files::write(out, &bytes)?;
+    let tables: BTreeSet<&str> = plans.iter().map(|plan| plan.table.as_str()).collect();
+    let (names, kilobytes) = (Vec::from_iter(tables).join(", "), bytes.len().div_ceil(1000));
+    Ok(format!("{}: {} runs of {names}, {kilobytes} kB\n", out.display(), runs.len()))
+}
+
+fn add_run(results: &mut ResultsFile, run: &Folder) -> Result<()> {
+    let shown = run.path().display();
+    let name = run.name();
+    ensure!(!name.is_empty(), "{shown}: its name is not UTF-8; rename it");
+    for file in [RECORD, EVALUATIONS, RECIPE, METRICS] {
+        let bytes = match run.read(file) {
+            // A report says that it is missing.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            bytes => bytes.with_context(|| format!("reading {shown}/{file}"))?,
+        };
+        let text =
+            String::from_utf8(bytes).with_context(|| format!("{shown}/{file} is damaged: no UTF-8"))?;
+        results.add(name, file, if file == METRICS { thinned(&text) } else { text });
+    }
+    Ok(())
+}
+
+/// The lines of `metrics.jsonl` with about [`STEPS`] steps, of which those that end an epoch are. Of a step it keeps what a curve
+/// needs; what is no step, or damaged, stays as it is.
+fn thinned(text: &str) -> String {
+    let (mut kept, mut stride, mut passed) = (String::new(), 1, None);
+    for line in text.split_inclusive('\n') {
+        let event: Value = serde_json::from_str(line).unwrap_or_default();
+        match (event["event"].as_str(), event["step"].as_u64()) {
+            (Some("step"), Some(step)) => {
+                let total = &event["total"];
+                let short = format!("{}\n", json!({"event": "step", "step": step, "total": total}));
+                passed = (step % stride != 0).then(|| short.clone());
+                if passed.is_none() {
+                    kept += &short;
+                }
+            }
+            (kind, _) => {
+                if kind == Some("start") {
+                    stride = event["steps"].as_u64().map_or(1, |steps| steps.div_ceil(STEPS)).max(1);
+                }
+                kept.extend(passed.take());
+                kept += line;
+            }
+        }
+    }
+    kept.extend(passed);
+    kept
+}
