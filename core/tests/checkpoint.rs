@@ -73,6 +73,14 @@ fn a_changed_bit_is_named_and_the_checkpoint_before_is_used() {
 }
 
 #[test]
+fn what_a_killed_process_left_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join(".step-00000001.safetensors.0123456789abcdef.tmp"), "half").unwrap();
+    Checkpoints::open(directory.path(), 1).unwrap();
+    assert!(names(directory.path()).is_empty(), "{:?}", names(directory.path()));
+}
+
+#[test]
 fn a_copy_by_another_name_is_nobodys_checkpoint() {
     let directory = tempfile::tempdir().unwrap();
     let checkpoints = Checkpoints::open(directory.path(), 1).unwrap();

@@ -95,6 +95,35 @@ fn what_images_hold_is_their_identity_and_where_they_lie_is_not() -> Result<()> 
     Ok(())
 }
 
+#[test]
+fn a_name_that_breaks_the_line_breaks_no_manifest() -> Result<()> {
+    /// One file by two names, of which the second is this.
+    struct Twice(PathBuf, &'static str);
+    impl Dataset for Twice {
+        fn len(&self) -> usize {
+            2
+        }
+        fn id(&self, index: usize) -> String {
+            ["a\nb", self.1][index].into()
+        }
+        fn image(&self, _index: usize) -> Result<RgbImage, ImageError> {
+            image_file::read(&self.0)
+        }
+        fn file(&self, _index: usize) -> Option<PathBuf> {
+            Some(self.0.clone())
+        }
+        fn digest(&self) -> String {
+            self.1.into()
+        }
+    }
+    let (root, kept) = (folder()?, tempfile::tempdir()?);
+    let [then, now] = ["c", "d"].map(|name| Manifest::of(&Twice(root.path().join("0.png"), name)));
+    then.keep(kept.path())?;
+    let said = now.changes_since(kept.path(), then.digest());
+    ensure!(said == "the first is d, where c was", "{said}");
+    Ok(())
+}
+
 /// The cache is believed: had a file been read again, a wrong entry would not be told.
 #[test]
 fn a_file_with_the_same_size_and_times_is_not_read_again() -> Result<()> {
@@ -114,6 +143,15 @@ fn a_file_with_the_same_size_and_times_is_not_read_again() -> Result<()> {
     ensure!(dataset.identity() != identity);
     fs::remove_file(&file)?;
     ensure!(checked(root.path(), cache.path())?.identity() == identity, "without a cache all is read");
+    // A program can set the time back that the contents were written at, and not that of the change.
+    if cfg!(unix) {
+        let path = root.path().join("1.png");
+        let mut bytes = fs::read(&path)?;
+        *bytes.last_mut().context("an empty file")? ^= 1;
+        fs::write(&path, bytes)?;
+        set_time(&path, 1_000_000_001)?;
+        ensure!(checked(root.path(), cache.path())?.identity() != identity, "the same size and time");
+    }
     Ok(())
 }
 
@@ -145,6 +183,26 @@ fn an_image_that_changes_in_use_is_refused_and_one_that_is_touched_is_not() -> R
         let (changed, said) = error(index).context("read as if nothing had happened")?;
         ensure!(changed && said.contains(&format!("{index}.png has changed")), "{said}");
     }
+    Ok(())
+}
+
+/// Opening it would wait for its other end.
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_an_image_is_not_opened() -> Result<()> {
+    let (root, cache) = (folder()?, tempfile::tempdir()?);
+    let path = root.path().join("1.png");
+    fs::remove_file(&path)?;
+    ensure!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
+    let (send, looked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let contents =
+            checked(root.path(), cache.path()).map(|dataset| [0, 1].map(|index| dataset.content(index)));
+        // Nobody listens where it came too late.
+        let _ = send.send(contents);
+    });
+    let [whole, pipe] = looked.recv_timeout(Duration::from_secs(20)).context("it waits for the pipe")??;
+    ensure!(pipe == Some(Content::Unreadable) && whole != pipe, "{pipe:?}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use univip_core::error::ImageError;
 use univip_core::geometry::Size;
-use univip_core::image_file::{read, size};
+use univip_core::image_file::{is_named_as_image, read, size};
 
 fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/augment/files")
@@ -124,6 +124,31 @@ fn a_header_that_claims_too_much_takes_no_memory() {
         let problem = problem_of("huge.jpg", &claiming(side, side));
         let named = problem.contains(&format!("{side} x {side} pixels, more than the 89478485"));
         assert!(named && problem.contains("loader.max_pixels"), "{problem}");
+    }
+}
+
+/// The file has no byte on disk.
+#[test]
+fn a_file_that_is_larger_than_any_image_is_not_read() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("huge.jpg");
+    std::fs::File::create(&path).unwrap().set_len(1 << 30).unwrap();
+    for error in [read(&path).unwrap_err(), size(&path).unwrap_err()] {
+        let problem = problem(&path, error);
+        assert!(problem.contains("has 1073741824 bytes, more than an image of 89478485 pixels"), "{problem}");
+    }
+}
+
+#[test]
+fn images_are_known_by_all_usual_endings() {
+    for name in [
+        "a.jpg", "a.JPEG", "a.jpe", "a.jfif", "a.png", "a.webp", "a.bmp", "a.gif", "a.TIF", "a.tiff",
+        "a.pgm", "a.qoi",
+    ] {
+        assert!(is_named_as_image(Path::new(name)), "{name}");
+    }
+    for name in ["a.heic", "a.txt", "a", "jpe", "a.jpe.txt"] {
+        assert!(!is_named_as_image(Path::new(name)), "{name}");
     }
 }
 

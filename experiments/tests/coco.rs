@@ -258,6 +258,11 @@ fn annotations_of_another_size_are_refused_before_any_step() -> Result<()> {
         let steps = fs::read_to_string(metrics).unwrap_or_default();
         ensure!(!steps.contains("\"step\""), "{run} has trained: {steps}");
     }
+    // So is the recall of annotated boxes.
+    let place = runs.path().display().to_string();
+    let stats = output(&["proposals", "stats", "--data", &data, "--runs", &place], runs.path())?;
+    let said = String::from_utf8(stats.stderr)?;
+    ensure!(stats.status.code() == Some(1) && said.contains("annotated at 96 x 80"), "{said}");
     // Boxes that come from the pixels fit them, whatever is annotated.
     let (code, said) = pre_trained(root.path(), "[\"knn\"]", runs.path())?;
     ensure!(code == Some(0), "{said}");

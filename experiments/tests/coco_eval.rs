@@ -68,6 +68,8 @@ fn the_numbers_are_pycocotools_for_boxes_and_masks() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let case = files(name, directory.path())?;
         let (paths, json) = (paths(directory.path()), directory.path().join("numbers.json"));
+        let left = directory.path().join(".numbers.json.0123456789abcdef.tmp");
+        fs::write(&left, "half")?;
         let (kind, json) = (case["type"].as_str().context("a type")?, json.to_string_lossy());
         let text =
             stdout(&command(&paths, &["--type", kind, "--per-class", "--json", &json]), directory.path())?;
@@ -83,6 +85,7 @@ fn the_numbers_are_pycocotools_for_boxes_and_masks() -> Result<()> {
             ensure!(line.is_some_and(|line| line.contains(&printed)), "{key} {printed} is not in {text}");
         }
         ensure!(text.contains("kind-0"), "no table of classes: {text}");
+        ensure!(!left.exists(), "what a killed command left is still there");
     }
     Ok(())
 }

@@ -152,6 +152,19 @@ fn a_scene_without_objects_is_a_note_and_nothing_wrong() -> Result<()> {
     ensure_lines(&found, &[&train, note, &val, note])
 }
 
+/// A name that steers a terminal is shown, and steers nothing.
+#[cfg(unix)]
+#[test]
+fn a_hostile_name_is_escaped() -> Result<()> {
+    let root = tempfile::tempdir()?;
+    save(root.path(), "1.png", 60, 40, 1)?;
+    fs::write(root.path().join("\u{1b}]0;owned\u{7}.txt"), "text")?;
+    let (code, found) = check(&format!("images={}", root.path().display()))?;
+    ensure!(code == Some(1) && found.contains(r"\u{1b}]0;owned\u{7}.txt"), "{found}");
+    ensure!(!found.contains(|letter: char| letter.is_control() && letter != '\n'), "{found:?}");
+    Ok(())
+}
+
 #[test]
 fn unlabelled_images_need_no_label_and_a_wrong_path_is_refused() -> Result<()> {
     let root = tempfile::tempdir()?;

@@ -214,8 +214,41 @@ fn a_run_is_measured_on_several_sets_of_images() -> Result<()> {
     draw(&mine.join("val/b/0.png"), [60, 48], [99, 99])?;
     let (code, text) = said(&on_mine, &runs)?;
     ensure!(code == Some(1) && text.contains("1 of 2, the first is b/0.png"), "{code:?} {text}");
+    // They are the same set of images wherever they lie.
+    let moved = work.path().join("moved");
+    fs::rename(&mine, &moved)?;
+    let data = format!("image-folder={}", moved.display());
+    let (code, text) = said(&[&ROW[..], &["--probe-data", &data]].concat(), &runs)?;
+    ensure!(code == Some(1) && text.contains("1 of 2, the first is b/0.png"), "moved: {code:?} {text}");
     let (code, text) = said(&ROW, &runs)?;
     ensure!(code == Some(0), "{text}");
+    Ok(())
+}
+
+/// Its measurements are of other images, and are not what it is refused for.
+#[test]
+fn a_run_whose_images_have_changed_neither_goes_on_nor_is_measured_anew() -> Result<()> {
+    let work = tempfile::tempdir()?;
+    let (runs, mine) = (work.path().join("runs"), work.path().join("mine"));
+    folder(&mine, 10)?;
+    let data = format!("image-folder={}", mine.display());
+    let row = [&ROW[..], &["--data", &data]].concat();
+    let (code, text) = said(&row, &runs)?;
+    ensure!(code == Some(0), "{text}");
+    draw(&mine.join(PICTURE), [60, 48], [99, 99])?;
+    let (code, text) = said(&[&row[..], &["--set", "evaluator.knn.k=3"]].concat(), &runs)?;
+    ensure!(code == Some(1) && text.contains("1 of 4, the first is b/1.png"), "{code:?} {text}");
+    let run = run_directory(&runs, "table7-b")?;
+    let numbers = fs::read_to_string(run.join("evaluations.jsonl"))?;
+    ensure!(!numbers.contains("knn-3"), "{numbers}");
+    // Nor does its training go on.
+    let record = fs::read_to_string(run.join("run.json"))?.replace("\"finished\"", "\"interrupted\"");
+    fs::write(run.join("run.json"), record.replace("\"trained\": true", "\"trained\": false"))?;
+    fs::remove_file(run.join("backbone.safetensors"))?;
+    let (code, text) = said(&row, &runs)?;
+    let refused = |line: &str| line.starts_with("table7-b") && line.contains("1 of 4, the first is b/1.png");
+    ensure!(code == Some(1) && text.lines().any(refused), "{code:?} {text}");
+    ensure!(!run.join("backbone.safetensors").exists(), "it was trained");
     Ok(())
 }
 
@@ -287,6 +320,11 @@ fn and_so_may_scenes() -> Result<()> {
     fs::write(&picture, &whole)?;
     let (code, text) = said(&strict, &runs)?;
     ensure!(code == Some(0), "mended: {code:?} {text}");
+    // It has numbers of them now.
+    draw(&picture, [60, 48], [99, 99])?;
+    let place = runs.to_string_lossy();
+    let (code, text) = said(&["evaluate", "table7-b", "--with", "detection", "--runs", &place], &runs)?;
+    ensure!(code == Some(1) && text.contains("1 of 2, the first is VOC2007/000004"), "{code:?} {text}");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::time::Duration;
 
 /// A row with a checkpoint every other step, measured by what takes no time.
 const QUICK: [&str; 10] = [
@@ -142,6 +143,13 @@ fn a_flipped_bit_in_a_backbone_or_an_export_is_named() -> Result<()> {
         ensure!(refused.status.code() == Some(1), "exit code {:?}: {said}", refused.status.code());
         ensure!(said.contains(&file.display().to_string()) && said.contains("SHA-256"), "{said}");
     }
+    // A whole file that is another one: the manifest of the export tells.
+    let other = run_directory(runs.path(), "random")?.join("backbone.safetensors");
+    fs::copy(other, PathBuf::from(&export).join("backbone.safetensors"))?;
+    let refused =
+        output(&[&["evaluate", "--backbone", &export, "--with", "knn"], &place[..]].concat(), runs.path())?;
+    let said = stderr(&refused);
+    ensure!(refused.status.code() == Some(1) && said.contains("has changed since it was exported"), "{said}");
     Ok(())
 }
 
@@ -210,6 +218,48 @@ fn processes_that_want_the_same_run_wait_for_the_one_that_makes_it() -> Result<(
     Ok(())
 }
 
+/// Two rows may be one recipe, and two commands one plan: the lock beside the runs keeps both from being begun twice.
+#[test]
+fn nothing_is_begun_while_another_process_begins_something() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    let lock = fs::File::create(runs.path().join(".lock"))?;
+    lock.lock()?;
+    let mut child = univip(&QUICK, runs.path()).stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut said = BufReader::new(child.stderr.take().context("no standard error")?).lines();
+    std::thread::sleep(Duration::from_secs(1));
+    let plans = entries(&runs.path().join("plans")).unwrap_or_default();
+    ensure!(plans.is_empty(), "{plans:?} while another process writes plans");
+    lock.unlock()?;
+    while !run_directory(runs.path(), "random").is_ok_and(|run| run.join("run.json").exists()) {
+        ensure!(child.try_wait()?.is_none(), "it ended before it began anything");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    lock.lock()?;
+    ensure!(said.any(|line| line.is_ok_and(|line| line.starts_with("random seed 0: finished"))));
+    std::thread::sleep(Duration::from_millis(500));
+    ensure!(run_directory(runs.path(), "table7-b").is_err(), "begun while another process begins a run");
+    lock.unlock()?;
+    let said = said.collect::<std::io::Result<Vec<String>>>()?;
+    ensure!(child.wait()?.success(), "{said:?}");
+    Ok(())
+}
+
+/// `--force` is for what was finished before: a run that another process has made meanwhile is new.
+#[test]
+fn a_forced_run_that_another_process_has_just_finished_is_not_made_again() -> Result<()> {
+    let runs = tempfile::tempdir()?;
+    stdout(&QUICK, runs.path())?;
+    let run = run_directory(runs.path(), "table7-b")?;
+    let lock = fs::File::options().append(true).open(run.join(".lock"))?;
+    lock.lock()?;
+    let (mut child, said) = waiting(&[&QUICK[..], &["--force"]].concat(), runs.path())?;
+    drop(lock);
+    let said = said.collect::<std::io::Result<Vec<String>>>()?;
+    ensure!(child.wait()?.success(), "{said:?}");
+    ensure!(!said.iter().any(|line| line.contains("training:")), "it was trained again: {said:?}");
+    Ok(())
+}
+
 #[test]
 fn waiting_for_another_process_can_be_interrupted() -> Result<()> {
     let runs = tempfile::tempdir()?;
@@ -254,6 +304,10 @@ fn a_run_without_evaluators_is_trained_measured_by_nothing_and_finished() -> Res
         let said = stdout(&["evaluate", "table7-b", "--runs", &place], runs.path())?;
         ensure!(said.contains("names no evaluator"), "{said}");
     }
+    // Nor are there any images to measure on.
+    let runs = tempfile::tempdir()?;
+    let nowhere = ["--set", "evaluators.use=[]", "--probe-data", "image-folder=/nonexist"];
+    stdout(&[&["run", "table7/b", "--scale", "smoke"], &nowhere[..]].concat(), runs.path())?;
     Ok(())
 }
 
@@ -350,7 +404,9 @@ fn too_few_threads_or_files_are_an_error_and_no_panic() -> Result<()> {
     let runs = place.path().join("runs");
     fs::create_dir(&runs)?;
     fs::set_permissions(&runs, fs::Permissions::from_mode(0o777))?;
-    let mut cases = vec![(libc::RLIMIT_NPROC, 1, "raise the limit (ulimit -u")];
+    // The first threads that cannot be started are the kernels', later ones those of other libraries.
+    let mut cases: Vec<_> =
+        (1..12).map(|threads| (libc::RLIMIT_NPROC, threads, "raise the limit (ulimit -u")).collect();
     cases.extend((4..16).map(|files| (libc::RLIMIT_NOFILE, files, "Too many open files")));
     for (resource, most, expected) in cases {
         let mut command = unprivileged(&program, &QUICK, &runs);
@@ -371,10 +427,13 @@ fn what_a_killed_writer_left_among_the_plans_is_swept() -> Result<()> {
     fs::create_dir(runs.path().join("plans"))?;
     let left = runs.path().join("plans/.table7-smoke-0123456789ab.json.1.0.tmp");
     fs::File::create(&left)?.write_all(b"{")?;
-    stdout(
-        &["ablate", "table7", "--row", "b", "--scale", "smoke", "--set", "evaluators.use=[]"],
-        runs.path(),
-    )?;
+    let row = ["ablate", "table7", "--row", "b", "--scale", "smoke", "--set", "evaluators.use=[]"];
+    stdout(&row, runs.path())?;
     ensure!(!left.exists(), "it is still there");
+    // And in a finished run, whose recipe it wrote anew.
+    let left = run_directory(runs.path(), "table7-b")?.join(".recipe.toml.0123456789abcdef.tmp");
+    fs::write(&left, "half")?;
+    stdout(&row, runs.path())?;
+    ensure!(!left.exists(), "it is still in the run");
     Ok(())
 }

@@ -158,8 +158,11 @@ fn an_export_that_fails_leaves_no_manifest_of_an_older_one() -> Result<()> {
     ensure!(code == Some(1) && error.contains("check.safetensors"), "{code:?}: {error}");
     ensure!(!directory.join("manifest.json").exists(), "it says that the directory is whole");
     fs::remove_dir(directory.join("check.safetensors"))?;
+    let left = directory.join(".backbone.safetensors.0123456789abcdef.tmp");
+    fs::write(&left, "half")?;
     let (code, _, error) = export(&["random", "--to", "safetensors"], runs.path())?;
     ensure!(code == Some(0) && directory.join("manifest.json").exists(), "{error}");
+    ensure!(!left.exists(), "what a killed export left is still there");
     Ok(())
 }
 

@@ -84,3 +84,19 @@ fn a_recipe_whose_name_breaks_the_line_is_shown_in_one() -> Result<()> {
     ensure!(first.contains(r"a\nmethod = 1 #.toml") && !text.contains("\nmethod"), "{first}");
     Ok(())
 }
+
+#[test]
+fn a_row_whose_title_breaks_the_line_is_planned_in_one() -> Result<()> {
+    let place = tempfile::tempdir()?;
+    let table = place.path().join("mine");
+    fs::create_dir(&table)?;
+    fs::write(table.join("table.toml"), "rows = [\"a\"]\n")?;
+    let row = "inherit = [\"univip:/recipes/table7/b.toml\"]\n[row]\nlabel = \"a\"\ntitle = \"one\\nerror: all is well\"\n";
+    fs::write(table.join("a.toml"), row)?;
+    let table = table.display().to_string();
+    let planned = output(&["ablate", &table, "--scale", "smoke", "--dry-run"], place.path())?;
+    let text = String::from_utf8(planned.stdout)?;
+    ensure!(planned.status.success(), "{}", String::from_utf8_lossy(&planned.stderr));
+    ensure!(text.contains(r"one\nerror: all is well") && !text.contains("\nerror"), "{text}");
+    Ok(())
+}

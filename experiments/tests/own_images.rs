@@ -61,8 +61,14 @@ fn a_class_of_another_format_is_measured() -> Result<()> {
         ])?,
         tempfile::tempdir()?,
     );
+    fs::write(root.path().join("train/a/notes.txt"), "text")?;
     let probe = option("image-folder", root.path());
-    stdout(&[&MEASURE[..], &["evaluators.use=[\"knn\"]", "--probe-data", &probe]].concat(), runs.path())?;
+    let arguments = [&MEASURE[..], &["evaluators.use=[\"knn\"]", "--probe-data", &probe]].concat();
+    let found = output(&arguments, runs.path())?;
+    let said = String::from_utf8(found.stderr)?;
+    let passed_over =
+        "image-folder: 1 files have no ending of an image that is read and are skipped: notes.txt";
+    ensure!(found.status.success() && said.contains(passed_over), "{said}");
     let text = evaluations(&run_directory(runs.path(), "random")?)?;
     ensure!(text.contains("\"images\":2") && !text.contains("skipped"), "{text}");
     Ok(())
@@ -166,9 +172,9 @@ fn a_flat_folder_of_unlabelled_images_is_learnt_from() -> Result<()> {
     let data = option("images", root.path());
     let arguments =
         ["ablate", "table7", "--row", "e", "--scale", "smoke", "--data", &data, "--probe-data", &data];
-    let found = output(&arguments, runs.path())?;
+    let found = output(&[&arguments[..], &["--set", "evaluators.online=4"]].concat(), runs.path())?;
     let said = String::from_utf8(found.stderr)?;
-    ensure!(found.status.success(), "{said}");
+    ensure!(found.status.success() && said.contains("no online probe: "), "{said}");
     for evaluator in ["linear-probe", "knn", "detection"] {
         let line = format!("evaluator `{evaluator}` measured nothing");
         ensure!(said.matches(&line).count() == 2, "once for the row, once for `random`: {evaluator}: {said}");
@@ -189,6 +195,9 @@ fn too_few_images_for_a_batch_are_said_with_the_batch_that_works() -> Result<()>
     let said = String::from_utf8(found.stderr)?;
     ensure!(found.status.code() == Some(2), "{said}");
     ensure!(said.contains("only 3; --set train.batch=3 takes all of them"), "{said}");
+    let halves = [&row[..], &["--set", "train.batch=2", "--set", "train.accumulate=2"]].concat();
+    let said = String::from_utf8(output(&halves, runs.path())?.stderr)?;
+    ensure!(said.contains("--set train.batch=3 --set train.accumulate=1 takes all of them"), "{said}");
     stdout(&[&row[..], &["--set", "train.batch=3"]].concat(), runs.path())?;
     Ok(())
 }

@@ -43,6 +43,11 @@ fn a_store_is_built_once_counted_taken_out_and_brought_back() -> Result<()> {
     let quality = run(&["build", "--mode", "quality"])?;
     ensure!(quality.contains("70 images made"), "another mode is another store: {quality}");
 
+    // What a killed writer of the same file left beside it.
+    let left = |name: &str| runs.path().join(format!(".{name}.0123456789abcdef.tmp"));
+    for name in ["stats.svg", "false.json", "other"] {
+        fs::write(left(name), "half")?;
+    }
     let picture = runs.path().join("stats.svg");
     let stats = run(&["stats", "--picture", &picture.to_string_lossy()])?;
     for part in ["70 images", "before the filter", "fewer than K = 4", "IoU 0.7", "train2017"] {
@@ -61,6 +66,7 @@ fn a_store_is_built_once_counted_taken_out_and_brought_back() -> Result<()> {
         run(&[&["export", &other.to_string_lossy()], flag, &imported[..]].concat())?;
         ensure!(fs::read(&*file)? == fs::read(&other)?, "what was brought in is what was taken out");
     }
+    ensure!(["stats.svg", "false.json", "other"].map(|name| left(name).exists()) == [false, false, true]);
     Ok(())
 }
 

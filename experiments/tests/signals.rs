@@ -5,10 +5,11 @@ mod common;
 
 use anyhow::{Context, Result, ensure};
 use common::{ROW, evaluations, run_directory, stdout, univip};
-use std::io::Error;
+use libc::{SIGHUP, SIGINT, SIGTERM};
+use std::io::{BufRead, BufReader, Error, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 /// A run without periodic checkpoints: only an interruption writes one.
@@ -38,14 +39,16 @@ fn wait_for_steps(runs: &Path, child: &mut Child) -> Result<()> {
     Ok(())
 }
 
-fn send(signal: &str, child: &Child) -> Result<()> {
-    let status = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status()?;
-    ensure!(status.success(), "no signal was sent");
+fn send(signal: libc::c_int, child: &Child) -> Result<()> {
+    let process = libc::pid_t::try_from(child.id())?;
+    // SAFETY: the signal is for a process that was started here and is not waited for yet.
+    ensure!(unsafe { libc::kill(process, signal) } == 0, "no signal was sent");
     Ok(())
 }
 
-/// Sends signals to a run that trains, each some time after the one before, and waits for its end.
-fn interrupted(runs: &Path, signals: &[&str]) -> Result<Output> {
+/// Sends signals to a run that trains, and waits for its end: the exit status and standard error. Of two signals that wait the
+/// system makes one, so each is sent when the one before has been heard.
+fn interrupted(runs: &Path, signals: &[libc::c_int]) -> Result<(ExitStatus, String)> {
     let mut command = univip(&late(), runs);
     // Below `nohup` this test ignores SIGHUP, and so would the run.
     // SAFETY: `signal` may be called between fork and exec.
@@ -57,10 +60,16 @@ fn interrupted(runs: &Path, signals: &[&str]) -> Result<Output> {
     }
     let mut child = command.stderr(Stdio::piped()).spawn()?;
     wait_for_steps(runs, &mut child)?;
+    let mut lines = BufReader::new(child.stderr.take().context("no standard error")?);
+    let mut said = String::new();
     for signal in signals {
-        send(signal, &child)?;
+        send(*signal, &child)?;
+        while !said.contains("stopping after") {
+            ensure!(lines.read_line(&mut said)? > 0, "the signal {signal} was not heard: {said}");
+        }
     }
-    child.wait_with_output().context("waiting for it")
+    lines.read_to_string(&mut said)?;
+    Ok((child.wait()?, said))
 }
 
 #[test]
@@ -69,11 +78,10 @@ fn each_signal_has_the_exit_code_of_a_shell_and_the_run_goes_on() -> Result<()> 
     stdout(&late(), whole.path())?;
     let expected = evaluations(&run_directory(whole.path(), "table7-e")?)?;
     // A job scheduler may send its signal to the process group and again to each process.
-    for (signals, code) in [(vec!["INT"], 130), (vec!["TERM", "TERM"], 143), (vec!["HUP"], 129)] {
+    for (signals, code) in [(vec![SIGINT], 130), (vec![SIGTERM, SIGTERM], 143), (vec![SIGHUP], 129)] {
         let runs = tempfile::tempdir()?;
-        let output = interrupted(runs.path(), &signals)?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.code() == Some(code), "{signals:?}: {}: {said}", output.status);
+        let (status, said) = interrupted(runs.path(), &signals)?;
+        ensure!(status.code() == Some(code), "{signals:?}: {status}: {said}");
         ensure!(said.contains("a checkpoint is written"), "{signals:?}: {said}");
         let last = said.lines().last().unwrap_or_default();
         ensure!(
@@ -99,7 +107,7 @@ fn a_run_under_nohup_survives_its_terminal() -> Result<()> {
         .stderr(Stdio::piped())
         .spawn()?;
     wait_for_steps(runs.path(), &mut child)?;
-    send("HUP", &child)?;
+    send(SIGHUP, &child)?;
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     Ok(())

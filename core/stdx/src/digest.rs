@@ -27,3 +27,14 @@ pub fn of_value(value: &serde_json::Value) -> String {
 pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_has_no_digest() {
+        assert_eq!(of_file(Path::new("/dev/null")).unwrap_err().to_string(), "no regular file");
+    }
+}

@@ -197,3 +197,36 @@ fn left(states: &[RunState<'_>], estimate: &Estimate, runs: &Path) -> String {
     };
     format!("about {} left on this machine, {}{without}", figures::time(time), estimate.origin(runs))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Library;
+    // The plugins that recipes name.
+    use univip_plugins as _;
+
+    #[test]
+    fn only_what_is_not_done_takes_time() {
+        let plan = Plan::new(&Library::at_smoke(&[]), "table7", Some("d"), &[0]).unwrap();
+        let seconds = Duration::from_secs;
+        let state = RunState {
+            needed: plan.runs().pop().unwrap(),
+            training: seconds(100),
+            measuring: BTreeMap::from([("a", Some(seconds(20))), ("b", Some(seconds(3))), ("c", None)]),
+            done: Vec::new(),
+            problems: String::new(),
+        };
+        for (trained, measured, counted, expected) in [
+            (false, &[][..], true, 123),
+            (false, &[], false, 23),
+            (true, &[], true, 23),
+            (true, &["a"], true, 3),
+            (true, &["a", "b", "c"], true, 0),
+        ] {
+            let mut done = Done::default();
+            done.measured.extend(measured.iter().map(ToString::to_string));
+            done.trained = trained;
+            assert_eq!(state.left(&done, counted, &["a", "b", "c"]), seconds(expected), "{done:?}");
+        }
+    }
+}

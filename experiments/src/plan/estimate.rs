@@ -241,6 +241,7 @@ mod tests {
         assert!(estimate.origin(runs.path()).contains("the run in"));
         let training = |recipe: &Recipe| estimate.training(recipe, "smoke", 48);
         assert_eq!(training(&measured), Duration::from_secs(100));
+        assert_eq!(estimate.training(&measured, "smoke", 7), Duration::from_secs(100), "no arithmetic");
         // Twice the epochs over the same images train for twice as long, and are measured as before.
         let longer = recipe("table7/e", &["train.epochs=4"]);
         assert_eq!(training(&longer), Duration::from_secs(200));

@@ -4,6 +4,7 @@ use crate::common::{Runs, baseline, csv, epoch, number, row, run, step};
 use polars::prelude::{ParquetReader, SerReader};
 use serde_json::json;
 use std::fs;
+use std::slice::from_ref;
 use univip_reports::pack;
 use univip_reports::show::text::Width;
 
@@ -30,8 +31,7 @@ fn a_results_file_gives_the_report_of_its_runs() {
     let said = pack(&runs.roots(), Some("table7"), &file).unwrap();
     assert!(said.contains("table7.parquet: 9 runs of table7, "), "{said}");
     let out = elsewhere.path().join("out");
-    let report =
-        univip_reports::report(std::slice::from_ref(&file), None, &out, Width::of_terminal(200)).unwrap();
+    let report = univip_reports::report(from_ref(&file), None, &out, Width::of_terminal(200)).unwrap();
     assert_eq!(report.text, text);
     let files =
         ["md", "html", "tex", "csv", "svg"].map(|ending| format!("table7.{ending}")).into_iter().chain(
@@ -41,7 +41,7 @@ fn a_results_file_gives_the_report_of_its_runs() {
         assert_eq!(fs::read(out.join(&name)).unwrap(), fs::read(runs.out(&name)).unwrap(), "{name}");
     }
     let again = elsewhere.path().join("again.parquet");
-    pack(&[file.clone()], None, &again).unwrap();
+    pack(from_ref(&file), None, &again).unwrap();
     assert_eq!(fs::read(&again).unwrap(), fs::read(&file).unwrap(), "of a results file, and the same bytes");
 }
 

@@ -178,3 +178,21 @@ impl Line {
         self.from[1] + step - 1
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However often an outline passes the same pixels.
+    #[test]
+    fn changes_take_no_more_memory_than_a_short_list_or_a_bit_for_each_pixel() -> Result<()> {
+        for (pixels, most) in [(1000, 4096), (1_000_000, 31_251)] {
+            let mut changes = Changes::new(Size { width: pixels, height: 1 });
+            for place in (0..pixels).cycle().take(3_000_000) {
+                changes.add(place)?;
+                assert!(changes.places.len() <= most && changes.bits.len() <= most, "{pixels} pixels");
+            }
+        }
+        Ok(())
+    }
+}

@@ -149,6 +149,11 @@ fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
     assert_eq!(said[0], expected);
     assert!(said[1].starts_with("1 polygons are skipped: one found in image 4"), "{said:?}");
 
+    let far = with(annotations(), "/annotations/0/segmentation", json!([[1.0, 2.0, 4.0, 2.0, 4.0, 1e7]]));
+    let (objects, _, said) = lines(&far, &results(), Segmentation);
+    let expected = "1 polygons are skipped: annotation 1 of image 9: a polygon has the coordinate 10000000; expected pixels";
+    assert_eq!((objects, said[0].as_str()), (2, expected));
+
     for bare in [
         without(annotations(), "/annotations/0/segmentation"),
         with(annotations(), "/annotations/0/segmentation", json!([])),

@@ -10,6 +10,7 @@ use univip_core::nn::layout::to_torchvision;
 use univip_core::nn::{FrozenBackbone, Mode};
 use univip_core::registry::Registry;
 use univip_resnet::plan;
+use zip::CompressionMethod;
 
 fn fixture(name: &str) -> PathBuf {
     fixture_file(&format!("{name}.safetensors"))
@@ -171,15 +172,22 @@ fn a_damaged_file_of_torch_save_is_named_wherever_it_is_damaged() -> Result<()> 
             "{length} bytes"
         );
     }
+    let values = |backbone: &FrozenBackbone| -> Result<Vec<Vec<f32>>> {
+        backbone.tensors().values().map(|tensor| Ok(tensor.flatten_all()?.to_vec1()?)).collect()
+    };
+    let expected = values(&backbone(&fixture_file("moco.pth"))?)?;
     let mut refusals = 0;
     for place in (4..whole.len()).step_by(211) {
         let mut bytes = whole.clone();
         bytes[place] ^= 0xff;
         std::fs::write(&path, bytes)?;
-        // Bytes between the members, and the tensors that are left out, do not matter.
-        if let Err(error) = import(&path) {
-            assert!(format!("{error:#}").contains("damaged.pth"), "byte {place}: {error:#}");
-            refusals += 1;
+        match import(&path) {
+            Err(error) => {
+                assert!(format!("{error:#}").contains("damaged.pth"), "byte {place}: {error:#}");
+                refusals += 1;
+            }
+            // Bytes between the members, and the tensors that are left out, do not matter.
+            Ok(read) => assert_eq!(values(&read.backbone)?, expected, "byte {place}"),
         }
     }
     assert!(refusals > 50, "{refusals}");
@@ -258,8 +266,12 @@ fn half_precision_becomes_single() -> Result<()> {
 
 /// A file of `torch.save` whose pickle is these bytes.
 fn archive(path: &Path, pickle: &[u8]) -> Result<()> {
+    archive_by(CompressionMethod::Stored, path, pickle)
+}
+
+fn archive_by(method: CompressionMethod, path: &Path, pickle: &[u8]) -> Result<()> {
     use std::io::Write;
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
     let mut archive = zip::ZipWriter::new(std::fs::File::create(path)?);
     for (name, bytes) in [("x/data.pkl", pickle), ("x/data/0", &[0; 4])] {
         archive.start_file(name, options)?;
@@ -288,6 +300,20 @@ fn tensors_of_one_shape(names: usize, sides: usize) -> Vec<u8> {
     }
     pickle.extend(b"u.");
     pickle
+}
+
+/// A few bytes can be packed millions, and a pickle of tensors' names is never long.
+#[test]
+fn a_member_that_is_packed_or_long_is_refused() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("x.pth");
+    archive_by(CompressionMethod::Deflated, &path, &tensors_of_one_shape(1, 4))?;
+    let said = refused(&path)?;
+    assert!(said.contains("its x/data.pkl is compressed, which torch.save never does"), "{said}");
+    archive(&path, &vec![b'N'; (32 << 20) + 1])?;
+    let said = refused(&path)?;
+    assert!(said.contains("its x/data.pkl has 33554433 bytes, expected at most 33554432"), "{said}");
+    Ok(())
 }
 
 /// A shape of thousands of sides in thousands of tensors would be copied for each.
@@ -323,6 +349,15 @@ fn messages_are_short_whatever_a_file_calls_its_tensors() -> Result<()> {
     assert!(said.contains("200 unexpected: layer1.0\\u{1b}[2Jxxx"), "{said}");
     assert!(said.contains(", ...") && !said.contains(char::is_control), "{said}");
     assert!(said.len() < 500 + path.as_os_str().len(), "{} bytes: {said}", said.len());
+    Ok(())
+}
+
+/// A pipe would wait for its other end.
+#[cfg(unix)]
+#[test]
+fn a_device_is_no_file() -> Result<()> {
+    let said = refused(Path::new("/dev/null"))?;
+    assert!(said.contains("/dev/null is not a regular file"), "{said}");
     Ok(())
 }
 

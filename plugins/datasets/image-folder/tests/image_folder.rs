@@ -86,6 +86,9 @@ fn images_of_every_format_and_in_every_directory_are_found_as_by_torchvision() {
         "train/a/.cache/9.png",
         "train/a/photo.heic",
         "train/beside.png",
+        "train/._a",
+        "train/._beside.png",
+        "train/.cache/9.png",
     ]);
     let train = open(root.path(), Split::Train).unwrap();
     // Python's sorted(os.walk("train/a")): the directory's own files, then a/b, which "a/b-c" follows.
@@ -132,13 +135,16 @@ fn a_folder_without_val_is_no_mistake() {
 
 #[test]
 fn unlabelled_images_are_found_below_their_root() {
-    let root = root(&["2.png", "10.png", "trip/1.webp", "trip/.thumbnails/1.png", "._2.png", "list.csv"]);
+    let files = ["2.png", "10.png", "trip/1.webp", "trip/.thumbnails/1.png", "._2.png", "list.csv"];
+    let [root, elsewhere] = [root(&files), root(&files)];
     let config = images::Config { root: root.path().into() };
     let all = images::Images::open(&config, Split::Train).unwrap();
     assert_eq!(ids(&all), ["10.png", "2.png", "trip/1.webp"]);
     assert!(all.classes().is_empty() && all.label(0).is_none());
     assert_eq!(all.image(2).unwrap().dimensions(), (3, 2));
     assert!(all.skipped().lines()[0].ends_with(": list.csv"));
+    let same = images::Images::open(&images::Config { root: elsewhere.path().into() }, Split::Train).unwrap();
+    assert_eq!(all.digest(), same.digest(), "where they lie is no part of it");
     let val = images::Images::open(&config, Split::Val).unwrap_err();
     assert!(val.is::<NotApplicable>() && val.to_string().contains("no val split"), "{val:#}");
 }

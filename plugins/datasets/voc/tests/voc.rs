@@ -180,6 +180,23 @@ fn a_byte_order_mark_is_read() {
     assert_eq!(train.annotations(0).unwrap().len(), 2);
 }
 
+#[test]
+fn what_is_no_xml_is_named_for_what_it_is() {
+    for (bytes, expected) in [
+        (&b"\xff\xfe<\0a\0"[..], "is UTF-16 or UTF-32 text: save it as UTF-8"),
+        (b"\x1f\x8b\x08\0", "is compressed by gzip"),
+        (b"<!DOCTYPE html><p>gone", "is an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+    ] {
+        let root = kit();
+        for file in ["VOC2007/Annotations/000009.xml", "VOC2007/ImageSets/Main/trainval.txt"] {
+            fs::write(root.path().join(file), bytes).unwrap();
+            let error = open_error(&root);
+            assert!(error.contains(file) && error.contains(expected), "{error}");
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_out_of_its_year_is_followed_only_where_the_recipe_says_so() {
@@ -195,6 +212,15 @@ fn a_link_out_of_its_year_is_followed_only_where_the_recipe_says_so() {
     };
     assert!(image(false).unwrap_err().to_string().contains("follow_links = true"));
     assert_eq!(image(true).unwrap().dimensions(), (30, 20));
+    // Nor is its size read, where the annotation has none.
+    let annotation = root.path().join("VOC2007/Annotations/000009.xml");
+    let text = fs::read_to_string(&annotation).unwrap();
+    let size = "<size><width>30</width><height>20</height></size>";
+    fs::write(&annotation, text.replace(size, "")).unwrap();
+    let error = open_error(&root);
+    assert!(error.contains("000009.jpg") && error.contains("follow_links = true"), "{error}");
+    assert_eq!(image(true).unwrap().dimensions(), (30, 20));
+    fs::write(&annotation, text).unwrap();
     move_away("VOC2007/Annotations/000009.xml", "000009.xml");
     let error = open_error(&root);
     assert!(error.contains("000009.xml") && error.contains("follow_links = true"), "{error}");
