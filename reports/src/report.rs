@@ -7,7 +7,7 @@ use crate::read::folder::Folder;
 use crate::read::plan::read_plans;
 use crate::read::run::read_runs;
 use crate::show::text::{TextTable, Width};
-use crate::show::{files, frames, latex, page, plot, sweep, text, view};
+use crate::show::{files, frames, gains, latex, page, plot, sweep, text, view};
 use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
 use std::fs;
@@ -110,12 +110,10 @@ fn terminal(section: &Section<'_>, table: &TextTable, width: Width) -> String {
     lines.extend(section.setting.warning());
     let lines: Vec<String> = lines.iter().map(|line| text::wrap(line, width.words)).collect();
     let mut text = format!("{}\n\n{}", lines.join("\n"), table.terminal(width.table));
-    if let Some(effects) = sweep::main_effects(section) {
-        text += &format!(
-            "\n{}\n{}\n",
-            effects.terminal(width.table),
-            text::wrap(sweep::MAIN_EFFECTS, width.words)
-        );
+    let below = [(gains::gains(section), gains::ABOUT), (sweep::main_effects(section), sweep::MAIN_EFFECTS)];
+    for (table, about) in below {
+        let Some(table) = table else { continue };
+        text += &format!("\n{}\n{}\n", table.terminal(width.table), text::wrap(about, width.words));
     }
     for note in
         sweep::best(section).into_iter().chain(section.notes.iter().cloned()).chain(view::legend(section))

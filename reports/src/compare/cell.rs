@@ -12,6 +12,8 @@ pub struct Cell {
     pub summary: Option<Summary>,
     /// The differences to the baseline, of the seeds that both have.
     pub difference: Option<Summary>,
+    /// The differences to the untrained backbone, of the seeds that both have.
+    pub gain: Option<Summary>,
     /// The p-value of the differences, and after Holm over the rows of the table.
     pub p: Option<[f64; 2]>,
 }

@@ -1,4 +1,5 @@
-//! The cells of a table: of each row and column the seeds' numbers, their mean, and the difference to the baseline.
+//! The cells of a table: of each row and column the seeds' numbers, their mean, and the differences to the
+//! baseline and to the untrained backbone.
 
 use super::cell::Cell;
 use super::section::{Protocol, Section, Setting};
@@ -28,6 +29,11 @@ pub fn cells(section: &Section<'_>, measurements: &DataFrame) -> Result<Vec<Vec<
     if let Some(baseline) = section.rows.iter().position(|row| row.baseline) {
         for (row, column, difference) in summaries_of_differences(&values, baseline)? {
             cells[row][column].difference = Some(difference);
+        }
+    }
+    if let Some(untrained) = section.rows.iter().position(|row| row.random) {
+        for (row, column, gain) in summaries_of_differences(&values, untrained)? {
+            cells[row][column].gain = Some(gain);
         }
     }
     for column in 0..section.columns.len() {
@@ -161,7 +167,7 @@ fn summaries(frame: &DataFrame, value: &str) -> Result<Vec<(usize, usize, Summar
     Ok(found.collect())
 }
 
-/// Each row's numbers minus those of the baseline of the same seed, in short.
+/// Each row's numbers minus those of the row `baseline` of the same seed, in short.
 fn summaries_of_differences(values: &DataFrame, baseline: usize) -> Result<Vec<(usize, usize, Summary)>> {
     let of_baseline = values.column("row")?.u64()?.equal(baseline as u64);
     let mut theirs = values.filter(&of_baseline)?.select(["column", "seed", "value"])?;

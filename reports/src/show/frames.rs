@@ -90,6 +90,7 @@ fn of_row(lines: &[Line<'_>]) -> Vec<Column> {
 
 fn of_cell(lines: &[Line<'_>]) -> Vec<Column> {
     let end = |line: &Line<'_>, end: usize| Some(line.cell.summary?.interval()?[end]);
+    let end_of_gain = |line: &Line<'_>, end: usize| Some(line.cell.gain?.interval()?[end]);
     let end_of_difference = |line: &Line<'_>, end: usize| Some(line.cell.difference?.interval()?[end]);
     vec![
         numbers("paper", lines, |line| line.section.paper(line.row, line.index)),
@@ -104,6 +105,9 @@ fn of_cell(lines: &[Line<'_>]) -> Vec<Column> {
         numbers("difference_sd", lines, |line| line.cell.difference?.deviation),
         numbers("difference_low", lines, |line| end_of_difference(line, 0)),
         numbers("difference_high", lines, |line| end_of_difference(line, 1)),
+        numbers("gain", lines, |line| Some(line.cell.gain?.mean)),
+        numbers("gain_low", lines, |line| end_of_gain(line, 0)),
+        numbers("gain_high", lines, |line| end_of_gain(line, 1)),
         numbers("p", lines, |line| line.cell.p.map(|[p, _]| p)),
         numbers("p_holm", lines, |line| line.cell.p.map(|[_, held]| held)),
         counts("n_for_paper_difference", lines, |line| {

@@ -5,6 +5,7 @@ pub mod differences;
 pub mod escape;
 pub(crate) mod files;
 pub mod frames;
+pub mod gains;
 pub mod latex;
 pub mod page;
 pub mod plot;

@@ -3,7 +3,7 @@
 use crate::compare::section::Section;
 use crate::show::escape;
 use crate::show::text::TextTable;
-use crate::show::{runs, sweep, view};
+use crate::show::{gains, runs, sweep, view};
 
 /// A section with what shows it.
 pub struct Part<'a> {
@@ -33,6 +33,9 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
             text += &format!("**{}**\n\n", escape::markdown(&warning));
         }
         text += &format!("{}\n", table.markdown());
+        if let Some(gains) = gains::gains(section) {
+            text += &format!("### {}\n\n{}\n{}\n\n", gains::TITLE, gains.markdown(), gains::ABOUT);
+        }
         if let Some(effects) = sweep::main_effects(section) {
             text += &format!("### Main effects\n\n{}\n{}\n\n", effects.markdown(), sweep::MAIN_EFFECTS);
         }
@@ -68,12 +71,11 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
         }
         let baseline = section.rows.iter().position(|row| row.baseline);
         body += &format!("<div class=\"wide\">\n{}</div>\n", table.html(baseline));
+        if let Some(gains) = gains::gains(section) {
+            body += &titled(gains::TITLE, &gains, gains::ABOUT);
+        }
         if let Some(effects) = sweep::main_effects(section) {
-            body += &format!(
-                "<h3>Main effects</h3>\n<div class=\"wide\">\n{}</div>\n<p class=\"legend\">{}</p>\n",
-                effects.html(None),
-                escape::xml(sweep::MAIN_EFFECTS)
-            );
+            body += &titled("Main effects", &effects, sweep::MAIN_EFFECTS);
         }
         for sentence in sweep::best(section) {
             body += &format!("<p>{}</p>\n", escape::xml(&sentence));
@@ -101,6 +103,15 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n"
+    )
+}
+
+/// A table with a heading over it and an explanation below, in HTML.
+fn titled(title: &str, table: &TextTable, about: &str) -> String {
+    let (title, about) = (escape::xml(title), escape::xml(about));
+    format!(
+        "<h3>{title}</h3>\n<div class=\"wide\">\n{}</div>\n<p class=\"legend\">{about}</p>\n",
+        table.html(None)
     )
 }
 

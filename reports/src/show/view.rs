@@ -179,9 +179,13 @@ pub fn spread(summary: Option<Summary>, show: impl Fn(f64) -> String) -> String 
     }
 }
 
-/// A difference with its interval, and the number of pairs where seeds are missing on one side.
 fn difference(cell: &Cell) -> String {
-    let Some(summary) = cell.difference else { return NONE.into() };
+    paired(cell.difference, cell)
+}
+
+/// A difference of a cell with its interval, and the number of pairs where seeds are missing on one side.
+pub(super) fn paired(difference: Option<Summary>, cell: &Cell) -> String {
+    let Some(summary) = difference else { return NONE.into() };
     let interval = summary
         .interval()
         .map_or(String::new(), |[low, high]| format!(" [{}, {}]", signed(low), signed(high)));

@@ -34,6 +34,35 @@ fn differences_are_paired_by_seed() {
 }
 
 #[test]
+fn gains_over_the_untrained_backbone_are_paired_by_seed() {
+    let runs = Runs::table7();
+    for (seed, top1) in [(1, 43.0), (2, 47.0)] {
+        runs.add(run("random", "ffffffffffff", seed, top1));
+    }
+    let text = runs.report(200).unwrap();
+    let frame = of(&csv(&runs, "table7.csv"), "top-1");
+    // (a): 50 - 42, 51 - 43, 52 - 47; the quantile of Student's t at 0.975 with two degrees of freedom is 4.302652729911275.
+    close(number(&frame, "gain", 0), 7.0);
+    close(number(&frame, "gain_low", 0), 7.0 - 4.302652729911275);
+    close(number(&frame, "gain_high", 0), 7.0 + 4.302652729911275);
+    // (b) lacks seed 1, (e) has seed 0 alone.
+    close(number(&frame, "gain", 1), 8.5);
+    close(number(&frame, "gain", 2), 16.0);
+    assert_eq!((number(&frame, "gain_low", 2), number(&frame, "gain", 3)), (None, None));
+    for line in ["(a)  +7.0 [+2.7, +11.3]", "(b)  +8.5 [+2.1, +14.9]", "(e)               +16.0"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn without_an_untrained_backbone_no_gain_is_shown() {
+    let runs = Runs::table7();
+    fs::remove_dir_all(runs.path().join("random-ffffffffffff-s0")).unwrap();
+    let text = runs.report(200).unwrap();
+    assert!(!text.contains("Gain over") && !runs.read("table7.html").contains("Gain over"), "{text}");
+}
+
+#[test]
 fn numbers_of_different_kinds_are_never_in_one_table() {
     type Change = fn(Made) -> Made;
     let changes: [(&str, Change); 6] = [
