@@ -59,7 +59,7 @@ const ROOMS: [(&str, &[&str]); 3] = [
             "commands",
         ],
     ),
-    ("reports/src", &["read", "frame", "compare", "show", "report"]),
+    ("reports/src", &["read", "frame", "compare", "show", "pack", "report"]),
 ];
 
 #[test]
