@@ -86,7 +86,10 @@ impl Wiring<'_> {
         let known: Vec<&str> = self.groups.iter().map(|group| group.name.as_str()).collect();
         let unknown = self.running_statistics.iter().find(|name| !known.contains(&name.as_str()));
         unknown.map_or(Ok(()), |name| {
-            let problem = format!("the view sampler has no group `{name}`; {}", suggest(name, &known));
+            let problem = format!(
+                "the view sampler has no group `{name}`; {}; [] stands for all",
+                suggest(name, &known)
+            );
             Err(("network.running_statistics".into(), problem))
         })
     }

@@ -4,6 +4,7 @@ use super::files::{Embedded, tidy};
 use crate::config::Table;
 use crate::error::{RecipeError, suggest};
 use crate::text_file::TextFileError;
+use crate::toml_text;
 use figment::Figment;
 use figment::providers::Serialized;
 use figment::value::{Dict, Value};
@@ -131,7 +132,7 @@ pub fn whole_file(path: &Path, text: &str) -> Result<Table, RecipeError> {
 
 /// The values of a TOML file; a syntax error names its line.
 fn parse(path: &Path, text: &str) -> Result<Dict, RecipeError> {
-    toml::from_str(text).map_err(|error| {
+    toml_text::parse(text).map_err(|error| {
         let offset = error.span().map_or(0, |span| span.start.min(text.len()));
         let number = text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
         let line = text.lines().nth(number).unwrap_or_default().trim();

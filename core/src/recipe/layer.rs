@@ -1,6 +1,7 @@
 //! One layer of a recipe's settings: a file, a flag, a variable.
 
 use crate::error::RecipeError;
+use crate::toml_text::{self, DEEPEST};
 use anyhow::Result;
 use figment::util::nest;
 use figment::value::{Dict, Map, Value};
@@ -32,6 +33,10 @@ impl Layer {
             let problem = "expected section.key, such as optimizer.lr".into();
             return Err(RecipeError { origin, key, problem }.into());
         }
+        if key.split('.').count() > DEEPEST {
+            let problem = format!("a key has at most {DEEPEST} parts");
+            return Err(RecipeError { origin, key, problem }.into());
+        }
         let value = match value_of(&value) {
             other if is_text && other.as_str().is_none() => value.into(),
             read => read,
@@ -53,7 +58,7 @@ impl Provider for Layer {
 
 /// TOML where it is TOML (and no date, which no setting is), else a string.
 fn value_of(text: &str) -> Value {
-    let document: Option<toml::Table> = toml::from_str(&format!("value = {text}")).ok();
+    let document: Option<toml::Table> = toml_text::parse(&format!("value = {text}")).ok();
     match document.map(|mut table| (table.remove("value"), table.is_empty())) {
         Some((Some(value), true)) if !matches!(value, toml::Value::Datetime(_)) => {
             Value::serialize(value).unwrap_or_else(|_| text.into())

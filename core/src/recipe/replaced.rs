@@ -1,4 +1,4 @@
-//! A head, a measurement or a view sampler of another plugin: what the files below say of the one before is not said of it.
+//! A head or a measurement of another plugin: what the files below say of the one before is not said of it.
 
 use super::layer::Layer;
 use crate::evaluation::EvaluatorSettings;
@@ -34,38 +34,9 @@ const NAMED: [Named; 2] = [
 ];
 
 /// Takes the settings of a plugin out of the files below the one that names another plugin for the same head or measurement, or out of all
-/// files where an override names it. The engine's own keys stay, and so do overrides: whoever writes one means it. Of a view sampler
-/// these settings are the keys that name its groups of views.
+/// files where an override names it. The engine's own keys stay, and so do overrides: whoever writes one means it.
 pub(super) fn drop_replaced(files: &mut [Layer], overrides: &[Layer]) {
     NAMED.iter().for_each(|named| named.drop_replaced(files, overrides));
-    drop_groups_of_views(files, overrides);
-}
-
-fn drop_groups_of_views(files: &mut [Layer], overrides: &[Layer]) {
-    let mut sampler = files.first().and_then(view_sampler);
-    for index in 1..files.len() {
-        let (below, above) = files.split_at_mut(index);
-        let named = view_sampler(&above[0]);
-        if named.is_some() && named != sampler {
-            below.iter_mut().for_each(forget_groups);
-        }
-        sampler = named.or(sampler);
-    }
-    let named = overrides.iter().rev().find_map(view_sampler);
-    if named.is_some() && named != sampler {
-        files.iter_mut().for_each(forget_groups);
-    }
-}
-
-/// The view sampler that a layer names.
-fn view_sampler(layer: &Layer) -> Option<String> {
-    Some(layer.values.get("views")?.as_dict()?.get("use")?.as_str()?.to_string())
-}
-
-fn forget_groups(layer: &mut Layer) {
-    if let Some(Value::Dict(_, network)) = layer.values.get_mut("network") {
-        network.remove("running_statistics");
-    }
 }
 
 impl Named {
@@ -141,25 +112,6 @@ mod tests {
         // The same plugin, named or not, keeps all; other heads are left alone.
         assert_eq!(left(&[base, "[head.a]\nplugin = \"mlp\""], &[]), ["from", "layers", "plugin"]);
         assert_eq!(left(&[base, "[head.c]\nplugin = \"x\""], &[]), ["from", "layers"]);
-    }
-
-    #[test]
-    fn another_view_sampler_has_other_groups() {
-        let followed = |files: &[&str], overrides: &[&str]| {
-            let mut files: Vec<Layer> = files.iter().map(|text| layer(text)).collect();
-            let overrides: Vec<Layer> = overrides.iter().map(|text| layer(text)).collect();
-            drop_replaced(&mut files, &overrides);
-            let merged = files.into_iter().chain(overrides).fold(Figment::new(), Figment::merge);
-            merged.find_value("network.running_statistics").is_ok()
-        };
-        let (base, scale) =
-            ("[views]\nuse = \"x\"", "[network]\nrunning_statistics = [\"scene\"]\nwidth = 2");
-        let other = "[views]\nuse = \"y\"";
-        assert!(followed(&[base, scale], &[]) && followed(&[base, scale, base], &[base]));
-        assert!(!followed(&[base, scale, other], &[]) && !followed(&[base, scale], &[other]));
-        // What the file that names the sampler says, or one above it, is meant for it.
-        assert!(followed(&[base, other, scale], &[]) && followed(&[base, scale], &[other, scale]));
-        assert!(followed(&[base, scale, &format!("{other}\n{scale}")], &[]));
     }
 
     #[test]

@@ -11,4 +11,5 @@ pub mod refusal;
 pub mod seed;
 pub mod tally;
 pub mod text_file;
+pub mod toml_text;
 pub mod vectorised;

@@ -421,3 +421,21 @@ fn a_plugins_required_key_is_asked_for_in_the_recipe() {
     let expected = "recipes/a.toml: `dataset.meadow`: `root` is missing and has no default";
     assert_eq!(folder.refusal(&folder.sources("recipes/a.toml")), expected);
 }
+
+/// The parser, and whatever walks a table, calls itself at each level.
+#[test]
+fn what_is_nested_without_an_end_is_refused() {
+    let folder = Folder::new(&[("recipes/deep.toml", &"={[]".repeat(50_000))]);
+    let refusal = folder.refusal(&folder.sources("recipes/deep.toml"));
+    assert!(refusal.contains("recipes/deep.toml:1: "), "{}", &refusal[..200]);
+    assert!(refusal.contains("line 1 has brackets nested more than 128 deep; is one never closed?"));
+    let set = |text: String| Sources { sets: vec![text], ..folder.sources("recipes/base.toml") };
+    let refusal = folder.refusal(&set(format!("{}lr=1", "optimizer.".repeat(20_000))));
+    assert!(refusal.ends_with(": a key has at most 128 parts"), "{}", &refusal[..200]);
+    let refusal = folder.refusal(&set(format!("optimizer.lr={}", "[".repeat(50_000))));
+    assert!(
+        refusal.starts_with("--set: `optimizer.lr`: expected a number, found the string"),
+        "{}",
+        &refusal[..200]
+    );
+}

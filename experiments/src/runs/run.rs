@@ -15,6 +15,7 @@ use univip_core::error::Interrupted;
 use univip_core::event::{Event, Observer};
 use univip_core::files::{remove_abandoned, write_atomic};
 use univip_core::recipe::OF_MEASUREMENTS;
+use univip_core::toml_text;
 use univip_run_format::{RECIPE, Status};
 
 /// Runs the job or what is left of it, and returns its directory.
@@ -81,7 +82,7 @@ fn reuse(
 /// True when `recipe.toml` of a trained run must be written anew: data that was moved is where the recipe says now. It stays as it
 /// is where the recipe only asks for other measurements than the one that the run was begun for, or has other comments.
 fn differs(directory: &Path, job: &Job<'_>) -> bool {
-    let values = |text: &str| text.parse::<toml::Table>().ok();
+    let values = |text: &str| toml_text::parse::<toml::Table>(text).ok();
     let Ok(then) = std::fs::read_to_string(directory.join(RECIPE)) else { return true };
     let (Some(then), Some(now)) = (values(&then), values(&job.recipe.show())) else { return true };
     let measured = |table: &toml::Table| OF_MEASUREMENTS.map(|section| table.get(section).cloned());

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use toml::Value;
 use univip_run_format::RECIPE;
+use univip_stdx::toml_text;
 
 /// The values of `recipe.toml` by dotted key.
 ///
@@ -14,7 +15,8 @@ pub fn values(run: &Folder) -> Result<BTreeMap<String, String>> {
     let path = run.path().join(RECIPE);
     let bytes = run.read(RECIPE).with_context(|| format!("reading {}", path.display()))?;
     let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
-    let value: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+    let value: toml::Table =
+        toml_text::parse(&text).with_context(|| format!("{} is not TOML", path.display()))?;
     let mut flat = BTreeMap::new();
     flatten("", &Value::Table(value), &mut flat);
     Ok(flat)
