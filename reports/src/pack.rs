@@ -5,10 +5,10 @@ use crate::read::plan::{plan_files, read_plans};
 use crate::read::results_file::ResultsFile;
 use crate::read::run::read_runs;
 use crate::show::files;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use univip_run_format::{EVALUATIONS, METRICS, PLANS, Plan, RECIPE, RECORD};
 
@@ -46,16 +46,18 @@ fn add_run(results: &mut ResultsFile, run: &Folder) -> Result<()> {
     let name = run.name();
     ensure!(!name.is_empty(), "{shown}: its name is not UTF-8; rename it");
     for file in [RECORD, EVALUATIONS, RECIPE, METRICS] {
-        let bytes = match run.read(file) {
+        let text = match run.read_text(file) {
             // A report says that it is missing.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            bytes => bytes.with_context(|| format!("reading {shown}/{file}"))?,
+            Err(error) if error.downcast_ref().is_some_and(is_missing) => continue,
+            text => text?,
         };
-        let text =
-            String::from_utf8(bytes).with_context(|| format!("{shown}/{file} is damaged: no UTF-8"))?;
         results.add(name, file, if file == METRICS { thinned(&text) } else { text });
     }
     Ok(())
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::NotFound
 }
 
 /// The lines of `metrics.jsonl` with about [`STEPS`] steps, of which those that end an epoch are. Of a step it keeps what a curve

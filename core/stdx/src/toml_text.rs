@@ -56,10 +56,7 @@ mod tests {
         for unit in ["={[]", "={]", "={\"}\"", "a = { x]\nb = [\"c\"\n", "{", "[", "[{", "[[a]]\nb = ["] {
             let text = unit.repeat(100_000);
             let error = parse::<toml::Table>(&text).unwrap_err().to_string();
-            assert!(
-                error.contains("brackets nested more than 128 deep") || error.contains("TOML"),
-                "{unit}: {error}"
-            );
+            assert!(error.contains("brackets nested more than 128 deep"), "{unit}: {error}");
         }
         let text = format!("a = 1\n\nb = {}", "[".repeat(DEEPEST + 1));
         let error = parse::<toml::Table>(&text).unwrap_err().to_string();

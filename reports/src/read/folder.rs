@@ -59,6 +59,16 @@ impl Folder {
         Self { path: self.path.join(name), within: self.within.clone() }
     }
 
+    /// The text of one of its files.
+    ///
+    /// # Errors
+    /// Naming the file, when it cannot be read or is not UTF-8.
+    pub fn read_text(&self, file: &str) -> Result<String> {
+        let path = || self.path.join(file).display().to_string();
+        let bytes = self.read(file).with_context(|| format!("reading {}", path()))?;
+        String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path()))
+    }
+
     /// The directories in it, sorted by name.
     ///
     /// # Errors

@@ -89,10 +89,8 @@ pub fn plan_files(roots: &[Folder]) -> Result<Vec<(String, String, Plan)>> {
     let mut found = Vec::new();
     for folder in roots.iter().map(|root| root.folder(PLANS)) {
         for file in folder.files()?.into_iter().filter(|file| file.ends_with(".json")) {
-            let path = folder.path().join(&file);
-            let text = || -> Result<String> { Ok(String::from_utf8(folder.read(&file)?)?) };
-            let text = text().with_context(|| format!("reading {}", path.display()))?;
-            let plan = parse(&path, &text)?;
+            let text = folder.read_text(&file)?;
+            let plan = parse(&folder.path().join(&file), &text)?;
             found.push((file, text, plan));
         }
     }

@@ -13,10 +13,8 @@ use univip_stdx::toml_text;
 /// When it cannot be read or is not TOML.
 pub fn values(run: &Folder) -> Result<BTreeMap<String, String>> {
     let path = run.path().join(RECIPE);
-    let bytes = run.read(RECIPE).with_context(|| format!("reading {}", path.display()))?;
-    let text = String::from_utf8(bytes).with_context(|| format!("{} is not UTF-8", path.display()))?;
-    let value: toml::Table =
-        toml_text::parse(&text).with_context(|| format!("{} is not TOML", path.display()))?;
+    let value: toml::Table = toml_text::parse(&run.read_text(RECIPE)?)
+        .with_context(|| format!("{} is not TOML", path.display()))?;
     let mut flat = BTreeMap::new();
     flatten("", &Value::Table(value), &mut flat);
     Ok(flat)

@@ -1,4 +1,4 @@
-//! What each row gains over the untrained backbone.
+//! The gain of each row over the untrained backbone, as a table.
 
 use super::text::{TextColumn, TextTable};
 use super::view::paired;
