@@ -193,3 +193,17 @@ fn evaluators_without_labels_are_left_out_and_cost_neither_the_training_nor_the_
     ensure!(measured.contains("bbox_ap"), "{measured}");
     Ok(())
 }
+
+/// A machine would be busy for minutes with starting them.
+#[test]
+fn more_threads_than_a_machine_has_use_for_are_refused() -> Result<()> {
+    let many = ["proposals", "build", "--data", "fashion-scenes", "--jobs", "1000000000"];
+    let (code, text) = said(&many)?;
+    ensure!(code == Some(2) && text.contains("--jobs"), "{code:?}: {text}");
+    let runs = tempfile::tempdir()?;
+    let output = common::univip(&ROW, runs.path()).env("RAYON_NUM_THREADS", "1000000").output()?;
+    let text = String::from_utf8(output.stderr)?;
+    ensure!(output.status.code() == Some(1), "{}: {text}", output.status);
+    ensure!(text.contains("RAYON_NUM_THREADS is 1000000; expected at most 1024"), "{text}");
+    Ok(())
+}

@@ -3,9 +3,10 @@
 use super::store::{Opened, StoreChoice};
 use crate::observers::Task;
 use crate::system::interrupts::{self, STOP};
+use crate::usage::MOST_JOBS;
 use crate::{figures, output};
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, value_parser};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use univip_core::dataset::Dataset;
@@ -19,8 +20,8 @@ pub struct Build {
     #[command(flatten)]
     store: StoreChoice,
     /// Threads; 0 is one per core
-    #[arg(long, default_value_t = 0)]
-    jobs: usize,
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(0..=MOST_JOBS))]
+    jobs: u16,
 }
 
 /// Shown by `univip proposals build --help`.
@@ -39,7 +40,7 @@ impl Build {
     /// [`Interrupted`] when a signal came; when no image can be read.
     pub fn run(&self, registry: &Registry) -> Result<()> {
         interrupts::listen("these images")?;
-        build(&Opened::new(&self.store, registry, &STOP)?, self.jobs, &STOP)
+        build(&Opened::new(&self.store, registry, &STOP)?, self.jobs.into(), &STOP)
     }
 }
 
