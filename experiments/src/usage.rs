@@ -13,9 +13,6 @@ pub struct UsageError {
     pub problem: String,
 }
 
-/// The most threads that `--jobs` may ask for: more keep a machine busy with starting them.
-pub const MOST_JOBS: i64 = 1024;
-
 /// A [`UsageError`] as an error of any kind.
 pub fn usage(argument: &str, problem: String) -> anyhow::Error {
     UsageError { argument: argument.into(), problem }.into()

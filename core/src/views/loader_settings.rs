@@ -4,6 +4,7 @@ use crate::data::BrokenImage;
 use crate::image_file::DEFAULT_MOST_PIXELS;
 use serde::{Deserialize, Serialize};
 use univip_stdx::config::{Config, Invalid, at_least, at_most};
+use univip_stdx::pool::MOST_THREADS;
 
 /// `[loader]`. Threads and batches ahead change no result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ impl Default for LoaderSettings {
 
 impl Config for LoaderSettings {
     fn check(&self) -> Result<(), Invalid> {
-        at_most("workers", self.workers as u64, 1024)?;
+        at_most("workers", self.workers as u64, MOST_THREADS.into())?;
         at_least("ahead", self.ahead as u64, 1)?;
         at_most("ahead", self.ahead as u64, 1024)?;
         at_least("max_pixels", self.max_pixels, 1)

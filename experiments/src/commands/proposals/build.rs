@@ -3,7 +3,6 @@
 use super::store::{Opened, StoreChoice};
 use crate::observers::Task;
 use crate::system::interrupts::{self, STOP};
-use crate::usage::MOST_JOBS;
 use crate::{figures, output};
 use anyhow::{Result, bail};
 use clap::{Args, value_parser};
@@ -11,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use univip_core::dataset::Dataset;
 use univip_core::error::Interrupted;
+use univip_core::pool::MOST_THREADS;
 use univip_core::proposals::BuildOptions;
 use univip_core::registry::Registry;
 
@@ -20,7 +20,7 @@ pub struct Build {
     #[command(flatten)]
     store: StoreChoice,
     /// Threads; 0 is one per core
-    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(0..=MOST_JOBS))]
+    #[arg(long, default_value_t = 0, value_parser = value_parser!(u16).range(0..=i64::from(MOST_THREADS)))]
     jobs: u16,
 }
 
