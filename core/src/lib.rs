@@ -242,7 +242,7 @@ pub use losses::{contrast, loss, memory, similarity, transport};
 pub use training::{checkpoint, event, step, trainer};
 pub use univip_nn as nn;
 pub use univip_stdx::{
-    config, digest, files, json_file, pool, printable, seed, tally, text_file, toml_text, vectorised,
+    config, counted, digest, files, json_file, pool, printable, seed, tally, text_file, toml_text, vectorised,
 };
 pub use univip_vision::{corners, geometry, metrics, whole_pixels};
 

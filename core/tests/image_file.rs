@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use univip_core::error::ImageError;
 use univip_core::geometry::Size;
-use univip_core::image_file::{is_named_as_image, read, size};
+use univip_core::image_file::{endings, is_named_as_image, read, size};
 
 fn files() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/augment/files")
@@ -146,6 +146,11 @@ fn images_are_known_by_all_usual_endings() {
         "a.pgm", "a.qoi",
     ] {
         assert!(is_named_as_image(Path::new(name)), "{name}");
+        let ending = name[1..].to_lowercase();
+        assert!(
+            endings().split(' ').any(|known| known == ending),
+            "{name} is read, and a message does not say so"
+        );
     }
     for name in ["a.heic", "a.txt", "a", "jpe", "a.jpe.txt"] {
         assert!(!is_named_as_image(Path::new(name)), "{name}");

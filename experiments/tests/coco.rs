@@ -131,12 +131,12 @@ fn the_whole_path_runs_and_says_what_it_skipped() -> Result<()> {
         ("coco: ", format!("1 {cut} are cut off: annotation 7 of "), "train2017/000.jpg"),
         (
             "detection: coco, split train: ",
-            "1 polygons are skipped: annotation 6: ".into(),
+            "1 polygon is skipped: annotation 6: ".into(),
             "a polygon has 2 points",
         ),
         (
             "detection: coco, split val: ",
-            "1 polygons are skipped: annotation 6: ".into(),
+            "1 polygon is skipped: annotation 6: ".into(),
             "a polygon has 2 points",
         ),
         ("detection: coco, split val: ", format!("1 {dropped}: annotation 5 of "), "val2017/000.jpg"),
@@ -164,7 +164,7 @@ fn a_missing_image_costs_that_image_in_pre_training_and_in_measuring() -> Result
     let run = run_directory(runs.path(), "table7-e")?;
     let before = numbers(&run, "knn")?;
     let (code, said) = measured(&[], runs.path())?;
-    let named = format!("detection: 1 images cannot be read and are skipped: {}", missing.display());
+    let named = format!("detection: 1 image cannot be read and is skipped: {}", missing.display());
     ensure!(code == Some(0) && said.contains(&named), "{code:?}: {said}");
     ensure!(numbers(&run, "knn")? == [&before[..], &before[..]].concat(), "the other's numbers are kept");
     ensure!(numbers(&run, "detection")?.iter().any(|(name, _)| name == "bbox_ap"));

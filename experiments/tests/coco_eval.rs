@@ -129,6 +129,6 @@ fn warnings_count_what_was_skipped() -> Result<()> {
     let output = output(&command(&paths, &[]), directory.path())?;
     let text = String::from_utf8(output.stderr)?;
     ensure!(output.status.success(), "{text}");
-    ensure!(text.contains("warning: 1 objects have a box without an area"), "{text}");
+    ensure!(text.contains("warning: 1 object has a box without an area"), "{text}");
     Ok(())
 }

@@ -68,15 +68,15 @@ fn all_that_is_wrong_with_a_folder_is_listed_at_once() -> Result<()> {
         &found,
         &[
             "train: 6 images, found",
-            "1 images cannot be read: b/broken.jpg (is in no image format that is known",
-            "1 images are less than 32 pixels wide or high: b/tiny.png (31 x 40)",
-            "1 images are more than 5 times as long as they are wide: b/long.png (300 x 50)",
-            "1 images have the same pixels as another of the split: a/same.bmp = a/1.png",
-            "1 files have no ending of an image that is read and are skipped: notes.txt",
-            "val: 1 images, found",
-            "1 images have the same pixels as one of train: a/leak.webp = b/6.png",
-            "1 classes have no image: b",
-            "1 classes of train have no image in val, which measures nothing of them: b",
+            "1 image cannot be read: b/broken.jpg (is in no image format that is known",
+            "1 image is less than 32 pixels wide or high: b/tiny.png (31 x 40)",
+            "1 image is more than 5 times as long as it is wide: b/long.png (300 x 50)",
+            "1 image has the same pixels as another of the split: a/same.bmp = a/1.png",
+            "1 file has no ending of an image that is read and is skipped: notes.txt",
+            "val: 1 image, found",
+            "1 image has the same pixels as one of train: a/leak.webp = b/6.png",
+            "1 class has no image: b",
+            "1 class of train has no image in val, which measures nothing of it: b",
         ],
     )
 }
@@ -102,9 +102,9 @@ fn annotations_are_compared_with_the_images() -> Result<()> {
     let (code, found) = check(&format!("coco={}", root.path().display()))?;
     ensure!(code == Some(1), "{found}");
     for part in [
-        "1 boxes leave their image: [80.0, 10.0, 40.0, 20.0] of 1",
-        "  note: 1 images have no annotation: 2",
-        "  note: 1 classes have no image: dog",
+        "1 box leaves its image: [80.0, 10.0, 40.0, 20.0] of 1",
+        "  note: 1 image has no annotation: 2",
+        "  note: 1 class has no image: dog",
         "2 images have the same pixels as one of train",
     ] {
         ensure!(found.contains(part), "no {part:?} in {found}");
@@ -147,7 +147,7 @@ fn a_scene_without_objects_is_a_note_and_nothing_wrong() -> Result<()> {
     }
     let (code, found) = check(&format!("coco={}", root.path().display()))?;
     ensure!(code == Some(0), "{found}");
-    let note = "  note: 1 images have no annotation: 2";
+    let note = "  note: 1 image has no annotation: 2";
     let [train, val] = ["train", "val"].map(|split| format!("{split}: 2 images, nothing was found"));
     ensure_lines(&found, &[&train, note, &val, note])
 }
@@ -171,7 +171,7 @@ fn unlabelled_images_need_no_label_and_a_wrong_path_is_refused() -> Result<()> {
     save(root.path(), "1.png", 60, 40, 1)?;
     let (code, found) = check(&format!("images={}", root.path().display()))?;
     ensure!(code == Some(0), "{found}");
-    ensure_lines(&found, &["train: 1 images, nothing was found", "val: no such split"])?;
+    ensure_lines(&found, &["train: 1 image, nothing was found", "val: no such split"])?;
     ensure!(check("images=/nonexist")?.0 == Some(2));
     Ok(())
 }

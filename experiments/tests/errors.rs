@@ -201,9 +201,11 @@ fn more_threads_than_a_machine_has_use_for_are_refused() -> Result<()> {
     let (code, text) = said(&many)?;
     ensure!(code == Some(2) && text.contains("--jobs"), "{code:?}: {text}");
     let runs = tempfile::tempdir()?;
-    let output = common::univip(&ROW, runs.path()).env("RAYON_NUM_THREADS", "1000000").output()?;
-    let text = String::from_utf8(output.stderr)?;
-    ensure!(output.status.code() == Some(1), "{}: {text}", output.status);
-    ensure!(text.contains("RAYON_NUM_THREADS is 1000000; expected at most 1024"), "{text}");
+    for variable in ["RAYON_NUM_THREADS", "RAYON_RS_NUM_CPUS"] {
+        let output = common::univip(&ROW, runs.path()).env(variable, "1000000").output()?;
+        let text = String::from_utf8(output.stderr)?;
+        ensure!(output.status.code() == Some(1), "{}: {text}", output.status);
+        ensure!(text.starts_with(&format!("error: {variable} is 1000000; expected at most 1024")), "{text}");
+    }
     Ok(())
 }

@@ -66,8 +66,7 @@ fn a_class_of_another_format_is_measured() -> Result<()> {
     let arguments = [&MEASURE[..], &["evaluators.use=[\"knn\"]", "--probe-data", &probe]].concat();
     let found = output(&arguments, runs.path())?;
     let said = String::from_utf8(found.stderr)?;
-    let passed_over =
-        "image-folder: 1 files have no ending of an image that is read and are skipped: notes.txt";
+    let passed_over = "image-folder: 1 file has no ending of an image that is read and is skipped: notes.txt";
     ensure!(found.status.success() && said.contains(passed_over), "{said}");
     let text = evaluations(&run_directory(runs.path(), "random")?)?;
     ensure!(text.contains("\"images\":2") && !text.contains("skipped"), "{text}");
@@ -84,7 +83,7 @@ fn a_class_of_a_format_that_is_not_read_is_named_before_anything_runs() -> Resul
     let found = output(&arguments, runs.path())?;
     let said = String::from_utf8(found.stderr)?;
     ensure!(found.status.code() == Some(2), "{said}");
-    ensure!(said.contains("have no image") && said.contains(": b (1 files"), "{said}");
+    ensure!(said.contains("has no image") && said.contains(": b (1 file"), "{said}");
     ensure!(said.contains("1.heic"), "{said}");
     Ok(())
 }
@@ -132,7 +131,7 @@ fn evaluators_skip_what_cannot_be_read_and_say_of_how_many_images_a_number_is() 
     let other = tempfile::tempdir()?;
     let (code, said) = with_runs(other.path(), "evaluators.use=[\"knn\"]", &[])?;
     ensure!(code == Some(1), "{said}");
-    ensure!(said.contains("1 of 2 classes have no image that can be read") && said.contains(": b"), "{said}");
+    ensure!(said.contains("1 of 2 classes has no image that can be read") && said.contains(": b"), "{said}");
     Ok(())
 }
 
@@ -211,5 +210,26 @@ fn a_folder_without_val_is_measured_by_what_needs_none() -> Result<()> {
     let said = String::from_utf8(found.stderr)?;
     ensure!(found.status.success(), "{said}");
     ensure!(said.contains("evaluator `knn` measured nothing") && said.contains("no val split"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_store_that_is_complete_names_the_images_without_boxes() -> Result<()> {
+    let (some, none) = (folder(&["1.png", "2.broken.jpg"])?, folder(&["1.broken.jpg", "2.broken.jpg"])?);
+    let runs = tempfile::tempdir()?;
+    for (root, code, first, again) in [
+        (&some, 0, "2 images made", "already complete, 2 images"),
+        (&none, 1, "no image could be read", "no image could be read"),
+    ] {
+        let data = option("images", root.path());
+        let place = runs.path().to_string_lossy();
+        let build = ["proposals", "build", "--data", &data, "--runs", &place, "--set", "loader.broken=skip"];
+        for expected in [first, again] {
+            let found = output(&build, runs.path())?;
+            let said = format!("{}{}", str::from_utf8(&found.stdout)?, str::from_utf8(&found.stderr)?);
+            ensure!(found.status.code() == Some(code) && said.contains(expected), "{said}");
+            ensure!(said.contains("warning: no boxes: ") && said.contains(".broken.jpg"), "{said}");
+        }
+    }
     Ok(())
 }

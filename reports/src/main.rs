@@ -1,5 +1,6 @@
 //! `univip-reports`: the paper's tables beside what runs measured.
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
@@ -10,6 +11,7 @@ use std::thread;
 use univip_reports::read::plan::UnknownTable;
 use univip_reports::show::escape;
 use univip_reports::show::text::Width;
+use univip_stdx::pool;
 
 const USAGE: u8 = 2;
 
@@ -79,8 +81,8 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
-    if let Err(error) = try_threads() {
-        eprintln!("error: starting threads: {error}; raise the limit (ulimit -u, or that of the container)");
+    if let Err(error) = pool::check().and_then(|()| try_threads()) {
+        complain(&format!("{error:#}"));
         return ExitCode::FAILURE;
     }
     let done = match arguments.command {
@@ -109,15 +111,16 @@ fn parse(given: Vec<OsString>) -> Result<Arguments, clap::Error> {
 }
 
 /// Starts a thread for each core, all at once, and ends them: Polars panics where it cannot.
-fn try_threads() -> io::Result<()> {
+fn try_threads() -> Result<()> {
     let all_there = Mutex::new(());
-    thread::scope(|scope| {
+    let started: io::Result<()> = thread::scope(|scope| {
         let _waiting = all_there.lock();
         for _ in 0..thread::available_parallelism()?.get() {
             thread::Builder::new().spawn_scoped(scope, || drop(all_there.lock()))?;
         }
         Ok(())
-    })
+    });
+    started.context("starting threads; raise the limit (ulimit -u, or that of the container)")
 }
 
 /// A reader that stops reading, such as `head`, is no failure; a full disk is.

@@ -1,7 +1,7 @@
 //! From run directories to a results file: what a report shows, without networks and checkpoints.
 
 use crate::read::folder::Folder;
-use crate::read::plan::{plan_files, read_plans};
+use crate::read::plan::read_plans;
 use crate::read::results_file::ResultsFile;
 use crate::read::run::read_runs;
 use crate::show::files;
@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use univip_run_format::{EVALUATIONS, METRICS, PLANS, Plan, RECIPE, RECORD};
+use univip_stdx::counted::counted;
 
 /// About so many steps of each training are kept: enough for its curve.
 const STEPS: u64 = 200;
@@ -26,10 +27,10 @@ pub fn pack(roots: &[PathBuf], table: Option<&str>, out: &Path) -> Result<String
     let runs = read_runs(&roots, &plans.iter().flat_map(Plan::fingerprints).collect())?;
     ensure!(!runs.is_empty(), "none of the planned runs is there: there is nothing to pack");
     let mut results = ResultsFile::default();
-    for (file, text, plan) in plan_files(&roots)? {
-        if table.is_none_or(|table| plan.table == table) {
-            results.add(PLANS, &file, text);
-        }
+    for (number, plan) in plans.iter().enumerate() {
+        // Several roots may have files of one name.
+        let file = format!("{number:03}-{}.json", plan.table);
+        results.add(PLANS, &file, serde_json::to_string_pretty(plan)?);
     }
     for run in &runs {
         add_run(&mut results, &run.folder)?;
@@ -38,7 +39,7 @@ pub fn pack(roots: &[PathBuf], table: Option<&str>, out: &Path) -> Result<String
     files::write(out, &bytes)?;
     let tables: BTreeSet<&str> = plans.iter().map(|plan| plan.table.as_str()).collect();
     let (names, kilobytes) = (Vec::from_iter(tables).join(", "), bytes.len().div_ceil(1000));
-    Ok(format!("{}: {} runs of {names}, {kilobytes} kB\n", out.display(), runs.len()))
+    Ok(format!("{}: {} of {names}, {kilobytes} kB\n", out.display(), counted(runs.len(), "run[|s]")))
 }
 
 fn add_run(results: &mut ResultsFile, run: &Folder) -> Result<()> {

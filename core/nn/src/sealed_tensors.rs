@@ -4,8 +4,9 @@
 //! other readers of safetensors pass over metadata that they do not know. It is the SHA-256 of the whole file with
 //! zeros in the place of its own digits.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use candle_core::Tensor;
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -31,7 +32,7 @@ pub fn seal<N: AsRef<str> + Ord + Display>(tensors: &BTreeMap<N, Tensor>, note: 
 /// # Errors
 /// When it is no whole safetensors file, or another than was written.
 pub fn unseal(bytes: &[u8]) -> Result<Option<Value>> {
-    let (_, header) = safetensors::SafeTensors::read_metadata(bytes)?;
+    let (_, header) = read_header(bytes)?;
     let Some(text) = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)) else {
         return Ok(None);
     };
@@ -44,6 +45,12 @@ pub fn unseal(bytes: &[u8]) -> Result<Option<Value>> {
         "its bytes have changed since it was written (SHA-256 {found}, expected {sha256})"
     );
     Ok(Some(note))
+}
+
+/// The length of a file's header, and what it says.
+fn read_header(bytes: &[u8]) -> Result<(usize, safetensors::tensor::Metadata)> {
+    // The text of this error ends with that of its source, which a chain would repeat.
+    SafeTensors::read_metadata(bytes).map_err(|error| anyhow!("{error}"))
 }
 
 /// The only key of the metadata: several would be written in no fixed order, and the same tensors in other bytes.
@@ -62,7 +69,7 @@ struct Seal {
 
 /// The range of the digits in the header.
 fn place(bytes: &[u8], digits: &str) -> Result<Range<usize>> {
-    let (length, _) = safetensors::SafeTensors::read_metadata(bytes)?;
+    let (length, _) = read_header(bytes)?;
     let Some(start) = memchr::memmem::find(&bytes[..HEADER_START + length], digits.as_bytes()) else {
         bail!("its checksum is not in its header");
     };
@@ -127,5 +134,13 @@ mod tests {
         let bytes = safetensors::serialize(&BTreeMap::from([("a", tensor)]), Some(metadata))?;
         assert_eq!(unseal(&bytes)?, None);
         Ok(())
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_header_is_said_once() {
+        let header = br#"{"a": 1 "b"}"#;
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header].concat();
+        let said = format!("{:#}", unseal(&bytes).unwrap_err());
+        assert_eq!(said.matches("at line 1").count(), 1, "{said}");
     }
 }

@@ -79,6 +79,16 @@ impl Parameters {
         Self { synchronise: Some(hook), ..self }
     }
 
+    /// True if its batch norms share their statistics with other participants.
+    pub fn is_synchronised(&self) -> bool {
+        self.synchronise.is_some()
+    }
+
+    /// The device of the tensors.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// The root scope, whose parameters carry gradients.
     pub fn trainable(&self) -> Scope {
         Scope { parameters: self.clone(), prefix: String::new(), frozen: false }

@@ -1,6 +1,7 @@
 //! The trait of datasets, and parts of a dataset.
 
 use super::content::Content;
+use crate::counted::agreed;
 use crate::digest::hexadecimal;
 use crate::error::ImageError;
 use crate::geometry::{BoundingBox, Size};
@@ -294,10 +295,8 @@ pub fn class_difference(train: &[String], val: &[String]) -> Option<String> {
     let unknown: Vec<&String> = val.iter().filter(|name| place(train, name).is_none()).collect();
     if let Some(first) = unknown.first() {
         let all = val.len();
-        return Some(format!(
-            "{} of val's {all} classes are not in train, the first is `{first}`",
-            unknown.len()
-        ));
+        let are = agreed(unknown.len(), "[is|are] not in train, the first is");
+        return Some(format!("{} of val's {all} classes {are} `{first}`", unknown.len()));
     }
     let (of_val, name) = val.iter().enumerate().find(|(number, name)| train.get(*number) != Some(*name))?;
     let of_train = place(train, name)?;

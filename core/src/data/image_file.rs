@@ -29,6 +29,9 @@ const FORMATS: [ImageFormat; 8] = [
     ImageFormat::Qoi,
 ];
 
+/// Endings of JPEG files that the `image` crate does not list. It knows the first by [`ImageFormat::from_path`].
+const OTHER_ENDINGS: [&str; 2] = ["jfif", "jpe"];
+
 /// The pixels of the largest image that is read, unless [`limit_pixels`] says otherwise: Pillow's limit, beyond which it
 /// warns of a decompression bomb.
 pub const DEFAULT_MOST_PIXELS: u64 = 89_478_485;
@@ -69,14 +72,16 @@ pub fn limit_pixels(most: u64) {
 pub fn is_named_as_image(path: &Path) -> bool {
     match ImageFormat::from_path(path) {
         Ok(format) => FORMATS.contains(&format),
-        Err(_) => path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("jpe")),
+        Err(_) => path
+            .extension()
+            .is_some_and(|ending| OTHER_ENDINGS.iter().any(|other| ending.eq_ignore_ascii_case(other))),
     }
 }
 
 /// The endings that [`is_named_as_image`] knows, as a sentence lists them.
 pub fn endings() -> String {
     let all = FORMATS.iter().flat_map(|format| format.extensions_str());
-    all.map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(" ")
+    all.chain(&OTHER_ENDINGS).map(|ending| format!(".{ending}")).collect::<Vec<_>>().join(" ")
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, ImageError> {

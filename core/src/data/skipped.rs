@@ -1,5 +1,6 @@
 //! Images that an evaluator could not read and measured without.
 
+use crate::counted::counted;
 use crate::data::BrokenImage;
 use crate::error::ImageError;
 use std::collections::BTreeMap;
@@ -47,8 +48,8 @@ impl Skipped {
         let (first, problem) = images.first_key_value()?;
         let others: String = images.keys().skip(1).take(NAMED - 1).map(|path| format!(", {path}")).collect();
         let more = if images.len() > NAMED { ", ..." } else { "" };
-        let count = images.len();
-        Some(format!("{count} images cannot be read and are skipped: {first} ({problem}){others}{more}"))
+        let count = counted(images.len(), "image[|s] cannot be read and [is|are] skipped");
+        Some(format!("{count}: {first} ({problem}){others}{more}"))
     }
 }
 

@@ -81,11 +81,9 @@ pub fn enough(dataset: &dyn Dataset, asked: &[usize], readable: &[usize]) -> Res
     };
     let (before, after) = (classes(asked), classes(readable));
     let gone = before.difference(&after).map(|class| dataset.classes()[*class].clone());
-    let problem = format!(
-        "classes have no image that can be read, of {} images, so that a number would say nothing of them",
-        asked.len()
-    );
-    refuse_any(&problem, before.len(), gone)
+    let problem =
+        "classes [has|have] no image that can be read, so that a number would say nothing of [it|them]";
+    refuse_any(problem, before.len(), gone)
 }
 
 #[cfg(test)]
@@ -156,7 +154,7 @@ mod tests {
         assert!(enough(&dataset, &all, &all).is_ok());
         assert!(enough(&dataset, &[0, 2, 4], &[0, 2]).is_ok(), "what was not asked for is not missed");
         let error = enough(&dataset, &all, &[0, 2, 3, 5]).unwrap_err().to_string();
-        assert!(error.starts_with("1 of 2 classes have no image that can be read"), "{error}");
+        assert!(error.starts_with("1 of 2 classes has no image that can be read"), "{error}");
         assert!(error.ends_with(": once"), "{error}");
         assert_eq!(enough(&dataset, &[1], &[]).unwrap_err().to_string(), "not one of 1 images can be read");
     }

@@ -127,31 +127,54 @@ impl Networks {
     /// # Errors
     /// When the batch lacks a group, or is too small for batch norm.
     pub fn features(&self, batch: &Batch) -> Result<Features> {
+        let outputs = |side| self.outputs(side, batch);
+        let (target, online) = match self.run_at_once(batch) {
+            true => rayon::join(|| outputs(Side::Target), || outputs(Side::Online)),
+            // The target first: what it needs in passing is free again before the online network keeps its maps.
+            false => (outputs(Side::Target), outputs(Side::Online)),
+        };
         let mut features = Features::new(batch.facts.clone());
-        // The target first: what it needs in passing is free again before the online network keeps its maps.
-        for side in [Side::Target, Side::Online] {
-            for group in &self.groups {
-                let asked =
-                    self.needs.iter().filter(|output| output.side == side && output.group == group.name);
-                let places: BTreeSet<Place> = asked.map(|output| output.place.clone()).collect();
-                if places.is_empty() {
-                    continue;
-                }
-                let images = batch
-                    .groups
-                    .get(&group.name)
-                    .with_context(|| format!("the batch lacks the group `{}`", group.name))?;
-                let outputs = match side {
-                    Side::Online => self.online.run(images, self.mode(group, batch.len())?, &places)?,
-                    Side::Target => self.run_target(images, group, batch, &places)?,
-                };
-                for (place, tensor) in outputs {
-                    let output = Output { group: group.name.clone(), side, place };
-                    features.insert(output, tensor, group.views());
-                }
-            }
+        for (output, tensor, views) in target?.into_iter().chain(online?) {
+            features.insert(output, tensor, views);
         }
         Ok(features)
+    }
+
+    /// True if both networks run at the same time: on a processor, which small maps leave idle between their layers. Large ones do
+    /// not, and both networks' at once would take more memory.
+    fn run_at_once(&self, batch: &Batch) -> bool {
+        /// Pixels times the channels of the stem: twice those of a batch of the scale `sitting`.
+        const MOST: usize = 1 << 25;
+        let parameters = &self.online_parameters;
+        let pixels: usize = batch.groups.values().map(|images| images.elem_count() / 3).sum();
+        // Participants meet in the order of their layers, which must be the same for all.
+        parameters.device().is_cpu()
+            && !parameters.is_synchronised()
+            && pixels * self.backbone.width() <= MOST
+    }
+
+    /// One network's outputs that the losses ask for, each with its group's number of views.
+    fn outputs(&self, side: Side, batch: &Batch) -> Result<Vec<(Output, Tensor, usize)>> {
+        let mut found = Vec::new();
+        for group in &self.groups {
+            let asked = self.needs.iter().filter(|output| output.side == side && output.group == group.name);
+            let places: BTreeSet<Place> = asked.map(|output| output.place.clone()).collect();
+            if places.is_empty() {
+                continue;
+            }
+            let images = batch
+                .groups
+                .get(&group.name)
+                .with_context(|| format!("the batch lacks the group `{}`", group.name))?;
+            let outputs = match side {
+                Side::Online => self.online.run(images, self.mode(group, batch.len())?, &places)?,
+                Side::Target => self.run_target(images, group, batch, &places)?,
+            };
+            found.extend(outputs.into_iter().map(|(place, tensor)| {
+                (Output { group: group.name.clone(), side, place }, tensor, group.views())
+            }));
+        }
+        Ok(found)
     }
 
     /// The target's outputs, without a graph. Where batch norm sees parts of a batch, images are permuted before and put back

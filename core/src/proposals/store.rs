@@ -134,6 +134,8 @@ impl ProposalStore {
         let mut done = count(&mut there.iter().copied());
         progress(done, all)?;
         let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
+        // The text of this error is that of its source, which a chain would repeat.
+        let pool = pool.map_err(|error| anyhow!("{error}"));
         let pool = pool.context("starting the threads that make proposals (--jobs says how many)")?;
         let stop = AtomicBool::new(false);
         let (ticks, ticked) = mpsc::channel();

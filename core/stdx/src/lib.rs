@@ -1,7 +1,8 @@
 //! Tools that know nothing of images, networks or recipes: random streams named by their purpose, files that are whole
-//! or not there, work on the thread pool, code for the processor's vectors, tallies, and checked settings.
+//! or not there, work on the thread pool, code for the processor's vectors, counts in sentences, tallies, and checked settings.
 
 pub mod config;
+pub mod counted;
 pub mod digest;
 pub mod files;
 pub mod json_file;

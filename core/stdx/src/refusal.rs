@@ -1,5 +1,6 @@
 //! The words in which input is refused: what may have been meant, and how much of it is wrong.
 
+use crate::counted::agreed;
 use anyhow::{Result, ensure};
 
 /// "did you mean `scene`?" when one of `known` is close to `given`, then the whole list.
@@ -30,7 +31,8 @@ pub fn brief(name: &str) -> String {
     if name.chars().nth(MOST).is_some() { shown + "..." } else { shown }
 }
 
-/// Refuses input of which anything has a problem: how many of `all` there are, and the first few, by `named`.
+/// Refuses input of which anything has a problem: how many of `all` there are, and the first few, by `named`. `what` has the
+/// forms of [`agreed`].
 ///
 /// # Errors
 /// When there is any: `3 of 90 annotations are of images that are not listed: annotation 4 of image 7, ...`
@@ -39,10 +41,11 @@ pub fn refuse_any(what: &str, all: usize, named: impl Iterator<Item = String>) -
     let mut named = named.fuse();
     let first: Vec<String> = named.by_ref().take(SHOWN).collect();
     let more = named.count();
+    let count = first.len() + more;
     ensure!(
         first.is_empty(),
-        "{} of {all} {what}: {}{}",
-        first.len() + more,
+        "{count} of {all} {}: {}{}",
+        agreed(count, what),
         first.join(", "),
         if more > 0 { ", ..." } else { "" }
     );

@@ -1,5 +1,6 @@
 //! Counts of skipped items, with the first few names.
 
+use crate::counted::counted;
 use std::collections::BTreeMap;
 
 /// The number of problems of each kind, and the first few by name.
@@ -10,7 +11,7 @@ impl Tally {
     /// Examples that are kept of each kind.
     const KEPT: usize = 3;
 
-    /// Counts one. `kind` says in the plural what is wrong and what is done about it.
+    /// Counts one. `kind` says what is wrong and what is done about it, in the forms of [`counted`].
     pub fn add(&mut self, kind: &'static str, example: impl FnOnce() -> String) {
         let (count, examples) = self.0.entry(kind).or_default();
         *count += 1;
@@ -38,7 +39,7 @@ impl Tally {
     pub fn lines(&self) -> Vec<String> {
         let line = |(kind, (count, examples)): (&&str, &(usize, Vec<String>))| {
             let more = if *count > examples.len() { ", ..." } else { "" };
-            format!("{count} {kind}: {}{more}", examples.join(", "))
+            format!("{}: {}{more}", counted(*count, kind), examples.join(", "))
         };
         self.0.iter().map(line).collect()
     }
@@ -53,17 +54,17 @@ mod tests {
         let mut tally = Tally::default();
         assert!(tally.lines().is_empty());
         for number in 0..5 {
-            tally.add("boxes have no area", || format!("annotation {number}"));
+            tally.add("[box has|boxes have] no area", || format!("annotation {number}"));
         }
-        tally.add("boxes are cut off", || "annotation 9".into());
+        tally.add("[box is|boxes are] cut off", || "annotation 9".into());
         let mut other = Tally::default();
         other.merge(tally.clone());
         assert_eq!(other, tally);
         let expected = [
-            "1 boxes are cut off: annotation 9",
+            "1 box is cut off: annotation 9",
             "5 boxes have no area: annotation 0, annotation 1, annotation 2, ...",
         ];
         assert_eq!(tally.lines(), expected);
-        assert_eq!([tally.count("boxes have no area"), tally.count("else")], [5, 0]);
+        assert_eq!([tally.count("[box has|boxes have] no area"), tally.count("else")], [5, 0]);
     }
 }

@@ -4,10 +4,11 @@ use crate::geometry::{BoundingBox, Size};
 use univip_stdx::tally::Tally;
 
 /// Boxes that reach over an edge of their image by more than a pixel.
-pub const CLIPPED: &str = "boxes reach out of their image and are cut off";
+pub const CLIPPED: &str = "[box reaches out of its|boxes reach out of their] image and [is|are] cut off";
 
 /// Boxes that cannot be learnt from.
-pub const DROPPED: &str = "boxes have no area inside of their image and are skipped";
+pub const DROPPED: &str =
+    "[box has no area inside of its|boxes have no area inside of their] image and [is|are] skipped";
 
 /// The whole pixels that a box `[x, y, width, height]` touches inside an image of `size`; none when there are none.
 /// Problems are counted under the name that `named` gives.

@@ -81,7 +81,7 @@ impl<'a> Incoming<'a> {
         match self.names.find(name)? {
             Some(image) => self.take(image, boxes),
             None => {
-                self.foreign.add("images are not in the dataset", || name.into());
+                self.foreign.add("image[ is|s are] not in the dataset", || name.into());
                 Ok(())
             }
         }

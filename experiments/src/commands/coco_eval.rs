@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
+use univip_core::counted::counted;
 use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::metrics::IouType;
 use univip_core::metrics::coco::{Evaluation, Parameters, Summary, evaluate};
@@ -67,7 +68,7 @@ impl CocoEval {
         let instances = Instances::read(&self.annotations, kind)?;
         step.set_message("reading the detections");
         let results = instances.results(&self.detections, kind)?;
-        step.set_message(format!("measuring {} detections", results.detections.len()));
+        step.set_message(format!("measuring {}", counted(results.detections.len(), "detection[|s]")));
         let parameters = Parameters { size_of: Some(results.size_of), ..Parameters::default() };
         let (truth, classes) = (&instances.truth, instances.classes.len());
         let evaluation = evaluate(truth, &results.detections, kind, classes, &parameters)?;
@@ -76,10 +77,10 @@ impl CocoEval {
             output::say(format_args!("warning: {line}"));
         }
         output::print(format_args!(
-            "{} classes, {} objects, {} detections, {}\n{}",
-            classes,
-            truth.len(),
-            results.detections.len(),
+            "{}, {}, {}, {}\n{}",
+            counted(classes, "class[|es]"),
+            counted(truth.len(), "object[|s]"),
+            counted(results.detections.len(), "detection[|s]"),
             kind.name(),
             summary(&evaluation.summary)
         ))?;

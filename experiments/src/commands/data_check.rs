@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 use rayon::prelude::*;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use univip_core::counted::counted;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::error::{Interrupted, NotApplicable, RecipeError};
 use univip_core::registry::Registry;
@@ -86,7 +87,7 @@ impl Check {
             look_through(&*dataset, split, &mut findings, stop)?;
             let Lines { problems, notes } = findings.end_split(&*dataset);
             let found = if problems.is_empty() { "nothing was found" } else { "found" };
-            output::print(format_args!("{title}: {} images, {found}\n", dataset.len()))?;
+            output::print(format_args!("{title}: {}, {found}\n", counted(dataset.len(), "image[|s]")))?;
             problems.iter().try_for_each(|line| output::print(format_args!("  {line}\n")))?;
             notes.iter().try_for_each(|line| output::print(format_args!("  note: {line}\n")))?;
         }

@@ -13,19 +13,19 @@ const HUGE: u64 = 25_000_000;
 /// Beyond, a crop of usual proportions shows a small part.
 const LONG: f64 = 5.0;
 
-const UNREADABLE: &str = "images cannot be read";
-const TINY_ONES: &str = "images are less than 32 pixels wide or high";
-const HUGE_ONES: &str = "images have more than 25 million pixels, which takes long to read";
-const LONG_ONES: &str = "images are more than 5 times as long as they are wide";
-const TWICE: &str = "images have the same pixels as another of the split";
-const IN_BOTH: &str = "images have the same pixels as one of train";
-const UNLABELLED: &str = "images have no label and no annotation";
-const WITHOUT_OBJECTS: &str = "images have no annotation";
-const WITHOUT_IMAGES: &str = "classes have no image";
-const OTHER_SIZE: &str = "images have another size than their annotations say";
-const OUTSIDE: &str = "boxes leave their image";
-const FLAT: &str = "boxes have no area";
-const BAD_ANNOTATIONS: &str = "images have annotations that cannot be read";
+const UNREADABLE: &str = "image[|s] cannot be read";
+const TINY_ONES: &str = "image[ is|s are] less than 32 pixels wide or high";
+const HUGE_ONES: &str = "image[ has|s have] more than 25 million pixels, which takes long to read";
+const LONG_ONES: &str = "image[ is|s are] more than 5 times as long as [it is|they are] wide";
+const TWICE: &str = "image[ has|s have] the same pixels as another of the split";
+const IN_BOTH: &str = "image[ has|s have] the same pixels as one of train";
+const UNLABELLED: &str = "image[ has|s have] no label and no annotation";
+const WITHOUT_OBJECTS: &str = "image[ has|s have] no annotation";
+const WITHOUT_IMAGES: &str = "class[ has|es have] no image";
+const OTHER_SIZE: &str = "image[ has another size than its|s have another size than their] annotations say";
+const OUTSIDE: &str = "[box leaves its|boxes leave their] image";
+const FLAT: &str = "[box has|boxes have] no area";
+const BAD_ANNOTATIONS: &str = "image[ has|s have] annotations that cannot be read";
 
 /// Of all splits so far.
 #[derive(Default)]

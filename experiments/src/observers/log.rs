@@ -2,6 +2,7 @@
 
 use super::pace::Pace;
 use std::time::{Duration, Instant};
+use univip_core::counted::counted;
 
 /// A phase that says nothing else is heard of once in this time.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -51,8 +52,10 @@ pub fn opening(pace: &Pace) -> String {
     let (extent, done) = (pace.extent, pace.done);
     let begin = if done == 0 { "training".into() } else { format!("training goes on at step {done}") };
     format!(
-        "{begin}: {} steps, {} per epoch, {} images per step",
-        extent.steps, extent.steps_per_epoch, extent.batch
+        "{begin}: {}, {} per epoch, {} per step",
+        counted(extent.steps, "step[|s]"),
+        extent.steps_per_epoch,
+        counted(extent.batch, "image[|s]")
     )
 }
 

@@ -9,6 +9,7 @@ use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
+use univip_core::counted::counted;
 use univip_core::printable::{message, printable};
 use univip_core::recipe::Recipe;
 
@@ -78,16 +79,14 @@ impl Plan {
 
     /// `5 rows, 5 pre-trainings, 18 measurements`, those of the untrained backbone included.
     fn counts(&self, states: &[RunState<'_>]) -> String {
-        let count =
-            |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let trained = distinct(self.wanted().map(|row| row.run)).len();
-        let measurements = states.iter().map(|state| state.measuring.len()).sum();
+        let measurements: usize = states.iter().map(|state| state.measuring.len()).sum();
         let each = if self.seeds.len() > 1 { ", of each seed" } else { "" };
         format!(
             "{}, {}, {}{each}\n",
-            count(self.wanted().count(), "row"),
-            count(trained, "pre-training"),
-            count(measurements, "measurement")
+            counted(self.wanted().count(), "row[|s]"),
+            counted(trained, "pre-training[|s]"),
+            counted(measurements, "measurement[|s]")
         )
     }
 
@@ -145,7 +144,7 @@ impl Plan {
             let (seeds, time) = (state.done.len(), figures::time(time / unfinished.len() as u32));
             let some = match seeds - unfinished.len() {
                 0 => String::new(),
-                done => format!("{done} of {seeds} seeds finished, "),
+                done => format!("{done} of {} finished, ", counted(seeds, "seed[|s]")),
             };
             let training = match (shared, trained) {
                 (true, _) => format!("the pre-training of {first}, "),

@@ -319,8 +319,7 @@ fn warn_of_unlearnt(name: &str, [train, val]: &[Arc<Limited>; 2], observer: &mut
     let (taught, asked) = (classes(train), classes(val));
     let mut unlearnt = Tally::default();
     for class in asked.difference(&taught) {
-        let kind =
-            "classes have images in val and none in train (of probe_data.train_limit), and count as wrong";
+        let kind = "class[ has|es have] images in val and none in train (of probe_data.train_limit), and [counts|count] as wrong";
         unlearnt.add(kind, || val.classes().get(*class).cloned().unwrap_or_default());
     }
     unlearnt

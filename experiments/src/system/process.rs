@@ -18,8 +18,9 @@ pub fn prepare_process() {
 /// cannot.
 ///
 /// # Errors
-/// When the system allows too few threads.
+/// When the system allows too few threads, or a variable asks for too many.
 pub fn start_threads() -> Result<()> {
+    pool::check()?;
     /// Those that watch: signals, progress, tensorboard, drawing batches.
     const WATCHING: usize = 8;
     let cores = thread::available_parallelism().map_or(1, usize::from);

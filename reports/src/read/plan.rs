@@ -59,7 +59,7 @@ impl std::error::Error for UnknownTable {}
 /// # Errors
 /// When there is none, or one is malformed; [`UnknownTable`] when there are, but not `table`'s.
 pub fn read_plans(roots: &[Folder], table: Option<&str>) -> Result<Vec<Plan>> {
-    let mut plans: Vec<Plan> = plan_files(roots)?.into_iter().map(|(_, _, plan)| plan).collect();
+    let mut plans = all_plans(roots)?;
     let places: Vec<_> = roots.iter().map(|root| root.path().join(PLANS).display().to_string()).collect();
     let places = places.join(", ");
     if plans.is_empty() {
@@ -81,17 +81,13 @@ pub fn read_plans(roots: &[Folder], table: Option<&str>) -> Result<Vec<Plan>> {
     Ok(plans)
 }
 
-/// The files of plans under the `roots`, sorted: name, text and what it says.
-///
-/// # Errors
-/// When one cannot be read or is malformed.
-pub fn plan_files(roots: &[Folder]) -> Result<Vec<(String, String, Plan)>> {
+/// What each file of a plan under the `roots` says.
+fn all_plans(roots: &[Folder]) -> Result<Vec<Plan>> {
     let mut found = Vec::new();
     for folder in roots.iter().map(|root| root.folder(PLANS)) {
         for file in folder.files()?.into_iter().filter(|file| file.ends_with(".json")) {
             let text = folder.read_text(&file)?;
-            let plan = parse(&folder.path().join(&file), &text)?;
-            found.push((file, text, plan));
+            found.push(parse(&folder.path().join(&file), &text)?);
         }
     }
     Ok(found)

@@ -75,6 +75,20 @@ fn what_a_script_gets_as_exit_code() {
     }
 }
 
+/// A machine would be busy for minutes with starting them.
+#[test]
+fn more_threads_than_a_machine_has_use_for_are_refused() {
+    let runs = Runs::table7();
+    for variable in ["RAYON_NUM_THREADS", "POLARS_MAX_THREADS"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_univip-reports"));
+        command.arg("--out").arg(runs.path().join("out")).arg(runs.path()).env(variable, "1000000");
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with(&format!("error: {variable} is 1000000; expected at most 1024")), "{said}");
+    }
+}
+
 #[test]
 fn the_warning_stands_over_all_but_the_papers_scale() {
     const WARNING: &str = "not a reproduction of the paper's";

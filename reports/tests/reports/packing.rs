@@ -46,6 +46,26 @@ fn a_results_file_gives_the_report_of_its_runs() {
 }
 
 #[test]
+fn plans_of_two_directories_with_files_of_one_name_are_all_packed() {
+    let both = [("20", "eeeeeeeeeeee"), ("30", "ffffffffffff")].map(|(name, fingerprint)| {
+        let runs = Runs::new();
+        runs.plan("table9", json!([row(name, "", &[], [60.2, 40.8], fingerprint)]));
+        runs.add(run(&format!("table9-{name}"), fingerprint, 0, 58.0));
+        runs
+    });
+    let roots = [both[0].roots(), both[1].roots()].concat();
+    let report = |roots: &[std::path::PathBuf]| {
+        let out = both[0].path().join("out");
+        univip_reports::report(roots, None, &out, Width::of_terminal(200)).unwrap().text
+    };
+    let expected = report(&roots);
+    let file = both[0].path().join("table9.parquet");
+    pack(&roots, None, &file).unwrap();
+    assert_eq!(report(from_ref(&file)), expected);
+    assert_eq!(expected.matches("58.0").count(), 2, "{expected}");
+}
+
+#[test]
 fn a_long_training_keeps_its_curve_and_each_epochs_end() {
     let runs = Runs::new();
     runs.plan("table9", json!([baseline(row("20", "", &[], [60.2, 40.8], "eeeeeeeeeeee"))]));

@@ -8,21 +8,21 @@ use univip_stdx::refusal::refuse_any;
 /// Refuses classes that are not below `classes`, and boxes, areas and scores that are no numbers.
 pub(super) fn numbers(truth: &[GroundTruth], detections: &[Detection], classes: usize) -> Result<()> {
     let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
-    let outside = format!("are of a class that is not below {classes}");
+    let outside = format!("[is|are] of a class that is not below {classes}");
     objects(truth, &outside, |one| one.class >= classes)?;
-    objects(truth, "have a box or an area that is no number", |one| {
+    objects(truth, "[has|have] a box or an area that is no number", |one| {
         !finite(&one.bounding_box) || !one.area.is_finite()
     })?;
     found(detections, &outside, |one| one.class >= classes)?;
-    found(detections, "have a box or a score that is no number", |one| {
+    found(detections, "[has|have] a box or a score that is no number", |one| {
         !finite(&one.bounding_box) || !one.score.is_finite()
     })
 }
 
 /// Refuses whatever has no mask, and masks of one image that differ in size.
 pub(super) fn masks(truth: &[GroundTruth], detections: &[Detection]) -> Result<()> {
-    objects(truth, "have no mask", |one| one.mask.is_none())?;
-    found(detections, "have no mask", |one| one.mask.is_none())?;
+    objects(truth, "[has|have] no mask", |one| one.mask.is_none())?;
+    found(detections, "[has|have] no mask", |one| one.mask.is_none())?;
     let masks = truth.iter().map(|one| (one.image, &one.mask));
     let masks = masks.chain(detections.iter().map(|one| (one.image, &one.mask)));
     let mut sizes = HashMap::new();

@@ -87,18 +87,26 @@ impl<M: DeserializeOwned> AnnotationFile<M> {
     }
     fn check(&self) -> Result<()> {
         let twice = twice(self.images.iter().map(|image| image.id));
-        refuse_any("images are listed twice", self.images.len(), twice.map(|id| format!("image {id}")))?;
+        refuse_any("images [is|are] listed twice", self.images.len(), twice.map(|id| format!("image {id}")))?;
         let objects = self.annotations.len();
         let twice = self::twice(self.annotations.iter().map(|object| object.id));
-        refuse_any("annotations have an id twice", objects, twice.map(|id| format!("annotation {id}")))?;
+        refuse_any(
+            "annotations [has|have] the id of another",
+            objects,
+            twice.map(|id| format!("annotation {id}")),
+        )?;
         let images: HashSet<u64> = self.images.iter().map(|image| image.id).collect();
         let lost = self.annotations.iter().filter(|object| !images.contains(&object.image_id));
         let lost = lost.map(|object| format!("annotation {} of image {}", object.id, object.image_id));
-        refuse_any("annotations are of images that are not listed", objects, lost)?;
+        refuse_any("annotations [is of an image that is|are of images that are] not listed", objects, lost)?;
         let categories: HashSet<u64> = self.categories.iter().map(|category| category.id).collect();
         let lost = self.annotations.iter().filter(|object| !categories.contains(&object.category_id));
         let lost = lost.map(|object| format!("annotation {} of category {}", object.id, object.category_id));
-        refuse_any("annotations are of categories that are not listed", objects, lost)
+        refuse_any(
+            "annotations [is of a category that is|are of categories that are] not listed",
+            objects,
+            lost,
+        )
     }
 }
 
@@ -121,7 +129,7 @@ impl<M> AnnotationFile<M> {
                 _ => without.push(format!("image {} without `width` or `height`", image.id)),
             }
         }
-        refuse_any("images have no size", self.images.len(), without.into_iter())?;
+        refuse_any("images [has|have] no size", self.images.len(), without.into_iter())?;
         Ok(sizes)
     }
 }

@@ -17,9 +17,10 @@ use univip_stdx::json_file::{self, JsonFileError};
 use univip_stdx::refusal::refuse_any;
 use univip_stdx::tally::Tally;
 
-const FLAT: &str = "objects have a box without an area, which no detection finds";
-const AREALESS: &str = "objects have no `area` and are as large as their box";
-const MASKLESS: &str = "images have objects without a mask and are skipped, with what was found in them";
+const FLAT: &str = "object[ has|s have] a box without an area, which no detection finds";
+const AREALESS: &str = "object[ has|s have] no `area` and [is as large as its|are as large as their] box";
+const MASKLESS: &str =
+    "image[ has|s have] objects without a mask and [is|are] skipped, with what was found in [it|them]";
 
 /// The objects of an annotation file.
 pub struct Instances {
@@ -165,11 +166,12 @@ impl Instances {
         let refuse = |problem: &str, has: &dyn Fn(&Entry) -> Option<String>| {
             refuse_any(&format!("detections {problem}"), entries.len(), entries.iter().filter_map(has))
         };
-        refuse("are in images that the annotation file does not list", &|entry| {
+        refuse("[is in an image|are in images] that the annotation file does not list", &|entry| {
             (!self.images.contains(&entry.image_id)).then(|| format!("image {}", entry.image_id))
         })?;
         refuse(
-            "are of categories that the annotation file does not list (are they class numbers?)",
+            "[is of a category|are of categories] that the annotation file does not list \
+             ([is it a class number|are they class numbers]?)",
             &|entry| {
                 let category = entry.category_id;
                 (!self.categories.contains_key(&category)).then(|| format!("category {category}"))
@@ -178,10 +180,10 @@ impl Instances {
         let without =
             |field: &'static str, entry: &Entry| format!("one in image {} has no `{field}`", entry.image_id);
         match kind {
-            IouType::BoundingBox => refuse("have neither a box nor a mask", &|entry| {
+            IouType::BoundingBox => refuse("[has|have] neither a box nor a mask", &|entry| {
                 (entry.bbox.is_none() && entry.segmentation.is_none()).then(|| without("bbox", entry))
             })?,
-            IouType::Segmentation => refuse("have no mask", &|entry| {
+            IouType::Segmentation => refuse("[has|have] no mask", &|entry| {
                 entry.segmentation.is_none().then(|| without("segmentation", entry))
             })?,
         }

@@ -55,10 +55,10 @@ impl Oddity {
     pub fn count(&self, tally: &mut Tally, named: impl Fn() -> String) {
         match self {
             Oddity::PassedOver(reason) => {
-                tally.add("polygons are skipped", || format!("{}: {reason}", named()));
+                tally.add("polygon[ is|s are] skipped", || format!("{}: {reason}", named()));
             }
             Oddity::HalfPoint(numbers) => {
-                let kind = "polygons end with half a point, which is left out";
+                let kind = "polygon[ ends|s end] with half a point, which is left out";
                 tally.add(kind, || format!("{} with {numbers} numbers", named()));
             }
         }

@@ -129,7 +129,7 @@ fn what_cannot_be_measured_is_refused_with_how_much_and_where() {
     };
     let (boxes, usual) = (IouType::BoundingBox, Parameters::default());
     let outside = said(&truth, &[], boxes, 1, &usual);
-    assert!(outside.contains("1 of 2 annotated objects are of a class that is not below 1"), "{outside}");
+    assert!(outside.contains("1 of 2 annotated objects is of a class that is not below 1"), "{outside}");
     assert!(outside.contains("in image 4"), "{outside}");
     let nan = said(&truth, &[found(3, 0.5), found(9, f64::NAN), found(8, f64::NAN)], boxes, 2, &usual);
     assert!(nan.contains("2 of 3 detections have a box or a score that is no number"), "{nan}");

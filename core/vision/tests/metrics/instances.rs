@@ -130,7 +130,7 @@ fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
     let (objects, _, said) = lines(&flat, &results(), BoundingBox);
     assert_eq!(objects, 2, "it is asked for, as by pycocotools");
     assert!(
-        said[0].starts_with("1 objects have a box without an area")
+        said[0].starts_with("1 object has a box without an area")
             && said[0].contains("annotation 1 of image 9")
     );
 
@@ -138,20 +138,20 @@ fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
 
     let unsized_ = without(annotations(), "/annotations/0/area");
     let (_, _, said) = lines(&unsized_, &results(), BoundingBox);
-    assert!(said[0].starts_with("1 objects have no `area` and are as large as their box"), "{said:?}");
+    assert!(said[0].starts_with("1 object has no `area` and is as large as its box"), "{said:?}");
 
     let line = json!([[1.0, 2.0, 3.0, 4.0]]);
     let short = with(annotations(), "/annotations/0/segmentation", line.clone());
     let (objects, found, said) = lines(&short, &with(results(), "/1/segmentation", line), Segmentation);
     assert_eq!((objects, found), (2, 2), "both are there, without a pixel");
     let expected =
-        "1 polygons are skipped: annotation 1 of image 9: a polygon has 2 points; expected at least three";
+        "1 polygon is skipped: annotation 1 of image 9: a polygon has 2 points; expected at least three";
     assert_eq!(said[0], expected);
-    assert!(said[1].starts_with("1 polygons are skipped: one found in image 4"), "{said:?}");
+    assert!(said[1].starts_with("1 polygon is skipped: one found in image 4"), "{said:?}");
 
     let far = with(annotations(), "/annotations/0/segmentation", json!([[1.0, 2.0, 4.0, 2.0, 4.0, 1e7]]));
     let (objects, _, said) = lines(&far, &results(), Segmentation);
-    let expected = "1 polygons are skipped: annotation 1 of image 9: a polygon has the coordinate 10000000; expected pixels";
+    let expected = "1 polygon is skipped: annotation 1 of image 9: a polygon has the coordinate 10000000; expected pixels";
     assert_eq!((objects, said[0].as_str()), (2, expected));
 
     for bare in [
@@ -160,7 +160,7 @@ fn what_is_not_as_it_should_be_is_counted_and_the_rest_measured() {
     ] {
         let (objects, found, said) = lines(&bare, &results(), Segmentation);
         assert_eq!((objects, found), (1, 1), "the image is not measured on");
-        assert!(said[0].starts_with("1 images have objects without a mask and are skipped"), "{said:?}");
+        assert!(said[0].starts_with("1 image has objects without a mask and is skipped"), "{said:?}");
         assert!(said[0].ends_with("image 9"), "{said:?}");
         assert_eq!(lines(&bare, &results(), BoundingBox).0, 2);
     }
@@ -176,13 +176,13 @@ fn what_contradicts_itself_is_refused_with_how_much_and_where() {
         (
             "/annotations/0/image_id",
             json!(7),
-            "1 of 2 annotations are of images that are not listed: annotation 1",
+            "1 of 2 annotations is of an image that is not listed: annotation 1",
         ),
-        ("/annotations/1/category_id", json!(7), "1 of 2 annotations are of categories that are not listed"),
-        ("/annotations/1/id", json!(1), "1 of 2 annotations have an id twice: annotation 1"),
-        ("/images/1/id", json!(9), "1 of 2 images are listed twice: image 9"),
-        ("/images/0/width", json!(0), "1 of 2 images have no size: image 9 of 0 x 20"),
-        ("/images/0/width", Value::Null, "1 of 2 images have no size: image 9 without `width` or `height`"),
+        ("/annotations/1/category_id", json!(7), "1 of 2 annotations is of a category that is not listed"),
+        ("/annotations/1/id", json!(1), "1 of 2 annotations has the id of another: annotation 1"),
+        ("/images/1/id", json!(9), "1 of 2 images is listed twice: image 9"),
+        ("/images/0/width", json!(0), "1 of 2 images has no size: image 9 of 0 x 20"),
+        ("/images/0/width", Value::Null, "1 of 2 images has no size: image 9 without `width` or `height`"),
         (
             "/annotations/1/segmentation/size",
             json!([30, 20]),
@@ -358,6 +358,6 @@ fn an_empty_polygon_is_no_mask() {
     let (instances, _) = read(&odd, &results(), Segmentation).unwrap();
     let (expected, _) = read(&annotations(), &results(), Segmentation).unwrap();
     assert_eq!(instances.truth, expected.truth);
-    let said = "1 polygons end with half a point, which is left out: annotation 1 of image 9 with 7 numbers";
+    let said = "1 polygon ends with half a point, which is left out: annotation 1 of image 9 with 7 numbers";
     assert_eq!(instances.skipped.lines(), [said]);
 }

@@ -44,5 +44,5 @@ fn nothing_to_measure_is_minus_1() {
     assert_eq!((ours.ap, ours.ap50, ours.ap75), (-1.0, -1.0, -1.0));
     let outside = GroundTruth::of_box(3, 2, [0.0, 0.0, 1.0, 1.0]);
     let said = evaluate(&[outside], &[], 2, Interpolation::Area).unwrap_err().to_string();
-    assert!(said.contains("1 of 1 annotated objects are of a class that is not below 2"), "{said}");
+    assert!(said.contains("1 of 1 annotated objects is of a class that is not below 2"), "{said}");
 }

@@ -62,7 +62,7 @@ fn backbone_in(path: &Path) -> PathBuf {
 /// The part of a file that is evaluated, where it holds more.
 fn taken(prefix: &str, left_out: &[String]) -> Vec<String> {
     let mut others = Tally::default();
-    left_out.iter().for_each(|name| others.add("other tensors are left out", || brief(name)));
+    left_out.iter().for_each(|name| others.add("other tensor[ is|s are] left out", || brief(name)));
     let prefix = (!prefix.is_empty()).then(|| format!("the backbone is {}*", brief(prefix)));
     prefix.into_iter().chain(others.lines()).collect()
 }

@@ -3,6 +3,7 @@
 use crate::output;
 use crate::runs::Measured;
 use anyhow::{Result, ensure};
+use univip_core::counted::counted;
 use univip_core::evaluate::Metric;
 
 /// Fails when an evaluator did; else, whether the user stopped them.
@@ -25,7 +26,8 @@ pub fn print(evaluator: &str, metrics: &[Metric]) -> Result<()> {
             count => format!(" ({count} of train and val skipped)"),
         };
         output::print(format_args!(
-            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {images} images{without}, split {split}\n"
+            "{evaluator:<16} {name:<width$} {value:>7.2}  {protocol}, {}{without}, split {split}\n",
+            counted(*images, "image[|s]")
         ))
     })
 }

@@ -7,7 +7,8 @@ use crate::{figures, output};
 use anyhow::{Result, bail};
 use clap::{Args, value_parser};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use univip_core::counted::{agreed, counted};
 use univip_core::dataset::Dataset;
 use univip_core::error::Interrupted;
 use univip_core::pool::MOST_THREADS;
@@ -50,9 +51,6 @@ fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
     let images = opened.dataset.len();
     let before = store.stored();
     let place = store.directory().display();
-    if before == images {
-        return output::print(format_args!("{place}: already complete, {images} images\n"));
-    }
     let mut task = Task::alone(&opened.recipe.settings.proposals.name);
     task.show(before as u64, images as u64);
     let start = Instant::now();
@@ -75,15 +73,19 @@ fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
         Err(error) => return Err(error),
     };
     skipped.iter().for_each(|skipped| output::say(format_args!("warning: no boxes: {skipped}")));
-    let elapsed = start.elapsed();
-    let made = images - before;
-    output::print(format_args!(
-        "{place}: {made} images made in {} ({} per second), {before} were there\n",
-        figures::time(elapsed),
-        figures::rate(made as f64 / elapsed.as_secs_f64().max(1e-9))
-    ))?;
+    let said = match images - before {
+        0 => format!("already complete, {}", counted(images, "image[|s]")),
+        made => made_in(made, start.elapsed(), before),
+    };
+    output::print(format_args!("{place}: {said}\n"))?;
     if !skipped.is_empty() && skipped.len() == images {
         bail!("no image could be read; check --data");
     }
     Ok(())
+}
+
+fn made_in(made: usize, elapsed: Duration, before: usize) -> String {
+    let rate = figures::rate(made as f64 / elapsed.as_secs_f64().max(1e-9));
+    let (made, before) = (counted(made, "image[|s]"), agreed(before, &format!("{before} [was|were] there")));
+    format!("{made} made in {} ({rate} per second), {before}", figures::time(elapsed))
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use univip_core::counted::counted;
 use univip_core::dataset::Dataset;
 use univip_core::files::{remove_abandoned_of, write_atomic_with, writing};
 use univip_core::registry::Registry;
@@ -74,5 +75,5 @@ fn export(opened: &Opened, path: &Path, orl: bool) -> Result<()> {
         file.write_all(close.as_bytes()).and_then(|()| file.flush()).with_context(full)
     })?;
     drop(task);
-    output::print(format_args!("{}: the boxes of {images} images\n", path.display()))
+    output::print(format_args!("{}: the boxes of {}\n", path.display(), counted(images, "image[|s]")))
 }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
+use univip_core::counted::counted;
 use univip_core::dataset::Dataset;
 use univip_core::registry::Registry;
 
@@ -62,10 +63,19 @@ fn import(opened: &Opened, path: &Path, name: &str) -> Result<()> {
         let _ = fs::remove_dir_all(store.directory());
     }
     let Imported { found, foreign, new } = read?;
-    output::print(format_args!("{}: {found} images, {new} new shards\n", store.directory().display()))?;
+    output::print(format_args!(
+        "{}: {}, {}\n",
+        store.directory().display(),
+        counted(found, "image[|s]"),
+        counted(new, "new shard[|s]")
+    ))?;
     let all = opened.dataset.len();
     if found < all {
-        output::say(format_args!("warning: {} images have no boxes in {}", all - found, path.display()));
+        output::say(format_args!(
+            "warning: {} in {}",
+            counted(all - found, "image[ has|s have] no boxes"),
+            path.display()
+        ));
     }
     for line in foreign.lines() {
         output::say(format_args!("warning: {}: {line}", path.display()));

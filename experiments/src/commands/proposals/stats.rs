@@ -10,6 +10,7 @@ use clap::Args;
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+use univip_core::counted::counted;
 use univip_core::dataset::Dataset;
 use univip_core::files::{remove_abandoned_of, write_atomic};
 use univip_core::geometry::BoundingBox;
@@ -55,10 +56,10 @@ fn stats(opened: &Opened, svg: &Path) -> Result<()> {
         opened.whole(store)?;
         on_disk = Some((store.directory().display().to_string(), size(store.directory())?));
     }
-    let counted = Counted::of(opened)?;
-    let mut text = format!("{images} images of {}, boxes of {name}\n", settings.data.name);
+    let counts = Counted::of(opened)?;
+    let mut text = format!("{} of {}, boxes of {name}\n", counted(images, "image[|s]"), settings.data.name);
     if let Some((place, bytes)) = &on_disk {
-        let boxes = counted.all.iter().sum::<usize>().max(1);
+        let boxes = counts.all.iter().sum::<usize>().max(1);
         let each = *bytes as f64 / images as f64;
         writeln!(
             text,
@@ -74,13 +75,13 @@ fn stats(opened: &Opened, svg: &Path) -> Result<()> {
         "filter: shortest side {} px, aspect {}, IoU {}, cap {}",
         limits.min_side, limits.max_aspect, limits.max_iou, limits.cap
     )?;
-    text += &counted.table(settings.views.instances)?;
+    text += &counts.table(settings.views.instances)?;
     if let Some(parent) = svg.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     }
-    let title = format!("{name} on {images} images of {}", settings.data.name);
+    let title = format!("{name} on {} of {}", counted(images, "image[|s]"), settings.data.name);
     remove_abandoned_of(svg)?;
-    write_atomic(svg, picture(&title, &counted.panels()).as_bytes())?;
+    write_atomic(svg, picture(&title, &counts.panels()).as_bytes())?;
     writeln!(text, "\n{}", svg.display())?;
     output::print(text)
 }

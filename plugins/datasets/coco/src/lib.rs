@@ -319,7 +319,7 @@ fn listed(directory: &Below, file: &Boxes, place: usize) -> Result<Vec<Image>> {
     let sizes = file.sizes()?;
     let nameless = file.images.iter().filter(|image| image.file_name.is_none());
     let nameless = nameless.map(|image| format!("image {}", image.id));
-    refuse_any("images have no `file_name`", file.images.len(), nameless)?;
+    refuse_any("images [has|have] no `file_name`", file.images.len(), nameless)?;
     let image = |listed: &ListedImage| {
         let name = listed.file_name.as_deref().unwrap_or_default();
         Ok(Image {
@@ -353,7 +353,7 @@ fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, 
     }
 }
 
-const OTHER_FILES: &str = "files have no ending of an image that is read and are skipped";
+const OTHER_FILES: &str = "file[ has|s have] no ending of an image that is read and [is|are] skipped";
 
 /// The images of a directory, by their names and sorted by them.
 fn unlabelled(directory: &Path, skipped: &mut Tally) -> Result<Vec<Image>> {

@@ -74,13 +74,13 @@ fn images_come_in_the_files_order_with_their_boxes_and_dense_classes() {
     assert_eq!(coco.annotations(1).unwrap(), []);
     assert_eq!(coco.label(0), None);
     let [dropped, clipped] = coco.skipped().lines().try_into().unwrap();
-    assert!(dropped.starts_with("1 boxes have no area inside of their image"), "{dropped}");
+    assert!(dropped.starts_with("1 box has no area inside of its image"), "{dropped}");
     assert!(
         dropped.contains("annotation 3 of ") && dropped.contains("b.png with [40.0, 10.0, 5.0, 5.0]"),
         "{dropped}"
     );
     assert!(
-        clipped.starts_with("1 boxes reach out of their image") && clipped.contains("annotation 2 of "),
+        clipped.starts_with("1 box reaches out of its image") && clipped.contains("annotation 2 of "),
         "{clipped}"
     );
 }
@@ -233,7 +233,7 @@ fn a_file_name_leads_to_no_other_file_of_the_machine() {
             r#"image 9: the file name "\u{1b}]0;owned\u{7}"#,
         ),
         (json!(""), "image 9: the file name \"\" is not of a file below "),
-        (Value::Null, "1 of 2 images have no `file_name`: image 9"),
+        (Value::Null, "1 of 2 images has no `file_name`: image 9"),
     ] {
         let mut hostile = annotations();
         hostile["images"][0]["file_name"] = name;
@@ -270,7 +270,7 @@ fn what_macos_puts_beside_images_is_no_image() {
     let ids: Vec<String> = (0..coco.len()).map(|index| coco.id(index)).collect();
     assert_eq!(ids, ["c.png", "d.png", "e.WEBP"]);
     let [said] = coco.skipped().lines().try_into().unwrap();
-    assert!(said.starts_with("1 files have no ending of an image") && said.ends_with("notes.txt"), "{said}");
+    assert!(said.starts_with("1 file has no ending of an image") && said.ends_with("notes.txt"), "{said}");
 }
 
 #[test]
@@ -348,15 +348,15 @@ fn a_contradictory_file_is_refused_with_what_is_wrong() {
         (
             "/annotations/0/image_id",
             json!(77),
-            "1 of 3 annotations are of images that are not listed: annotation 1 of image 77",
+            "1 of 3 annotations is of an image that is not listed: annotation 1 of image 77",
         ),
         (
             "/annotations/0/category_id",
             json!(77),
-            "1 of 3 annotations are of categories that are not listed: annotation 1 of category 77",
+            "1 of 3 annotations is of a category that is not listed: annotation 1 of category 77",
         ),
-        ("/images/1/id", json!(9), "1 of 2 images are listed twice: image 9"),
-        ("/images/1/width", json!(0), "1 of 2 images have no size: image 4 of 0 x 20"),
+        ("/images/1/id", json!(9), "1 of 2 images is listed twice: image 9"),
+        ("/images/1/width", json!(0), "1 of 2 images has no size: image 4 of 0 x 20"),
         ("/images", json!([]), "3 of 3 annotations are of images that are not listed"),
         ("/images", json!("none"), "is not a COCO annotation file"),
     ] {

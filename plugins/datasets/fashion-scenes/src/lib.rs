@@ -7,6 +7,7 @@
 mod cutout;
 mod data;
 mod icons;
+mod kept;
 mod layout;
 mod pool;
 mod scenes;

@@ -1,6 +1,7 @@
 //! The dataset `fashion-scenes`.
 
 use crate::data::CLASSES;
+use crate::kept::Kept;
 use crate::layout::{Layout, SceneType};
 use crate::pool::{Pool, check_held_out};
 use crate::texture::texture;
@@ -73,6 +74,19 @@ pub struct FashionScenes {
     annotated: usize,
     pool: Pool,
     classes: Vec<String>,
+    /// The grey values of scenes.
+    greys: Kept<Vec<u8>>,
+    /// What is annotated of them.
+    contents: Kept<Contents>,
+}
+
+/// What is annotated of a scene.
+struct Contents {
+    /// The class of each item.
+    classes: Vec<usize>,
+    boxes: Vec<BoundingBox>,
+    /// For each pixel the number of its item, counted from 1, or 0.
+    owners: Vec<u8>,
 }
 
 impl FashionScenes {
@@ -89,6 +103,15 @@ impl FashionScenes {
     pub fn owners(&self, index: usize) -> Result<GrayImage> {
         GrayImage::from_raw(self.config.size, self.config.size, self.layout(index).owners)
             .context("a mask for each pixel")
+    }
+
+    fn contents<R>(&self, index: usize, read: impl FnOnce(&Contents) -> R) -> R {
+        let draw = || {
+            let layout = self.layout(index);
+            let classes = layout.items.iter().map(|item| item.class).collect();
+            Contents { classes, boxes: layout.boxes(), owners: layout.owners }
+        };
+        self.contents.read(index, draw, read)
     }
 
     fn layout(&self, index: usize) -> Layout {
@@ -110,8 +133,11 @@ impl Dataset for FashionScenes {
     }
 
     fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
-        let texture = texture(self.config.size as usize, self.stream("texture", index));
-        Ok(grey_image(self.config.size, &self.layout(index).on(&texture))?)
+        let draw = || {
+            let texture = texture(self.config.size as usize, self.stream("texture", index));
+            self.layout(index).on(&texture)
+        };
+        Ok(self.greys.read(index, draw, |grey| grey_image(self.config.size, grey))?)
     }
 
     fn size(&self, _index: usize) -> Result<Size, ImageError> {
@@ -122,26 +148,24 @@ impl Dataset for FashionScenes {
         if index >= self.annotated {
             return Ok(Vec::new());
         }
-        let layout = self.layout(index);
-        let items = layout.items.iter().zip(layout.boxes());
-        Ok(items
-            .map(|(item, bounding_box)| Annotation { bounding_box, class: item.class, crowd: false })
-            .collect())
+        Ok(self.contents(index, |Contents { classes, boxes, .. }| {
+            let items = classes.iter().zip(boxes);
+            items.map(|(&class, &bounding_box)| Annotation { bounding_box, class, crowd: false }).collect()
+        }))
     }
 
     fn masks(&self, index: usize) -> Result<Vec<Option<Rle>>> {
         if index >= self.annotated {
             return Ok(Vec::new());
         }
-        let (layout, size) = (self.layout(index), self.size(index)?);
-        let boxes = layout.boxes().into_iter().enumerate();
-        let mask = |(number, bounds): (usize, BoundingBox)| {
-            let owned = |x: u32, y: u32| {
-                usize::from(layout.owners[y as usize * self.config.size as usize + x as usize]) == number + 1
+        let size = self.size(index)?;
+        self.contents(index, |Contents { boxes, owners, .. }| {
+            let mask = |(number, bounds): (usize, &BoundingBox)| {
+                let owned = |x: u32, y: u32| usize::from(owners[(y * size.width + x) as usize]) == number + 1;
+                Rle::draw(size, *bounds, owned).map(Some)
             };
-            Rle::draw(size, bounds, owned).map(Some)
-        };
-        boxes.map(mask).collect()
+            boxes.iter().enumerate().map(mask).collect()
+        })
     }
 
     fn annotated_part(&self) -> Result<Option<Box<dyn Dataset>>> {
@@ -175,7 +199,9 @@ impl DatasetPlugin for FashionScenes {
         };
         let pool = Pool::of(split, config.held_out.unwrap_or_default())?;
         let classes = CLASSES.map(String::from).to_vec();
-        Ok(Self { split, len: annotated + unlabelled, annotated, pool, classes, config })
+        let (len, pixels) = (annotated + unlabelled, (config.size * config.size) as usize);
+        let (greys, contents) = (Kept::of(len, pixels), Kept::of(annotated, pixels));
+        Ok(Self { split, len, annotated, pool, classes, greys, contents, config })
     }
 }
 

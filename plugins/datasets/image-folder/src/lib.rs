@@ -52,8 +52,9 @@ pub struct ImageFolder {
     skipped: Tally,
 }
 
-const BESIDE: &str = "files lie beside the directories of the classes and are skipped";
-const NOT_MEASURED: &str = "classes of train have no image in val, which measures nothing of them";
+const BESIDE: &str = "file[ lies|s lie] beside the directories of the classes and [is|are] skipped";
+const NOT_MEASURED: &str =
+    "class[|es] of train [has|have] no image in val, which measures nothing of [it|them]";
 
 impl ImageFolder {
     /// Opens a split. The classes are those of `train`, also for `val`, which may lack some of them.
@@ -86,11 +87,11 @@ impl ImageFolder {
             skipped.merge(found.others);
         }
         let what = format!(
-            "classes in {} have no image ({}); convert what is there, or remove the directory",
-            directory.display(),
+            "classes [has|have] no image ({}); convert what is there, or remove the directory",
             image_file::endings()
         );
-        refuse_any(&what, present.len(), empty.into_iter()).context("image-folder")?;
+        refuse_any(&what, present.len(), empty.into_iter())
+            .with_context(|| format!("image-folder: {}", directory.display()))?;
         let missing = classes.iter().filter(|class| !present.contains(class));
         missing.for_each(|class| skipped.add(NOT_MEASURED, || class.clone()));
         Ok(Self { directory, images, classes, skipped })

@@ -16,10 +16,10 @@ pub struct Found {
     pub others: Tally,
 }
 
-const OTHER_FILES: &str = "files have no ending of an image that is read and are skipped";
-const DEAD_LINKS: &str = "links lead to nothing and are skipped";
-const LOOPS: &str = "links lead back to a directory above them and are skipped";
-const SPECIAL: &str = "entries are neither files nor directories and are skipped";
+const OTHER_FILES: &str = "file[ has|s have] no ending of an image that is read and [is|are] skipped";
+const DEAD_LINKS: &str = "link[ leads|s lead] to nothing and [is|are] skipped";
+const LOOPS: &str = "link[ leads|s lead] back to a directory above [it|them] and [is|are] skipped";
+const SPECIAL: &str = "[entry is neither a file nor a directory|entries are neither files nor directories] and [is|are] skipped";
 
 /// Looks through a directory and all below it, links included, in the order of torchvision's `ImageFolder`: directory
 /// by directory, each sorted by name.

@@ -56,7 +56,7 @@ fn classes_and_images_are_sorted_and_labelled() {
     assert_eq!(train.size(1).unwrap(), Size { width: 3, height: 2 });
     let skipped = train.skipped().lines();
     assert_eq!(skipped.len(), 1);
-    assert!(skipped[0].starts_with("1 files have no ending of an image"), "{skipped:?}");
+    assert!(skipped[0].starts_with("1 file has no ending of an image"), "{skipped:?}");
     assert!(skipped[0].ends_with(": readme.txt"), "{skipped:?}");
 }
 
@@ -69,7 +69,7 @@ fn val_has_the_classes_of_train_even_where_it_lacks_one() {
     assert_ne!(val.digest(), open(root.path(), Split::Train).unwrap().digest());
     assert_eq!(val.digest(), open(root.path(), Split::Val).unwrap().digest());
     let lines = val.skipped().lines();
-    assert_eq!(lines, ["1 classes of train have no image in val, which measures nothing of them: hat"]);
+    assert_eq!(lines, ["1 class of train has no image in val, which measures nothing of it: hat"]);
 }
 
 #[test]
@@ -100,7 +100,9 @@ fn images_of_every_format_and_in_every_directory_are_found_as_by_torchvision() {
     let lines = train.skipped().lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].ends_with("skipped: photo.heic"), "{lines:?}");
-    assert!(lines[1].ends_with("beside the directories of the classes and are skipped: train/beside.png"));
+    assert!(
+        lines[1].ends_with("lies beside the directories of the classes and is skipped: train/beside.png")
+    );
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn what_is_wrong_is_named() {
         (
             &["train/shoe/a.txt", "train/hat/1.png"],
             Split::Train,
-            ": shoe (1 files have no ending of an image that is read and are skipped: a.txt)",
+            ": shoe (1 file has no ending of an image that is read and is skipped: a.txt)",
         ),
         (&["train/shoe/1.png", "val/shoes/1.png"], Split::Val, "did you mean `shoe`?"),
     ];

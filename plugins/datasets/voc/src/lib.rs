@@ -12,7 +12,7 @@
 mod annotation;
 
 use annotation::AnnotationFile;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use image::RgbImage;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -162,21 +162,19 @@ impl Voc {
         }
         let unannotated = listed.iter().filter(|one| !one.annotation.is_file());
         let unannotated = unannotated.map(|one| one.annotation.display().to_string());
-        refuse_any("images have no annotation", listed.len(), unannotated).context("voc")?;
+        refuse_any("images [has|have] no annotation", listed.len(), unannotated).context("voc")?;
         let read: Vec<(Size, AnnotationFile)> = listed.par_iter().map(Listed::read).collect::<Result<_>>()?;
         let files = listed.iter().zip(&read);
         let unknown = files.flat_map(|(one, (_, file))| file.objects.iter().map(move |object| (one, object)));
-        let unknown = unknown.filter(|(_, object)| class(&object.name).is_none());
-        let unknown: Vec<String> = unknown
-            .map(|(one, object)| format!("`{}` in {}", object.name, one.annotation.display()))
-            .collect();
-        if let Some(first) =
-            read.iter().flat_map(|(_, file)| &file.objects).find(|one| class(&one.name).is_none())
-        {
+        let unknown: Vec<_> = unknown.filter(|(_, object)| class(&object.name).is_none()).collect();
+        if let Some((_, first)) = unknown.first() {
             let objects = read.iter().map(|(_, file)| file.objects.len()).sum();
             let hint = suggest(&first.name, &CLASSES);
-            refuse_any(&format!("objects are of unknown classes ({hint})"), objects, unknown.into_iter())
-                .context("voc")?;
+            let named = unknown.iter();
+            let named =
+                named.map(|(one, object)| format!("`{}` in {}", object.name, one.annotation.display()));
+            refuse_any("objects [is of an unknown class|are of unknown classes]", objects, named)
+                .map_err(|error| anyhow!("voc: {error}; {hint}"))?;
         }
         let mut skipped = Tally::default();
         let images =

@@ -102,9 +102,9 @@ fn degenerate_boxes_are_counted_and_stay_in_what_is_measured() {
     assert_eq!(val.annotations(0).unwrap().len(), 1);
     assert_eq!(val.ground_truth(0, true).unwrap().len(), 2);
     let [dropped, clipped] = val.skipped().lines().try_into().unwrap();
-    assert!(dropped.starts_with("1 boxes have no area") && dropped.contains("cat in "), "{dropped}");
+    assert!(dropped.starts_with("1 box has no area") && dropped.contains("cat in "), "{dropped}");
     assert!(dropped.contains("000001.xml with [8.0, 8.0, -4.0, 1.0]"), "{dropped}");
-    assert!(clipped.starts_with("1 boxes reach out") && clipped.contains("car in "), "{clipped}");
+    assert!(clipped.starts_with("1 box reaches out") && clipped.contains("car in "), "{clipped}");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn what_cannot_be_used_is_refused_with_how_much_and_where() {
     )
     .unwrap();
     let error = open_error(&root);
-    for part in ["1 of 3 objects are of unknown classes", "did you mean `dog`?", "`dgo` in ", "000009.xml"] {
+    for part in ["1 of 3 objects is of an unknown class", "did you mean `dog`?", "`dgo` in ", "000009.xml"] {
         assert!(error.contains(part), "{error}");
     }
     fs::write(annotations.join("000009.xml"), "<annotation><object>").unwrap();
@@ -132,7 +132,7 @@ fn what_cannot_be_used_is_refused_with_how_much_and_where() {
     }
     fs::remove_file(annotations.join("000009.xml")).unwrap();
     let error = open_error(&root);
-    assert!(error.contains("1 of 3 images have no annotation: ") && error.contains("000009.xml"), "{error}");
+    assert!(error.contains("1 of 3 images has no annotation: ") && error.contains("000009.xml"), "{error}");
     let list = root.path().join("VOC2007/ImageSets/Main/trainval.txt");
     fs::write(&list, "000005 -1\n").unwrap();
     assert!(open_error(&root).contains("the line `000005 -1`; expected one image a line"));

@@ -184,7 +184,7 @@ mod tests {
         }
         let scenes = |split| Ok(dataset(if split == Split::Val { &["cat", "cta"] } else { &["cat"] }));
         let error = Splits::open(&scenes).err().unwrap().to_string();
-        assert!(error.contains("1 of val's 2 classes are not in train, the first is `cta`"), "{error}");
+        assert!(error.contains("1 of val's 2 classes is not in train, the first is `cta`"), "{error}");
         let nothing = Splits::open(&|_| Ok(dataset(&[]))).err().unwrap();
         assert!(nothing.is::<NotApplicable>());
     }
