@@ -47,12 +47,14 @@ fn a_results_file_gives_the_report_of_its_runs() {
 
 #[test]
 fn plans_of_two_directories_with_files_of_one_name_are_all_packed() {
-    let both = [("20", "eeeeeeeeeeee"), ("30", "ffffffffffff")].map(|(name, fingerprint)| {
-        let runs = Runs::new();
-        runs.plan("table9", json!([row(name, "", &[], [60.2, 40.8], fingerprint)]));
-        runs.add(run(&format!("table9-{name}"), fingerprint, 0, 58.0));
-        runs
-    });
+    let both = [("20", "table9-20", "eeeeeeeeeeee"), ("30", "table9-30", "ffffffffffff")].map(
+        |(row_name, name, fingerprint)| {
+            let runs = Runs::new();
+            runs.plan("table9", json!([row(row_name, "", &[], [60.2, 40.8], fingerprint)]));
+            runs.add(run(name, fingerprint, 0, 58.0));
+            runs
+        },
+    );
     let roots = [both[0].roots(), both[1].roots()].concat();
     let report = |roots: &[std::path::PathBuf]| {
         let out = both[0].path().join("out");
