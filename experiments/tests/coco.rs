@@ -125,10 +125,10 @@ fn the_whole_path_runs_and_says_what_it_skipped() -> Result<()> {
     let (code, said) = pre_trained(root.path(), "[\"detection\"]", runs.path())?;
     ensure!(code == Some(0), "{said}");
     let (dropped, cut) =
-        ("boxes have no area inside of their image and are skipped", "boxes reach out of their image and");
+        ("box has no area inside of its image and is skipped", "box reaches out of its image and");
     for (place, count, of) in [
         ("coco: ", format!("1 {dropped}: annotation 5 of "), "train2017/000.jpg"),
-        ("coco: ", format!("1 {cut} are cut off: annotation 7 of "), "train2017/000.jpg"),
+        ("coco: ", format!("1 {cut} is cut off: annotation 7 of "), "train2017/000.jpg"),
         (
             "detection: coco, split train: ",
             "1 polygon is skipped: annotation 6: ".into(),
@@ -181,12 +181,12 @@ fn annotations_that_cannot_be_used_are_named_and_cost_the_others_nothing() -> Re
         (
             "/annotations/8/image_id",
             json!(77),
-            "1 of 13 annotations are of images that are not listed: annotation 3 of image 77",
+            "1 of 13 annotations is of an image that is not listed: annotation 3 of image 77",
         ),
         (
             "/annotations/8/category_id",
             json!(8),
-            "annotations are of categories that are not listed: annotation 3 of category 8",
+            "annotations is of a category that is not listed: annotation 3 of category 8",
         ),
         ("/annotations/8/bbox", json!("wide"), "at annotation 3: invalid type: string \"wide\""),
         (
@@ -228,7 +228,7 @@ fn annotations_that_cannot_be_used_are_named_and_cost_the_others_nothing() -> Re
     // The training images are looked at before anything is run.
     fs::write(annotations(root.path(), "train2017"), fs::read_to_string(&file)?.replace("1000", "1010"))?;
     let (code, said) = pre_trained(root.path(), "[\"knn\"]", tempfile::tempdir()?.path())?;
-    let twice = "1 of 13 annotations have an id twice: annotation 1010";
+    let twice = "1 of 13 annotations has the id of another: annotation 1010";
     ensure!(code == Some(2) && said.contains(twice) && said.contains("--data"), "{code:?}: {said}");
     Ok(())
 }
@@ -282,7 +282,7 @@ fn classes_are_matched_by_their_names_and_an_unknown_one_is_named() -> Result<()
     };
     let (grey, green) = (json!({ "id": 7, "name": "grey" }), json!({ "id": 90, "name": "green" }));
     let (code, said) = with_classes(json!([{ "id": 3, "name": "read" }, grey, green]))?;
-    let named = "1 of val's 3 classes are not in train, the first is `read`";
+    let named = "1 of val's 3 classes is not in train, the first is `read`";
     ensure!(code == Some(1) && said.contains(named), "{code:?}: {said}");
     let trained = run_directory(runs.path(), "table7-e")?.join("backbone.safetensors");
     ensure!(!trained.exists(), "it is known before the training");

@@ -105,7 +105,7 @@ fn what_cannot_be_used_is_said_and_the_exit_code_tells() -> Result<()> {
     let broken = write("broken.json", "[{")?;
     let missing = directory.path().join("nowhere.json").to_string_lossy().into_owned();
     for (file, code, expected) in [
-        (&foreign, 1, "1 of 1 detections are in images that the annotation file does not list: image 1"),
+        (&foreign, 1, "1 of 1 detections is in an image that the annotation file does not list: image 1"),
         (&broken, 1, "broken.json is not a COCO results file"),
         (&missing, 2, "nowhere.json: "),
     ] {

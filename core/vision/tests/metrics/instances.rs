@@ -198,14 +198,14 @@ fn what_contradicts_itself_is_refused_with_how_much_and_where() {
         (
             "/0/image_id",
             json!(7),
-            "1 of 2 detections are in images that the annotation file does not list: image 7",
+            "1 of 2 detections is in an image that the annotation file does not list: image 7",
         ),
         (
             "/0/category_id",
             json!(1),
-            "1 of 2 detections are of categories that the annotation file does not list",
+            "1 of 2 detections is of a category that the annotation file does not list",
         ),
-        ("/0/segmentation", Value::Null, "1 of 2 detections have no mask: one in image 9"),
+        ("/0/segmentation", Value::Null, "1 of 2 detections has no mask: one in image 9"),
         ("/0/segmentation/counts", json!("~"), "a mask found in image 9: character 1 of a compressed mask"),
         (
             "/0/score",
@@ -221,7 +221,7 @@ fn what_contradicts_itself_is_refused_with_how_much_and_where() {
     }
     let bare = ["/0/bbox", "/0/segmentation"].into_iter().fold(results(), without);
     let said = error(&annotations(), &bare, BoundingBox);
-    assert!(said.contains("1 of 2 detections have neither a box nor a mask"), "{said}");
+    assert!(said.contains("1 of 2 detections has neither a box nor a mask"), "{said}");
 }
 
 /// The text of a file in which `NaN` stands for the strings `"NaN"`.
