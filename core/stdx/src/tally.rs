@@ -61,8 +61,8 @@ mod tests {
         other.merge(tally.clone());
         assert_eq!(other, tally);
         let expected = [
-            "1 box is cut off: annotation 9",
             "5 boxes have no area: annotation 0, annotation 1, annotation 2, ...",
+            "1 box is cut off: annotation 9",
         ];
         assert_eq!(tally.lines(), expected);
         assert_eq!([tally.count("[box has|boxes have] no area"), tally.count("else")], [5, 0]);

@@ -47,7 +47,7 @@ fn a_results_file_gives_the_report_of_its_runs() {
 
 #[test]
 fn plans_of_two_directories_with_files_of_one_name_are_all_packed() {
-    let both = [("20", "table9-20", "eeeeeeeeeeee"), ("30", "table9-30", "ffffffffffff")].map(
+    let both = [("20", "table9-20", "eeeeeeeeeeee"), ("30", "table9-30", "bbbbbbbbbbbb")].map(
         |(row_name, name, fingerprint)| {
             let runs = Runs::new();
             runs.plan("table9", json!([row(row_name, "", &[], [60.2, 40.8], fingerprint)]));
@@ -64,7 +64,7 @@ fn plans_of_two_directories_with_files_of_one_name_are_all_packed() {
     let file = both[0].path().join("table9.parquet");
     pack(&roots, None, &file).unwrap();
     assert_eq!(report(from_ref(&file)), expected);
-    assert_eq!(expected.matches("58.0").count(), 2, "{expected}");
+    assert_eq!(expected.matches("Table 9: ").count(), 2, "{expected}");
 }
 
 #[test]
