@@ -6,7 +6,6 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
 use std::thread;
 use univip_reports::read::plan::UnknownTable;
 use univip_reports::show::escape;
@@ -81,7 +80,7 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
-    if let Err(error) = pool::check().and_then(|()| try_threads()) {
+    if let Err(error) = check_threads() {
         complain(&format!("{error:#}"));
         return ExitCode::FAILURE;
     }
@@ -110,17 +109,15 @@ fn parse(given: Vec<OsString>) -> Result<Arguments, clap::Error> {
     Arguments::try_parse_from(given).map_err(|error| Arguments::try_parse_from(shown).err().unwrap_or(error))
 }
 
-/// Starts a thread for each core, all at once, and ends them: Polars panics where it cannot.
-fn try_threads() -> Result<()> {
-    let all_there = Mutex::new(());
-    let started: io::Result<()> = thread::scope(|scope| {
-        let _waiting = all_there.lock();
-        for _ in 0..thread::available_parallelism()?.get() {
-            thread::Builder::new().spawn_scoped(scope, || drop(all_there.lock()))?;
-        }
-        Ok(())
-    });
-    started.context("starting threads; raise the limit (ulimit -u, or that of the container)")
+/// Makes sure of the threads of Polars, which panics where it cannot start them.
+///
+/// # Errors
+/// When the system allows fewer than one a core, or a variable asks for too many.
+fn check_threads() -> Result<()> {
+    pool::check()?;
+    let cores = thread::available_parallelism()?.get();
+    pool::try_threads(cores)
+        .context("starting threads; raise the limit (ulimit -u, or that of the container)")
 }
 
 /// A reader that stops reading, such as `head`, is no failure; a full disk is.

@@ -20,7 +20,8 @@ pub fn seal<N: AsRef<str> + Ord + Display>(tensors: &BTreeMap<N, Tensor>, note: 
     let seal = Seal { sha256: ZEROS.into(), note };
     let metadata = HashMap::from([(METADATA_KEY.to_string(), serde_json::to_string(&seal)?)]);
     let mut bytes = safetensors::serialize(tensors, Some(metadata))?;
-    let place = place(&bytes, ZEROS)?;
+    let (length, _) = read_header(&bytes)?;
+    let place = place(&bytes, length, ZEROS)?;
     let sha256 = checksum(&bytes, &place);
     bytes[place].copy_from_slice(sha256.as_bytes());
     Ok(bytes)
@@ -32,14 +33,14 @@ pub fn seal<N: AsRef<str> + Ord + Display>(tensors: &BTreeMap<N, Tensor>, note: 
 /// # Errors
 /// When it is no whole safetensors file, or another than was written.
 pub fn unseal(bytes: &[u8]) -> Result<Option<Value>> {
-    let (_, header) = read_header(bytes)?;
+    let (length, header) = read_header(bytes)?;
     let Some(text) = header.metadata().as_ref().and_then(|map| map.get(METADATA_KEY)) else {
         return Ok(None);
     };
     let Seal { sha256, note } = serde_json::from_str(text)
         .with_context(|| format!("its metadata `{METADATA_KEY}` has no checksum"))?;
     ensure!(sha256.len() == ZEROS.len(), "its checksum has {} digits, expected 64", sha256.len());
-    let found = checksum(bytes, &place(bytes, &sha256)?);
+    let found = checksum(bytes, &place(bytes, length, &sha256)?);
     ensure!(
         found == sha256,
         "its bytes have changed since it was written (SHA-256 {found}, expected {sha256})"
@@ -67,9 +68,8 @@ struct Seal {
     note: Value,
 }
 
-/// The range of the digits in the header.
-fn place(bytes: &[u8], digits: &str) -> Result<Range<usize>> {
-    let (length, _) = read_header(bytes)?;
+/// The range of the digits in the header of this length.
+fn place(bytes: &[u8], length: usize, digits: &str) -> Result<Range<usize>> {
     let Some(start) = memchr::memmem::find(&bytes[..HEADER_START + length], digits.as_bytes()) else {
         bail!("its checksum is not in its header");
     };

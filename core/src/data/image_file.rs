@@ -78,6 +78,9 @@ pub fn is_named_as_image(path: &Path) -> bool {
     }
 }
 
+/// The kind of skipped files that [`is_named_as_image`] does not know, for a [`Tally`](crate::tally::Tally).
+pub const OTHER_FILES: &str = "file[ has|s have] no ending of an image that is read and [is|are] skipped";
+
 /// The endings that [`is_named_as_image`] knows, as a sentence lists them.
 pub fn endings() -> String {
     let all = FORMATS.iter().flat_map(|format| format.extensions_str());

@@ -10,6 +10,7 @@ use crate::error::ImageError;
 use crate::files::{remove_abandoned, write_atomic};
 use crate::geometry::BoundingBox;
 use crate::identity::Content;
+use crate::pool;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -133,10 +134,8 @@ impl ProposalStore {
         let all = count(&mut (0..shards));
         let mut done = count(&mut there.iter().copied());
         progress(done, all)?;
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build();
-        // The text of this error is that of its source, which a chain would repeat.
-        let pool = pool.map_err(|error| anyhow!("{error}"));
-        let pool = pool.context("starting the threads that make proposals (--jobs says how many)")?;
+        let pool = pool::of(options.threads)
+            .context("starting the threads that make proposals (--jobs says how many)")?;
         let stop = AtomicBool::new(false);
         let (ticks, ticked) = mpsc::channel();
         let build = Build { store: self, dataset, source, broken: options.broken, stop: &stop };

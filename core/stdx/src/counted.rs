@@ -24,7 +24,7 @@ pub trait Whole: Copy + Display + PartialEq + From<u8> {}
 
 impl<N: Copy + Display + PartialEq + From<u8>> Whole for N {}
 
-/// What stands before a choice, its two forms, and what stands after it.
+/// The first choice of a text: the text before it, its two forms, and the text behind it.
 fn first_choice(text: &str) -> Option<(&str, &str, &str, &str)> {
     let (before, choice) = text.split_once('[')?;
     let (forms, after) = choice.split_once(']')?;

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use univip_core::counted::agreed;
+use univip_core::counted::counted;
 use univip_core::error::Interrupted;
 
 /// The runs of a command.
@@ -119,10 +119,10 @@ impl Counts {
     fn closing(&self, runs: &Path, elapsed: Duration) -> String {
         let Self { all, finished, failed, .. } = self;
         let failed = if *failed == 0 { String::new() } else { format!(", {failed} failed") };
-        let finished_runs = agreed(*all, "run[|s] finished");
+        let all = counted(*all, "run[|s] finished");
         let (time, runs) = (figures::time(elapsed), runs.display());
         format!(
-            "{finished} of {all} {finished_runs}{failed}, after {time}; results are in {runs}, and `univip-reports {runs}` \
+            "{finished} of {all}{failed}, after {time}; results are in {runs}, and `univip-reports {runs}` \
              makes their tables"
         )
     }

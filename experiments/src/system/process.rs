@@ -3,7 +3,6 @@
 use crate::output;
 use anyhow::{Context, Result};
 use std::panic::{self, PanicHookInfo};
-use std::sync::Mutex;
 use std::thread;
 use univip_core::image_file;
 use univip_core::pool;
@@ -20,32 +19,17 @@ pub fn prepare_process() {
 /// # Errors
 /// When the system allows too few threads, or a variable asks for too many.
 pub fn start_threads() -> Result<()> {
-    pool::check()?;
     /// Those that watch: signals, progress, tensorboard, drawing batches.
     const WATCHING: usize = 8;
+    pool::check()?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     // candle's pool and the makers of batches or proposals have one per core.
     let needed = 2 * cores + WATCHING;
-    pool::start().and_then(|()| try_threads(needed)).with_context(|| {
+    pool::start().and_then(|()| pool::try_threads(needed)).with_context(|| {
         format!(
             "this process may not start the {} threads that it needs: raise the limit (ulimit -u, or that of the container)",
             needed + cores
         )
-    })
-}
-
-/// Starts so many threads, which end at once.
-fn try_threads(count: usize) -> Result<()> {
-    let all_there = Mutex::new(());
-    thread::scope(|scope| {
-        // They stay until the last one is there.
-        let _waiting = all_there.lock();
-        for started in 0..count {
-            let wait = || drop(all_there.lock());
-            let thread = thread::Builder::new().spawn_scoped(scope, wait);
-            thread.with_context(|| format!("starting thread {} of {count}", started + 1))?;
-        }
-        Ok(())
     })
 }
 

@@ -81,7 +81,7 @@ pub fn read_plans(roots: &[Folder], table: Option<&str>) -> Result<Vec<Plan>> {
     Ok(plans)
 }
 
-/// What each file of a plan under the `roots` says.
+/// Every plan under the `roots`, in the order of their files.
 fn all_plans(roots: &[Folder]) -> Result<Vec<Plan>> {
     let mut found = Vec::new();
     for folder in roots.iter().map(|root| root.folder(PLANS)) {

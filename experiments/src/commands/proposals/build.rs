@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use clap::{Args, value_parser};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use univip_core::counted::{agreed, counted};
+use univip_core::counted::counted;
 use univip_core::dataset::Dataset;
 use univip_core::error::Interrupted;
 use univip_core::pool::MOST_THREADS;
@@ -86,6 +86,6 @@ fn build(opened: &Opened, jobs: usize, stop: &AtomicBool) -> Result<()> {
 
 fn made_in(made: usize, elapsed: Duration, before: usize) -> String {
     let rate = figures::rate(made as f64 / elapsed.as_secs_f64().max(1e-9));
-    let (made, before) = (counted(made, "image[|s]"), agreed(before, &format!("{before} [was|were] there")));
+    let (made, before) = (counted(made, "image[|s]"), counted(before, "[was|were] there"));
     format!("{made} made in {} ({rate} per second), {before}", figures::time(elapsed))
 }

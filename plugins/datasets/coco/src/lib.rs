@@ -353,14 +353,12 @@ fn add_objects(images: &mut [Image], file: Boxes, dense: &BTreeMap<u64, usize>, 
     }
 }
 
-const OTHER_FILES: &str = "file[ has|s have] no ending of an image that is read and [is|are] skipped";
-
 /// The images of a directory, by their names and sorted by them.
 fn unlabelled(directory: &Path, skipped: &mut Tally) -> Result<Vec<Image>> {
     let mut images = Vec::new();
     for path in visible(directory).context("coco")? {
         if !image_file::is_named_as_image(&path) {
-            skipped.add(OTHER_FILES, || path.display().to_string());
+            skipped.add(image_file::OTHER_FILES, || path.display().to_string());
             continue;
         }
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

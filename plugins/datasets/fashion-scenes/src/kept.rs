@@ -1,8 +1,8 @@
-//! What was drawn before: each epoch, and each row of a table, shows the same scenes.
+//! A cache of drawn scenes: each epoch, and each row of a table, shows the same ones.
 
 use std::sync::OnceLock;
 
-/// What was drawn of the first scenes, as many as memory may be spent on.
+/// A cache of the first scenes, as many as memory may be spent on.
 pub struct Kept<T>(Vec<OnceLock<T>>);
 
 impl<T> Kept<T> {
@@ -14,7 +14,7 @@ impl<T> Kept<T> {
         Self((0..scenes.min(Self::MOST / bytes.max(1))).map(|_| OnceLock::new()).collect())
     }
 
-    /// What `read` finds in a scene, which is drawn the first time, and every time where it is not kept.
+    /// Calls `read` with a scene, which is drawn the first time, and each time where the cache has no room for it.
     pub fn read<R>(&self, index: usize, draw: impl FnOnce() -> T, read: impl FnOnce(&T) -> R) -> R {
         match self.0.get(index) {
             Some(kept) => read(kept.get_or_init(draw)),

@@ -76,11 +76,11 @@ pub struct FashionScenes {
     classes: Vec<String>,
     /// The grey values of scenes.
     greys: Kept<Vec<u8>>,
-    /// What is annotated of them.
+    /// Their annotations.
     contents: Kept<Contents>,
 }
 
-/// What is annotated of a scene.
+/// The annotations of a scene.
 struct Contents {
     /// The class of each item.
     classes: Vec<usize>,

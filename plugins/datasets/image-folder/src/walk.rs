@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, anyhow};
 use std::io::ErrorKind;
 use std::path::Path;
-use univip_core::image_file::is_named_as_image;
+use univip_core::image_file::{OTHER_FILES, is_named_as_image};
 use univip_core::tally::Tally;
 use walkdir::{DirEntry, WalkDir};
 
@@ -16,7 +16,6 @@ pub struct Found {
     pub others: Tally,
 }
 
-const OTHER_FILES: &str = "file[ has|s have] no ending of an image that is read and [is|are] skipped";
 const DEAD_LINKS: &str = "link[ leads|s lead] to nothing and [is|are] skipped";
 const LOOPS: &str = "link[ leads|s lead] back to a directory above [it|them] and [is|are] skipped";
 const SPECIAL: &str = "[entry is neither a file nor a directory|entries are neither files nor directories] and [is|are] skipped";
