@@ -36,6 +36,17 @@ impl Skipped {
         }
     }
 
+    /// One that has skipped nothing and does as this one.
+    pub fn another(&self) -> Self {
+        Self::new(self.broken)
+    }
+
+    /// Counts the images that `other` has skipped, too.
+    pub fn add(&self, other: &Self) {
+        let theirs = other.images.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.images.lock().unwrap_or_else(PoisonError::into_inner).extend(theirs);
+    }
+
     /// The number of skipped images.
     pub fn count(&self) -> usize {
         self.images.lock().unwrap_or_else(PoisonError::into_inner).len()

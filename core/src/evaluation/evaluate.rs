@@ -1,14 +1,13 @@
 //! The trait of evaluators: they measure a frozen backbone and never change it.
 
 pub use super::canvas::{Canvas, Render, Rows, enough};
+pub use super::features::KnownFeatures;
 use crate::data::skipped::Skipped;
 use crate::dataset::{Dataset, Split};
 use crate::error::NotApplicable;
 pub use crate::nn::FrozenBackbone;
 use crate::views::augment::Renderer;
-use anyhow::{Result, bail, ensure};
-use candle_core::Tensor;
-use image::RgbImage;
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -52,6 +51,8 @@ pub struct EvaluationContext<'a> {
     pub seed: u64,
     /// The side of the images that the backbone sees, in pixels.
     pub image_size: u32,
+    /// The features that evaluators before this one have computed of the same backbone.
+    pub known: &'a KnownFeatures,
     /// Reports progress: done, total, and what is being done.
     pub progress: &'a mut dyn FnMut(u64, u64, &str),
 }
@@ -65,36 +66,11 @@ impl EvaluationContext<'_> {
     /// # Errors
     /// As [`Canvas::render`].
     pub fn images(&self, dataset: &dyn Dataset, indices: &[usize], render: &Render<'_>) -> Result<Rows> {
-        let canvas = Canvas { size: self.image_size, device: self.backbone.device(), skipped: self.skipped };
-        canvas.render(dataset, indices, render)
+        self.canvas(self.skipped).render(dataset, indices, render)
     }
 
-    /// The pooled features of every image of a split that can be read, without augmentation: short side resized, centre
-    /// cropped. `[N, F]`.
-    ///
-    /// # Errors
-    /// When an image is broken and `loader.broken` is `fail`, when a class has none left, or a feature is not finite.
-    pub fn features(&mut self, dataset: &dyn Dataset, task: &str) -> Result<Rows> {
-        /// Images a forward pass: enough to keep every core busy, few enough for any memory.
-        const BATCH: usize = 64;
-        let (renderer, side, total) = (self.renderer, self.image_size, dataset.len() as u64);
-        let all: Vec<usize> = (0..dataset.len()).collect();
-        let (mut parts, mut indices) = (Vec::new(), Vec::new());
-        for (number, batch) in all.chunks(BATCH).enumerate() {
-            let render = |image: &RgbImage, _, out: &mut [f32]| renderer.plain(image, side, out);
-            let images = self.images(dataset, batch, &render)?;
-            (self.progress)(total.min(((number + 1) * BATCH) as u64), total, task);
-            if images.indices.is_empty() {
-                continue;
-            }
-            let features = self.backbone.features(&images.values)?;
-            let sum = features.sqr()?.sum_all()?.to_scalar::<f32>()?;
-            ensure!(sum.is_finite(), "the backbone's features are not finite: its training has diverged");
-            parts.push(features);
-            indices.extend(images.indices);
-        }
-        enough(dataset, &all, &indices)?;
-        Ok(Rows { values: Tensor::cat(&parts, 0)?, indices })
+    pub(super) fn canvas<'s>(&'s self, skipped: &'s Skipped) -> Canvas<'s> {
+        Canvas { size: self.image_size, device: self.backbone.device(), skipped }
     }
 
     /// [`Metric::split`] of numbers measured here.

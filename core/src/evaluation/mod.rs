@@ -3,6 +3,7 @@
 pub mod canvas;
 pub mod diagnostics;
 pub mod evaluate;
+mod features;
 pub mod online_probe;
 mod settings;
 

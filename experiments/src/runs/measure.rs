@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use univip_core::assemble::Assembly;
 use univip_core::dataset::{Dataset, Limited, Split, class_difference};
 use univip_core::error::{ImageError, Interrupted, NotApplicable};
-use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric, labels};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, KnownFeatures, Metric, labels};
 use univip_core::event::{Event, Observer};
 use univip_core::recipe::Recipe;
 use univip_core::skipped::Skipped;
@@ -141,13 +141,14 @@ impl<'a> Probe<'a> {
             return Ok(measured);
         }
         let probe_data = self.probe_data(observer, stop)?.clone();
+        let known = KnownFeatures::default();
         for name in names {
             if stop.load(Ordering::Relaxed) {
                 measured.stopped = true;
                 break;
             }
             let found = match self.images_for(name, &probe_data)? {
-                Ok(images) => self.evaluate(name, &images, backbone, observer, stop)?,
+                Ok(images) => self.evaluate(name, &images, backbone, &known, observer, stop)?,
                 Err(why) => Err(NotApplicable(why).into()),
             };
             match found {
@@ -184,6 +185,7 @@ impl<'a> Probe<'a> {
         name: &str,
         [train, val]: &Images,
         backbone: &FrozenBackbone,
+        known: &KnownFeatures,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<Result<Vec<Metric>>> {
@@ -201,6 +203,7 @@ impl<'a> Probe<'a> {
             train: &**train,
             val: &**val,
             scenes: &scenes,
+            known,
             skipped: &skipped,
             seed: self.seed,
             image_size: settings.probe_data.image_size,

@@ -163,7 +163,7 @@ mod tests {
     use candle_core::{Device, Tensor};
     use rand::Rng;
     use univip_core::error::ImageError;
-    use univip_core::evaluate::FrozenBackbone;
+    use univip_core::evaluate::{FrozenBackbone, KnownFeatures};
     use univip_core::nn::Parameters;
     use univip_core::recipe::{AugmentSettings, BrokenImage};
     use univip_core::skipped::Skipped;
@@ -217,6 +217,7 @@ mod tests {
             val: &greys(50),
             scenes: &|_| Ok(std::sync::Arc::new(greys(0))),
             renderer: &renderer,
+            known: &KnownFeatures::default(),
             skipped: &Skipped::new(BrokenImage::Skip),
             seed: 3,
             image_size: 32,

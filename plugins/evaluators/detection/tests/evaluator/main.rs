@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use univip_core::dataset::{Dataset, Split};
 use univip_core::error::NotApplicable;
-use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, Metric};
+use univip_core::evaluate::{EvaluationContext, Evaluator, FrozenBackbone, KnownFeatures, Metric};
 use univip_core::nn::Parameters;
 use univip_core::recipe::{AugmentSettings, BrokenImage, Table};
 use univip_core::registry::EvaluatorPlugin;
@@ -62,6 +62,7 @@ fn evaluate_told(
         val: &probe,
         scenes: &scenes,
         renderer: &renderer,
+        known: &KnownFeatures::default(),
         skipped: &Skipped::new(BrokenImage::Skip),
         seed: 1,
         image_size: 64,
