@@ -42,6 +42,12 @@ enum ProbeData {
 /// Train and val.
 type Images = [Arc<dyn Dataset>; 2];
 
+/// A backbone, and the features that evaluators have computed of it.
+struct Subject<'b> {
+    backbone: &'b FrozenBackbone,
+    known: KnownFeatures,
+}
+
 /// The outcome of the evaluators.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Measured {
@@ -141,14 +147,14 @@ impl<'a> Probe<'a> {
             return Ok(measured);
         }
         let probe_data = self.probe_data(observer, stop)?.clone();
-        let known = KnownFeatures::default();
+        let subject = Subject { backbone, known: KnownFeatures::default() };
         for name in names {
             if stop.load(Ordering::Relaxed) {
                 measured.stopped = true;
                 break;
             }
             let found = match self.images_for(name, &probe_data)? {
-                Ok(images) => self.evaluate(name, &images, backbone, &known, observer, stop)?,
+                Ok(images) => self.evaluate(name, &images, &subject, observer, stop)?,
                 Err(why) => Err(NotApplicable(why).into()),
             };
             match found {
@@ -184,8 +190,7 @@ impl<'a> Probe<'a> {
         &self,
         name: &str,
         [train, val]: &Images,
-        backbone: &FrozenBackbone,
-        known: &KnownFeatures,
+        subject: &Subject<'_>,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<Result<Vec<Metric>>> {
@@ -199,11 +204,11 @@ impl<'a> Probe<'a> {
             let _ = observer.borrow_mut().observe(&Event::Progress { task: task.into(), done, total });
         };
         let context = EvaluationContext {
-            backbone,
+            backbone: subject.backbone,
             train: &**train,
             val: &**val,
             scenes: &scenes,
-            known,
+            known: &subject.known,
             skipped: &skipped,
             seed: self.seed,
             image_size: settings.probe_data.image_size,
