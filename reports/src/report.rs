@@ -6,8 +6,9 @@ use crate::frame;
 use crate::read::folder::Folder;
 use crate::read::plan::read_plans;
 use crate::read::run::read_runs;
+use crate::show::below::{Below, below};
 use crate::show::text::{TextTable, Width};
-use crate::show::{files, frames, gains, latex, page, plot, sweep, text, view};
+use crate::show::{files, frames, latex, page, plot, sweep, text, view};
 use anyhow::{Context, Result};
 use polars::prelude::DataFrame;
 use std::fs;
@@ -110,9 +111,7 @@ fn terminal(section: &Section<'_>, table: &TextTable, width: Width) -> String {
     lines.extend(section.setting.warning());
     let lines: Vec<String> = lines.iter().map(|line| text::wrap(line, width.words)).collect();
     let mut text = format!("{}\n\n{}", lines.join("\n"), table.terminal(width.table));
-    let below = [(gains::gains(section), gains::ABOUT), (sweep::main_effects(section), sweep::MAIN_EFFECTS)];
-    for (table, about) in below {
-        let Some(table) = table else { continue };
+    for Below { table, about, .. } in below(section) {
         text += &format!("\n{}\n{}\n", table.terminal(width.table), text::wrap(about, width.words));
     }
     for note in

@@ -28,7 +28,7 @@ pub use evaluation::{Evaluated, Metric};
 pub use event::Event;
 pub use lines::{BadLine, Lines, parse_lines};
 pub use name::{Identity, can_name_table, directory_name};
-pub use plan::{Axis, Column, Plan, Random, Row, SINGLE_RECIPES};
+pub use plan::{Axis, Column, Difference, Plan, Random, Row, SINGLE_RECIPES};
 pub use record::{Build, Machine, RunRecord, Sitting, Status, Taken, phase};
 
 /// The file of a [`RunRecord`].

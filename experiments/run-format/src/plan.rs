@@ -34,6 +34,9 @@ pub struct Plan {
     /// The numbers that the table shows, in order; empty for all that its runs were measured by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<Column>,
+    /// The differences between rows that it shows by themselves, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differences: Vec<Difference>,
     /// The rows of the table that cannot be run with these settings, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
@@ -116,6 +119,18 @@ pub struct Column {
     /// True to show the differences to the baseline.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub difference: bool,
+}
+
+/// A difference between two rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The thing that it tells: `scene-instance helps`.
+    pub about: String,
+    /// A row, by its label.
+    pub row: String,
+    /// The row whose numbers are taken from its.
+    pub minus: String,
 }
 
 /// The untrained backbone.

@@ -73,6 +73,7 @@ impl Plan {
             seeds: distinct(self.seeds.iter().copied().chain(seeds_of(path))),
             rows: all,
             columns: table.columns.clone(),
+            differences: table.differences.clone(),
             left_out: table.left_out.clone(),
             random,
             axes: table.axes.clone(),

@@ -7,12 +7,12 @@ use super::table::{FILE, TableFile, refused};
 use crate::runs::Asked;
 use crate::usage::usage;
 use anyhow::Result;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use univip_core::error::suggest;
 use univip_core::recipe::{Measurement, Recipe, Row};
 use univip_core::registry::Kind;
-use univip_run_format::{Column, can_name_table};
+use univip_run_format::{Column, Difference, can_name_table};
 
 /// The rows of a table that are asked for.
 #[derive(Clone, Copy)]
@@ -87,7 +87,7 @@ impl Plan {
         let listed = file.rows(&path, &recipes_in(directory))?;
         let asked_for = listed.iter().map(|(_, stem)| stem).filter(|stem| row.is_none_or(|row| row == *stem));
         refuse_one_data(library, directory, &name, asked_for)?;
-        let (mut misfit, mut used) = (None, 0);
+        let (mut misfit, mut used, mut labels) = (None, 0, BTreeMap::new());
         for (group, stem) in listed {
             if let Some(missing) = file.missing.get(&stem) {
                 if row == Some(&stem) {
@@ -115,9 +115,11 @@ impl Plan {
             refuse_sweep(&recipe)?;
             used += 1;
             let described = named(library.row(&recipe_file, &recipe).unwrap_or_default(), &stem);
+            labels.insert(stem.clone(), described.label.clone());
             let added = self.add(short, described, recipe, wanted)?;
             (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
         }
+        self.tables[place].differences = labelled(&file.differences, &labels);
         // A setting that fits no row is a mistake.
         if let (Some(misfit), 0) = (misfit, used) {
             return Err(misfit);
@@ -195,6 +197,15 @@ fn refuse_one_data<'a>(
 /// A row, called after its recipe's file where it says no other label.
 fn named(row: Row, stem: &str) -> Row {
     if row.label.is_empty() { Row { label: stem.into(), ..row } } else { row }
+}
+
+/// Differences of rows by their labels, without those of which a row is left out.
+fn labelled(differences: &[Difference], labels: &BTreeMap<String, String>) -> Vec<Difference> {
+    let labelled = |Difference { about, row, minus }: &Difference| {
+        let (row, minus) = (labels.get(row)?.clone(), labels.get(minus)?.clone());
+        Some(Difference { about: about.clone(), row, minus })
+    };
+    differences.iter().filter_map(labelled).collect()
 }
 
 /// `d` of `table7/d`.

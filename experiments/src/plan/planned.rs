@@ -3,7 +3,7 @@
 use crate::runs::Asked;
 use std::collections::BTreeSet;
 use univip_core::recipe::{Measurement, Recipe, Row};
-use univip_run_format::{Axis, Column};
+use univip_run_format::{Axis, Column, Difference};
 
 /// A table without its rows.
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub(super) struct PlannedTable {
     pub(super) caption: String,
     /// The numbers that it shows; empty for all.
     pub(super) columns: Vec<Column>,
+    /// The differences that it shows by themselves, of rows by their labels.
+    pub(super) differences: Vec<Difference>,
     /// The rows that what is laid over the recipes cannot be said of, a sentence each.
     pub(super) left_out: Vec<String>,
     /// The place, among those of the untrained backbone, of the recipe that measures it as the table's rows are.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use univip_core::error::{RecipeError, suggest};
 use univip_core::recipe::{Config, Embedded, Invalid, Row, whole_file};
-use univip_run_format::Column;
+use univip_run_format::{Column, Difference};
 
 /// The name of the file in a table's directory.
 pub(super) const FILE: &str = "table.toml";
@@ -32,6 +32,8 @@ pub(super) struct TableFile {
     pub baseline: Option<String>,
     /// The numbers to show, in order; all that the rows' evaluators measure where none is stated.
     pub columns: Vec<Column>,
+    /// The differences to show by themselves, of rows by their names in `rows`.
+    pub differences: Vec<Difference>,
 }
 
 /// `[[groups]]`: rows that have something in common.
@@ -115,6 +117,7 @@ impl TableFile {
             missing,
             baseline: self.baseline.or(below.baseline),
             columns: if self.columns.is_empty() { below.columns } else { self.columns },
+            differences: if self.differences.is_empty() { below.differences } else { self.differences },
         }
     }
 
@@ -132,7 +135,7 @@ impl TableFile {
     ///
     /// # Errors
     /// [`RecipeError`] for a row without a recipe that is not said to be missing, or that has one and is; a recipe without a row;
-    /// and a baseline that is none of the recipes' rows.
+    /// and a baseline, or a side of a difference, that is none of the recipes' rows.
     pub fn rows(&self, path: &Path, recipes: &[String]) -> Result<Vec<(String, String)>> {
         let known: Vec<&str> = recipes.iter().map(String::as_str).collect();
         if known.is_empty() {
@@ -160,6 +163,7 @@ impl TableFile {
             return Err(refused(path, "rows", problem).into());
         }
         let stated: Vec<&str> = rows.iter().map(|(_, row)| *row).filter(|row| !is_missing(row)).collect();
+        self.check_differences(path, &stated)?;
         match &self.baseline {
             Some(baseline) if !stated.contains(&baseline.as_str()) => {
                 let problem = format!("`{baseline}` is no row; {}", suggest(baseline, &stated));
@@ -172,6 +176,22 @@ impl TableFile {
             }
             _ => Ok(rows.into_iter().map(|(group, row)| (group.to_string(), row.to_string())).collect()),
         }
+    }
+
+    fn check_differences(&self, path: &Path, rows: &[&str]) -> Result<(), RecipeError> {
+        for Difference { about, row, minus } in &self.differences {
+            for (key, name) in [("differences.row", row), ("differences.minus", minus)] {
+                if !rows.contains(&name.as_str()) {
+                    let problem = format!("`{name}` (of `{about}`) is no row; {}", suggest(name, rows));
+                    return Err(refused(path, key, problem));
+                }
+            }
+            if row == minus {
+                let problem = format!("`{about}` is the difference of `{row}` to itself");
+                return Err(refused(path, "differences", problem));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -243,6 +263,12 @@ mod tests {
             ("rows = [\"a\", \"a\", \"b\"]", "`a` is stated twice"),
             ("baseline = \"c\"", "`c` is no row"),
             ("[missing.c]", "`c` is no row: list it"),
+            (
+                "[[differences]]\nabout = \"x\"\nrow = \"a\"\nminus = \"c\"",
+                "differences.minus`: `c` (of `x`) is no row; ",
+            ),
+            ("[[differences]]\nabout = \"x\"\nrow = \"a\"\nminus = \"a\"", "the difference of `a` to itself"),
+            ("[[differences]]\nabout = \"x\"\nrow = \"a\"", "minus"),
             ("rows = [\"a\", \"b\"]\n[missing.b]", "`b` has a recipe, b.toml"),
             ("baseline = \"c\"\nrows = [\"a\", \"b\", \"c\"]\n[missing.c]", "`c` is no row; "),
             ("rows = [\"a\", \"b\", \"c\"]\n[missing.c]\ntop1 = 1.0", "missing.c"),

@@ -3,6 +3,7 @@
 pub mod bench_case;
 pub mod cell;
 mod cells;
+pub mod paired;
 pub mod section;
 pub mod seen;
 pub mod statistics;

@@ -1,5 +1,6 @@
 //! Text, pages and pictures.
 
+pub(crate) mod below;
 pub mod bench;
 pub mod differences;
 pub mod escape;
@@ -8,6 +9,7 @@ pub mod frames;
 pub mod gains;
 pub mod latex;
 pub mod page;
+mod paired;
 pub mod plot;
 mod runs;
 pub mod sweep;

@@ -1,9 +1,10 @@
 //! The pages of a table: Markdown, and HTML that needs no other file.
 
 use crate::compare::section::Section;
+use crate::show::below::{Below, below};
 use crate::show::escape;
 use crate::show::text::TextTable;
-use crate::show::{gains, runs, sweep, view};
+use crate::show::{runs, sweep, view};
 
 /// A section with what shows it.
 pub struct Part<'a> {
@@ -33,11 +34,8 @@ pub fn markdown(table: &str, parts: &[Part<'_>]) -> String {
             text += &format!("**{}**\n\n", escape::markdown(&warning));
         }
         text += &format!("{}\n", table.markdown());
-        if let Some(gains) = gains::gains(section) {
-            text += &format!("### {}\n\n{}\n{}\n\n", gains::TITLE, gains.markdown(), gains::ABOUT);
-        }
-        if let Some(effects) = sweep::main_effects(section) {
-            text += &format!("### Main effects\n\n{}\n{}\n\n", effects.markdown(), sweep::MAIN_EFFECTS);
+        for Below { title, table, about } in below(section) {
+            text += &format!("### {title}\n\n{}\n{about}\n\n", table.markdown());
         }
         for sentence in sweep::best(section) {
             text += &format!("{}\n\n", escape::markdown(&sentence));
@@ -71,11 +69,8 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
         }
         let baseline = section.rows.iter().position(|row| row.baseline);
         body += &format!("<div class=\"wide\">\n{}</div>\n", table.html(baseline));
-        if let Some(gains) = gains::gains(section) {
-            body += &titled(gains::TITLE, &gains, gains::ABOUT);
-        }
-        if let Some(effects) = sweep::main_effects(section) {
-            body += &titled("Main effects", &effects, sweep::MAIN_EFFECTS);
+        for below in below(section) {
+            body += &titled(&below);
         }
         for sentence in sweep::best(section) {
             body += &format!("<p>{}</p>\n", escape::xml(&sentence));
@@ -106,8 +101,8 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
     )
 }
 
-/// A table with a heading over it and an explanation below, in HTML.
-fn titled(title: &str, table: &TextTable, about: &str) -> String {
+/// In HTML.
+fn titled(Below { title, table, about }: &Below) -> String {
     let (title, about) = (escape::xml(title), escape::xml(about));
     format!(
         "<h3>{title}</h3>\n<div class=\"wide\">\n{}</div>\n<p class=\"legend\">{about}</p>\n",

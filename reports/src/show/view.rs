@@ -5,6 +5,7 @@ use crate::compare::section::{RowResult, Section};
 use crate::compare::seen::Seen;
 use crate::compare::statistics::Summary;
 use crate::show::text::{TextColumn, TextTable};
+use univip_run_format::Column;
 
 /// The word in a column that no run of a table fills.
 const NOT_RUN: &str = "not run";
@@ -54,9 +55,8 @@ fn of_column(section: &Section<'_>, index: usize) -> Vec<TextColumn> {
     let cell = |show: &dyn Fn(&Cell) -> String| cells_of(section, |row| show(&row.cells[index]));
     let mut columns = Vec::new();
     if asked.paper.is_some() {
-        let head = asked.paper_head.clone().unwrap_or_else(|| format!("paper {}", asked.head));
         columns.push(column(
-            &head,
+            &heading_of_paper(asked),
             true,
             rank,
             cells_of(section, |row| plain(section.paper(row, index), one)),
@@ -93,6 +93,11 @@ fn of_column(section: &Section<'_>, index: usize) -> Vec<TextColumn> {
         columns.push(column("n for paper Δ", true, 9, seeds));
     }
     columns
+}
+
+/// The heading of the paper's numbers.
+pub(super) fn heading_of_paper(column: &Column) -> String {
+    column.paper_head.clone().unwrap_or_else(|| format!("paper {}", column.head))
 }
 
 /// The explanation of a section's columns, in paragraphs.
@@ -185,13 +190,21 @@ fn difference(cell: &Cell) -> String {
 
 /// A difference of a cell with its interval, and the number of pairs where seeds are missing on one side.
 pub(super) fn paired(difference: Option<Summary>, cell: &Cell) -> String {
+    let fewer = difference.filter(|difference| difference.n != cell.values.len());
+    let pairs = fewer.map_or(String::new(), |fewer| format!(" (n = {})", fewer.n));
+    format!("{}{pairs}", difference_of(difference))
+}
+
+/// A difference with its interval.
+pub(super) fn difference_of(difference: Option<Summary>) -> String {
     let Some(summary) = difference else { return NONE.into() };
     let interval = summary
         .interval()
         .map_or(String::new(), |[low, high]| format!(" [{}, {}]", signed(low), signed(high)));
-    let pairs = match summary.n == cell.values.len() {
-        true => String::new(),
-        false => format!(" (n = {})", summary.n),
-    };
-    format!("{}{interval}{pairs}", signed(summary.mean))
+    format!("{}{interval}", signed(summary.mean))
+}
+
+/// A number with its sign.
+pub(super) fn signed_or_none(value: Option<f64>) -> String {
+    plain(value, signed)
 }

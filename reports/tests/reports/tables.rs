@@ -55,6 +55,41 @@ fn gains_over_the_untrained_backbone_are_paired_by_seed() {
 }
 
 #[test]
+fn a_table_shows_the_differences_between_rows_that_it_names() {
+    let runs = Runs::table7();
+    // (e) - (b): 58 - 51 of seed 0, 57 - 50 of seed 1, 62 - 55 + 0.5 of seed 2.
+    runs.add(run("table7-b", "bbbbbbbbbbbb", 1, 50.0));
+    runs.add(run("table7-e", "eeeeeeeeeeee", 1, 57.0));
+    runs.add(run("table7-e", "eeeeeeeeeeee", 2, 62.5));
+    let difference =
+        |about: &str, row: &str, minus: &str| json!({"about": about, "row": row, "minus": minus});
+    let path = runs.path().join("plans/table7-small.json");
+    let mut plan: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    plan["differences"] = json!([
+        difference("instances help", "(e)", "(b)"),
+        difference("scenes help", "(b)", "(a)"),
+        difference("of a row that is not here", "(d)", "(a)"),
+    ]);
+    fs::write(&path, plan.to_string()).unwrap();
+    let text = runs.report(250).unwrap();
+    let page = runs.read("table7.md");
+    // 4.302652729911275 sqrt(1/12) / sqrt(3) around 7 + 1/6; the paper's are 60.2 - 57.7 and 57.7 - 57.3.
+    for line in [
+        "| instances help | (e) − (b) | +2.5 | +7.2 [+6.4, +7.9] | shown | 3 | +7.2 [+6.4, +7.9] |",
+        "| scenes help | (b) − (a) | +0.4 | +1.0 [-4.0, +6.0] | not shown | 199 | +1.0 [-4.0, +6.0] |",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+    assert!(!page.contains("not here"), "{page}");
+    assert!(
+        text.contains("(e) − (b)") && runs.read("table7.html").contains("<h3>Differences between rows</h3>")
+    );
+    fs::remove_dir_all(runs.path().join("table7-b-bbbbbbbbbbbb-s1")).unwrap();
+    runs.report(250).unwrap();
+    assert!(runs.read("table7.md").contains(" (n = 2) | "), "{}", runs.read("table7.md"));
+}
+
+#[test]
 fn without_an_untrained_backbone_no_gain_is_shown() {
     let runs = Runs::table7();
     fs::remove_dir_all(runs.path().join("random-ffffffffffff-s0")).unwrap();
