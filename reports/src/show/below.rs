@@ -18,7 +18,7 @@ pub struct Below {
 pub fn below(section: &Section<'_>) -> Vec<Below> {
     let all = [
         (gains::TITLE, gains::gains(section), gains::ABOUT),
-        (paired::TITLE, paired::differences(section), paired::ABOUT),
+        (paired::TITLE, paired::differences(section), paired::about(section)),
         ("Main effects", sweep::main_effects(section), sweep::MAIN_EFFECTS),
     ];
     all.into_iter().filter_map(|(title, table, about)| Some(Below { title, table: table?, about })).collect()

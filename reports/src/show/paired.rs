@@ -8,8 +8,17 @@ use crate::compare::section::Section;
 /// The title of [`differences`].
 pub const TITLE: &str = "Differences between rows";
 
-/// The explanation of [`differences`].
-pub const ABOUT: &str = "Paired by seed; of several seeds the mean, with its 95% interval by Student's t. shown: the interval excludes 0 and the sign is the \
+/// The explanation of [`differences`]: verdicts are explained where there is one.
+pub fn about(section: &Section<'_>) -> &'static str {
+    let judged = paired(section).iter().any(|line| line.columns.iter().any(|of| of.verdict().is_some()));
+    if judged {
+        WITH_VERDICTS
+    } else {
+        "Paired by seed. With several seeds there are intervals and verdicts."
+    }
+}
+
+const WITH_VERDICTS: &str = "Paired by seed; of several seeds the mean, with its 95% interval by Student's t. shown: the interval excludes 0 and the sign is the \
      paper's; contradicted: it excludes 0 and the sign is the other one; not shown: it holds 0. n for paper Δ: the seeds with which a paired t test at \
      5% sees the paper's difference with a power of 80%, at the deviation that the differences have here.";
 
@@ -50,9 +59,13 @@ fn of_column(section: &Section<'_>, lines: &[Paired<'_>], index: usize) -> Vec<T
     if asked.paper.is_none() {
         return vec![ours];
     }
+    let paper = column(&heading_of_paper(asked), true, 1, &|of| signed_or_none(of.paper));
+    if lines.iter().all(|line| line.columns[index].verdict().is_none()) {
+        return vec![paper, ours];
+    }
     let seeds = |of: &PairedColumn| of.seeds_to_see().map_or("–".into(), |seeds| seeds.to_string());
     vec![
-        column(&heading_of_paper(asked), true, 1, &|of| signed_or_none(of.paper)),
+        paper,
         ours,
         column("verdict", false, 2, &|of| of.verdict().map_or("–", word).into()),
         column("n for paper Δ", true, 3, &seeds),

@@ -87,6 +87,13 @@ fn a_table_shows_the_differences_between_rows_that_it_names() {
     fs::remove_dir_all(runs.path().join("table7-b-bbbbbbbbbbbb-s1")).unwrap();
     runs.report(250).unwrap();
     assert!(runs.read("table7.md").contains(" (n = 2) | "), "{}", runs.read("table7.md"));
+    fs::remove_dir_all(runs.path().join("table7-b-bbbbbbbbbbbb-s2")).unwrap();
+    runs.report(250).unwrap();
+    let page = runs.read("table7.md");
+    assert!(
+        page.contains("| difference | rows | paper top-1 | top-1 | k-NN |"),
+        "one seed has no verdict: {page}"
+    );
 }
 
 #[test]
