@@ -15,7 +15,7 @@ use univip_core::recipe::{AugmentSettings, BrokenImage};
 use univip_core::skipped::Skipped;
 use univip_core::views::augment::Renderer;
 
-/// Greys that count how often they are read; the image `broken` cannot be.
+/// Greys that count how often they are read; the images from `broken` on cannot be.
 struct Greys {
     name: &'static str,
     broken: usize,
@@ -43,7 +43,7 @@ impl Dataset for Greys {
 
     fn image(&self, index: usize) -> Result<RgbImage, ImageError> {
         self.read.fetch_add(1, Ordering::Relaxed);
-        if index == self.broken {
+        if index >= self.broken {
             return Err(ImageError::Broken { path: self.id(index).into(), problem: "is empty".into() });
         }
         Ok(RgbImage::from_pixel(32, 32, Rgb([3 * index as u8; 3])))
@@ -60,6 +60,11 @@ impl Dataset for Greys {
 
 /// The rows, and how many images were skipped for them.
 fn ask(backbone: &FrozenBackbone, known: &KnownFeatures, dataset: &Greys) -> Result<(Rows, usize)> {
+    let (rows, skipped) = try_to_ask(backbone, known, dataset);
+    Ok((rows?, skipped))
+}
+
+fn try_to_ask(backbone: &FrozenBackbone, known: &KnownFeatures, dataset: &Greys) -> (Result<Rows>, usize) {
     let skipped = Skipped::new(BrokenImage::Skip);
     let mut context = EvaluationContext {
         backbone,
@@ -73,8 +78,8 @@ fn ask(backbone: &FrozenBackbone, known: &KnownFeatures, dataset: &Greys) -> Res
         image_size: 32,
         progress: &mut |_, _, _| {},
     };
-    let rows = context.features(dataset, "features")?;
-    Ok((rows, skipped.count()))
+    let rows = context.features(dataset, "features");
+    (rows, skipped.count())
 }
 
 fn bits(values: &Tensor) -> Result<Vec<u32>> {
@@ -92,10 +97,19 @@ fn another_evaluator_has_the_same_features_without_reading_an_image() -> Result<
     assert_eq!(bits(&again.values)?, bits(&first.values)?);
     assert_eq!(again.indices, first.indices);
     assert_eq!((again_skipped, train.read()), (1, 70), "skipped images count for each evaluator");
-    let val = Greys::new("val", 0);
+    let val = Greys::new("val", 70);
     let (other, _) = ask(&backbone, &known, &val)?;
-    assert_eq!((other.indices[0], val.read()), (1, 70), "another split has features of its own");
+    assert_eq!((other.indices.len(), val.read()), (70, 70), "another split has features of its own");
     ask(&backbone, &KnownFeatures::default(), &train)?;
     assert_eq!(train.read(), 140, "and so has another backbone, which is measured with nothing known");
+    Ok(())
+}
+
+#[test]
+fn images_that_were_skipped_before_an_error_are_counted() -> Result<()> {
+    let parameters = Parameters::new(0, &Device::Cpu);
+    let backbone = FrozenBackbone::new(&common::small(4), &parameters.frozen())?;
+    let (rows, skipped) = try_to_ask(&backbone, &KnownFeatures::default(), &Greys::new("train", 0));
+    assert_eq!((rows.unwrap_err().to_string().as_str(), skipped), ("not one of 70 images can be read", 70));
     Ok(())
 }

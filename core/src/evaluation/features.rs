@@ -7,7 +7,7 @@ use crate::dataset::Dataset;
 use anyhow::{Result, ensure};
 use candle_core::Tensor;
 use image::RgbImage;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// The most features that are kept: those of 130,000 images by a ResNet-50.
@@ -19,8 +19,6 @@ const KEPT: usize = 1 << 28;
 pub struct KnownFeatures {
     /// By [`Dataset::identity`].
     splits: RefCell<BTreeMap<String, Known>>,
-    /// Numbers in all of them.
-    kept: Cell<usize>,
 }
 
 #[derive(Debug)]
@@ -31,10 +29,10 @@ struct Known {
 
 impl KnownFeatures {
     fn keep(&self, split: String, known: Known) {
-        let kept = self.kept.get() + known.rows.values.elem_count();
-        if kept <= KEPT {
-            self.kept.set(kept);
-            self.splits.borrow_mut().insert(split, known);
+        let mut splits = self.splits.borrow_mut();
+        let all = splits.values().chain([&known]);
+        if all.map(|known| known.rows.values.elem_count()).sum::<usize>() <= KEPT {
+            splits.insert(split, known);
         }
     }
 }
@@ -52,8 +50,10 @@ impl EvaluationContext<'_> {
             return Ok(known.rows.clone());
         }
         let skipped = self.skipped.another();
-        let rows = self.compute(dataset, task, &skipped)?;
+        let rows = self.compute(dataset, task, &skipped);
+        // An error is told together with the images that were skipped before it.
         self.skipped.add(&skipped);
+        let rows = rows?;
         self.known.keep(split, Known { rows: rows.clone(), skipped });
         Ok(rows)
     }
