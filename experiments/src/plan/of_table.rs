@@ -95,6 +95,7 @@ impl Plan {
                     return Err(usage("--row", problem));
                 }
                 let row = named(missing.clone(), &stem);
+                labels.insert(stem.clone(), row.label.clone());
                 self.tables[place].missing.push(MissingRow { name: stem, row, group, after: used });
                 continue;
             }
@@ -119,7 +120,7 @@ impl Plan {
             let added = self.add(short, described, recipe, wanted)?;
             (added.group, added.baseline) = (group, file.baseline.as_ref() == Some(&stem));
         }
-        self.tables[place].differences = labelled(&file.differences, &labels);
+        self.tables[place].differences = labelled(&path, &file.differences, &labels)?;
         // A setting that fits no row is a mistake.
         if let (Some(misfit), 0) = (misfit, used) {
             return Err(misfit);
@@ -199,13 +200,29 @@ fn named(row: Row, stem: &str) -> Row {
     if row.label.is_empty() { Row { label: stem.into(), ..row } } else { row }
 }
 
-/// Differences of rows by their labels, without those of which a row is left out.
-fn labelled(differences: &[Difference], labels: &BTreeMap<String, String>) -> Vec<Difference> {
-    let labelled = |Difference { about, row, minus }: &Difference| {
-        let (row, minus) = (labels.get(row)?.clone(), labels.get(minus)?.clone());
-        Some(Difference { about: about.clone(), row, minus })
-    };
-    differences.iter().filter_map(labelled).collect()
+/// Differences of rows by their labels, without those of which a row is left out. `labels` are those of all rows.
+///
+/// # Errors
+/// [`RecipeError`](univip_core::error::RecipeError) for a label that another row has, too: a report would not know which is meant.
+fn labelled(
+    path: &Path,
+    differences: &[Difference],
+    labels: &BTreeMap<String, String>,
+) -> Result<Vec<Difference>> {
+    let mut found = Vec::new();
+    for Difference { about, row, minus } in differences {
+        let (Some(of_row), Some(of_minus)) = (labels.get(row), labels.get(minus)) else { continue };
+        for (stem, label) in [(row, of_row), (minus, of_minus)] {
+            if let Some((other, _)) = labels.iter().find(|(other, same)| *other != stem && *same == label) {
+                let problem = format!(
+                    "`{about}` is of `{stem}`, and `{other}` has the same label, `{label}`: give each a `label` of its own in [row]"
+                );
+                return Err(refused(path, "differences", problem).into());
+            }
+        }
+        found.push(Difference { about: about.clone(), row: of_row.clone(), minus: of_minus.clone() });
+    }
+    Ok(found)
 }
 
 /// `d` of `table7/d`.
@@ -264,6 +281,24 @@ mod tests {
         let by_itself = Plan::of_recipe(&Library::at_smoke(&[scene]), "table7/e", &[0]).unwrap();
         let row = &by_itself.rows[0].row;
         assert!(row.title.starts_with("changed: ") && row.paper.is_empty(), "{row:?}");
+    }
+
+    #[test]
+    fn differences_are_of_rows_by_labels_that_tell_them_apart() {
+        let labelled = |labels: &[(&str, &str)]| {
+            let labels = labels.iter().map(|(stem, label)| (stem.to_string(), label.to_string())).collect();
+            let difference = Difference { about: "x".into(), row: "fast".into(), minus: "slow".into() };
+            super::labelled(Path::new("my/table.toml"), &[difference], &labels)
+        };
+        let found = labelled(&[("fast", "(a)"), ("slow", "(b)"), ("other", "(c)")]).unwrap();
+        assert_eq!((found[0].row.as_str(), found[0].minus.as_str()), ("(a)", "(b)"));
+        assert_eq!(labelled(&[("slow", "(b)")]).unwrap(), [], "a row that is left out has no difference");
+        let of_both = [("fast", "(a)"), ("slow", "(a)")];
+        let of_another = [("fast", "(a)"), ("slow", "(b)"), ("other", "(a)")];
+        for labels in [&of_both[..], &of_another] {
+            let error = labelled(labels).unwrap_err().to_string();
+            assert!(error.contains("my/table.toml") && error.contains("the same label, `(a)`"), "{error}");
+        }
     }
 
     #[test]
