@@ -8,7 +8,7 @@ use univip_run_format::Difference;
 /// A difference between two rows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Paired<'a> {
-    /// What it tells, and the labels of its rows.
+    /// The claim and the labels of its rows, as the plan states them.
     pub difference: &'a Difference,
     /// The difference in each of the table's columns.
     pub columns: Vec<PairedColumn>,
@@ -23,7 +23,7 @@ pub struct PairedColumn {
     pub ours: Option<Summary>,
 }
 
-/// What the 95% interval of a difference says of the paper's.
+/// The sign of a difference, by its 95% interval, against the sign of the paper's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It excludes 0, and the sign is the paper's.
@@ -37,7 +37,7 @@ pub enum Verdict {
 impl PairedColumn {
     /// None without an interval, and where the paper has no difference or one of 0.
     pub fn verdict(&self) -> Option<Verdict> {
-        let paper = self.paper.filter(|paper| paper.abs() >= ROUNDING)?;
+        let paper = self.papers_effect()?;
         let [low, high] = self.ours?.interval()?;
         Some(match low <= 0.0 && high >= 0.0 {
             true => Verdict::NotShown,
@@ -48,7 +48,12 @@ impl PairedColumn {
 
     /// The seeds with which the paper's difference would be seen, at the deviation that ours has.
     pub fn seeds_to_see(&self) -> Option<usize> {
-        self.ours?.seeds_to_see(self.paper.filter(|paper| paper.abs() >= ROUNDING)?)
+        self.ours?.seeds_to_see(self.papers_effect()?)
+    }
+
+    /// The paper's difference, where it is none of 0.
+    fn papers_effect(&self) -> Option<f64> {
+        self.paper.filter(|paper| paper.abs() >= ROUNDING)
     }
 }
 
@@ -69,9 +74,8 @@ pub fn paired<'a>(section: &Section<'a>) -> Vec<Paired<'a>> {
 fn paired_column(section: &Section<'_>, rows: [&RowResult<'_>; 2], column: usize) -> PairedColumn {
     let [ours, theirs]: [&Cell; 2] = rows.map(|row| &row.cells[column]);
     let difference = |(seed, value): (&u64, &f64)| Some(value - theirs.values.get(seed)?);
-    let paper = section.paper(rows[0], column).zip(section.paper(rows[1], column));
     PairedColumn {
-        paper: paper.map(|(own, other)| own - other),
+        paper: section.paper_between(rows, column),
         ours: Summary::of(ours.values.iter().filter_map(difference)),
     }
 }

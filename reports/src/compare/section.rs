@@ -321,7 +321,12 @@ impl Section<'_> {
     /// The paper's difference of a row to the baseline.
     pub fn paper_difference(&self, row: &RowResult<'_>, column: usize) -> Option<f64> {
         let baseline = self.rows.iter().find(|row| row.baseline).filter(|_| !row.random && !row.baseline)?;
-        Some(self.paper(row, column)? - self.paper(baseline, column)?)
+        self.paper_between([row, baseline], column)
+    }
+
+    /// The paper's number of a row minus that of another.
+    pub fn paper_between(&self, [row, other]: [&RowResult<'_>; 2], column: usize) -> Option<f64> {
+        Some(self.paper(row, column)? - self.paper(other, column)?)
     }
 }
 

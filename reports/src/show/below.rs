@@ -17,9 +17,10 @@ pub struct Below {
 /// Those that a section has numbers for, in order.
 pub fn below(section: &Section<'_>) -> Vec<Below> {
     let all = [
-        (gains::TITLE, gains::gains(section), gains::ABOUT),
-        (paired::TITLE, paired::differences(section), paired::about(section)),
-        ("Main effects", sweep::main_effects(section), sweep::MAIN_EFFECTS),
+        (gains::TITLE, gains::gains(section).map(|table| (table, gains::ABOUT))),
+        (paired::TITLE, paired::differences(section)),
+        ("Main effects", sweep::main_effects(section).map(|table| (table, sweep::MAIN_EFFECTS))),
     ];
-    all.into_iter().filter_map(|(title, table, about)| Some(Below { title, table: table?, about })).collect()
+    let shown = |(title, found): (_, Option<_>)| found.map(|(table, about)| Below { title, table, about });
+    all.into_iter().filter_map(shown).collect()
 }

@@ -17,7 +17,11 @@ pub fn gains(section: &Section<'_>) -> Option<TextTable> {
     };
     let mut columns = vec![column("row", false, rows.iter().map(|row| row.label.clone()).collect())];
     for &index in &measured {
-        let cells = rows.iter().map(|row| &row.cells[index]).map(|cell| paired(cell.gain, cell)).collect();
+        let cells = rows
+            .iter()
+            .map(|row| &row.cells[index])
+            .map(|cell| paired(cell.gain, cell.values.len()))
+            .collect();
         columns.push(column(&section.columns[index].head, true, cells));
     }
     (!measured.is_empty()).then_some(TextTable { columns })

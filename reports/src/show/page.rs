@@ -101,7 +101,7 @@ pub fn html(table: &str, parts: &[Part<'_>]) -> String {
     )
 }
 
-/// In HTML.
+/// A smaller table in HTML.
 fn titled(Below { title, table, about }: &Below) -> String {
     let (title, about) = (escape::xml(title), escape::xml(about));
     format!(

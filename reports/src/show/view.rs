@@ -185,23 +185,20 @@ pub fn spread(summary: Option<Summary>, show: impl Fn(f64) -> String) -> String 
 }
 
 fn difference(cell: &Cell) -> String {
-    paired(cell.difference, cell)
+    paired(cell.difference, cell.values.len())
 }
 
-/// A difference of a cell with its interval, and the number of pairs where seeds are missing on one side.
-pub(super) fn paired(difference: Option<Summary>, cell: &Cell) -> String {
-    let fewer = difference.filter(|difference| difference.n != cell.values.len());
-    let pairs = fewer.map_or(String::new(), |fewer| format!(" (n = {})", fewer.n));
-    format!("{}{pairs}", difference_of(difference))
-}
-
-/// A difference with its interval.
-pub(super) fn difference_of(difference: Option<Summary>) -> String {
+/// A difference with its interval, and the number of pairs where it is not that of `seeds`.
+pub(super) fn paired(difference: Option<Summary>, seeds: usize) -> String {
     let Some(summary) = difference else { return NONE.into() };
     let interval = summary
         .interval()
         .map_or(String::new(), |[low, high]| format!(" [{}, {}]", signed(low), signed(high)));
-    format!("{}{interval}", signed(summary.mean))
+    let pairs = match summary.n == seeds {
+        true => String::new(),
+        false => format!(" (n = {})", summary.n),
+    };
+    format!("{}{interval}{pairs}", signed(summary.mean))
 }
 
 /// A number with its sign.
