@@ -30,9 +30,10 @@ pub fn event(event: &Event) -> Option<format::Event> {
             let terms = terms.into_iter().map(|(name, value)| (name, finite(value))).collect();
             format::Event::Step { step, epoch, total: finite(total), terms, lr, momentum, seconds, waited }
         }
-        Event::Epoch { epoch, effective_rank, total, skipped } => format::Event::Epoch {
+        Event::Epoch { epoch, effective_rank, explained_variance, total, skipped } => format::Event::Epoch {
             epoch,
             effective_rank: finite(effective_rank),
+            explained_variance,
             total: finite(total),
             skipped,
         },

@@ -14,6 +14,6 @@ pub use backbones::{BackboneContext, BackboneFacts};
 pub use features::Features;
 pub use heads::{Head, HeadContext, HeadInput, HeadPlacement, HeadPlan, HeadSettings, PREDICTOR, PROJECTOR};
 pub use outputs::{Needs, Output, Place, Side};
-pub use pair::{NetworkParts, Networks};
+pub use pair::{NetworkParts, Networks, leaves_threads_idle};
 pub use settings::{NetworkSettings, TargetSchedule, TargetSettings};
 pub use wiring::Wiring;

@@ -140,17 +140,15 @@ impl Networks {
         Ok(features)
     }
 
-    /// True if both networks run at the same time: on a processor, which small maps leave idle between their layers. Large ones do
-    /// not, and both networks' at once would take more memory.
+    /// True if both networks run at the same time: on a processor, which small maps leave idle between their layers. Both networks'
+    /// large ones at once would take more memory.
     fn run_at_once(&self, batch: &Batch) -> bool {
-        /// Pixels times the channels of the stem: twice those of a batch of the scale `sitting`.
-        const MOST: usize = 1 << 25;
         let parameters = &self.online_parameters;
-        let pixels: usize = batch.groups.values().map(|images| images.elem_count() / 3).sum();
+        let pixels = batch.groups.values().map(|images| images.elem_count() / 3).sum();
         // Participants meet in the order of their layers, which must be the same for all.
         parameters.device().is_cpu()
             && !parameters.is_synchronised()
-            && pixels * self.backbone.width() <= MOST
+            && leaves_threads_idle(pixels, self.backbone.width())
     }
 
     /// One network's outputs that the losses ask for, each with its group's number of views.
@@ -269,4 +267,12 @@ fn check_stages(needs: &Needs, sizes: &BTreeMap<Place, usize>, backbone: &str) -
 
 fn rows(order: &[u32], device: &Device) -> Result<Tensor> {
     Ok(Tensor::new(order, device)?)
+}
+
+/// True if the maps of a batch of so many pixels, of all its views together, are small: the layers of a backbone of that width then have
+/// too little to do for several threads.
+pub fn leaves_threads_idle(pixels: usize, width: usize) -> bool {
+    /// Pixels times the channels of the stem, about four times those of a batch of the scale `small`.
+    const MOST: usize = 1 << 25;
+    pixels.saturating_mul(width) <= MOST
 }

@@ -46,6 +46,8 @@ pub enum Event {
         /// exp(entropy) of the normalised spectrum of the covariance of the online backbone's features, on the first
         /// training images without augmentation: near 1 is a collapse.
         effective_rank: f32,
+        /// The shares of those features' variance in the first 1, 2, 4, 8, ... directions. Empty if they do not vary or are not finite.
+        explained_variance: Vec<f32>,
         /// The mean total loss of the epoch.
         total: f32,
         /// Images that could not be read and were skipped.

@@ -4,7 +4,7 @@ use super::TrainSettings;
 use super::checkpoint::{Checkpoint, Checkpoints, Progress};
 use super::event::{Event, Observer};
 use super::step::{Method, Rates, StepError, StepReport, step};
-use crate::diagnostics::effective_rank;
+use crate::diagnostics::Spectrum;
 use crate::error::Interrupted;
 use crate::evaluation::online_probe::{self, OnlineProbe};
 use crate::files::write_atomic;
@@ -182,9 +182,11 @@ impl Trainer {
 
     /// Tells of an epoch that has ended, and begins to count anew.
     fn end_epoch(&mut self, epoch: u64, progress: &mut Progress, observer: &mut dyn Observer) -> Result<()> {
+        let spectrum = self.spectrum()?;
         observer.observe(&Event::Epoch {
             epoch,
-            effective_rank: self.effective_rank()?,
+            effective_rank: spectrum.as_ref().map_or(f32::NAN, Spectrum::effective_rank),
+            explained_variance: spectrum.as_ref().map(Spectrum::explained_variance).unwrap_or_default(),
             total: (progress.epoch_total / self.steps_per_epoch as f64) as f32,
             skipped: progress.epoch_skipped,
         })?;
@@ -199,8 +201,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// The effective rank of the online backbone's features on the first readable images, unaugmented; NaN without one.
-    fn effective_rank(&self) -> Result<f32> {
+    /// The spectrum of the online backbone's features on the first readable images, unaugmented; none without one.
+    fn spectrum(&self) -> Result<Option<Spectrum>> {
         let backbone = self.networks().frozen_backbone()?;
         let BatchMaker { dataset, renderer, order, .. } = &*self.parts.batches;
         let side = self.parts.rank_size;
@@ -222,9 +224,9 @@ impl Trainer {
             features.push(backbone.features(&Tensor::from_vec(pixels, shape, &self.parts.device)?)?);
         }
         if features.is_empty() {
-            return Ok(f32::NAN);
+            return Ok(None);
         }
-        effective_rank(&Tensor::cat(&features, 0)?)
+        Spectrum::of(&Tensor::cat(&features, 0)?)
     }
 
     /// Loads the newest checkpoint, if there is one.

@@ -52,6 +52,10 @@ pub enum Event {
         epoch: u64,
         /// exp(entropy) of the spectrum of the backbone's features; none if it was not finite.
         effective_rank: Option<f32>,
+        /// The shares of the variance of those features in the first 1, 2, 4, 8, ... directions. Empty if they do not vary or are not
+        /// finite, and in runs of an earlier version.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        explained_variance: Vec<f32>,
         /// The mean total loss; none if it was not finite.
         #[serde(default)]
         total: Option<f32>,
@@ -88,10 +92,11 @@ mod tests {
     use super::*;
 
     /// Lines as every version has written them.
-    const LINES: [&str; 6] = [
+    const LINES: [&str; 7] = [
         r#"{"event":"start","step":0,"steps":4,"steps_per_epoch":2,"batch":8}"#,
         r#"{"event":"step","step":3,"epoch":1,"total":-1.2345679,"terms":{"scene":0.1},"lr":0.1,"momentum":0.99,"seconds":0.5,"waited":0.25}"#,
         r#"{"event":"epoch","epoch":1,"effective_rank":12.5,"total":-1.5,"skipped":0}"#,
+        r#"{"event":"epoch","epoch":1,"effective_rank":2.5,"explained_variance":[0.5,0.75,1.0],"total":-1.5,"skipped":0}"#,
         r#"{"event":"checkpoint","step":4}"#,
         r#"{"event":"warning","message":"a word"}"#,
         r#"{"event":"evaluation","epoch":1,"evaluator":"knn","metric":{"name":"top1","value":5.5,"protocol":"p","split":"s","images":9}}"#,

@@ -5,7 +5,7 @@ use super::layers::Layers;
 use super::running::Running;
 use crate::output;
 use crate::plan::{Plan, Swept};
-use crate::runs::{Data, Use};
+use crate::runs::{Data, Series, Use};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
@@ -64,7 +64,9 @@ impl Ablate {
         }
         let data = Data::new(registry, runs);
         let images = |recipe: &Recipe| Ok(data.part(recipe, Use::Learning, Split::Train)?.images.len());
-        output::print(plan.describe(runs, *force, &images)?)?;
+        let series = Series::new(&self.table, plan.jobs(runs, *force));
+        let at_once = self.running.at_once(&series, registry)?;
+        output::print(plan.describe(runs, *force, at_once, &images)?)?;
         Ok(DONE)
     }
 }

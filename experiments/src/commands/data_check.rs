@@ -58,7 +58,7 @@ impl OnData {
     /// A [`RecipeError`] when the train split cannot be opened; [`Interrupted`] when a signal came.
     pub fn run(&self, registry: &Registry) -> Result<u8> {
         let Self::Check(asked) = self;
-        interrupts::listen("these images")?;
+        interrupts::listen(Some("these images"))?;
         Ok(if asked.finds_nothing(registry, &STOP)? { DONE } else { FAILED })
     }
 }

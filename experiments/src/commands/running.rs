@@ -26,6 +26,16 @@ pub struct Running {
     /// Discard existing results and start over
     #[arg(long)]
     pub force: bool,
+    /// Runs at a time, each in a process with its share of the threads [default: one a thread, eight at most, where steps are as small
+    /// as at `small`; otherwise 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    pub jobs: Option<u8>,
+    /// Make this run of the plan alone, for a process that makes several at a time
+    #[arg(long, hide = true, value_name = "RUN")]
+    pub only_run: Option<String>,
+    /// Its lines are for a terminal
+    #[arg(long, hide = true, requires = "only_run")]
+    pub live_lines: bool,
 }
 
 impl Running {
@@ -42,12 +52,16 @@ impl Running {
     /// # Errors
     /// A [`RecipeError`](univip_core::error::RecipeError) when the data of a run cannot be opened: nothing is run then.
     pub fn execute(&self, plan: &Plan, title: &str, registry: &Registry) -> Result<u8> {
-        interrupts::listen("this step")?;
+        let data = Data::new(registry, &self.runs);
+        let series = Series::new(title, plan.jobs(&self.runs, self.force));
+        if let Some(only) = &self.only_run {
+            interrupts::listen(None)?;
+            return Ok(exit_code(series.run_only(only, self.live_lines, &data, &STOP)?));
+        }
+        interrupts::listen(Some("this step"))?;
         for why in plan.left_out() {
             output::say(format_args!("warning: {why}"));
         }
-        let data = Data::new(registry, &self.runs);
-        let series = Series::new(title, plan.jobs(&self.runs, self.force));
         series.open_data(&data)?;
         match plan.write(&self.runs) {
             // Finished runs can be looked at where nothing can be written.
@@ -58,10 +72,28 @@ impl Running {
             }
             written => written?,
         }
-        Ok(match series.run(&data, &STOP) {
-            Outcome::Finished => DONE,
-            Outcome::Failed => FAILED,
-            Outcome::Interrupted => interrupts::exit_code(),
-        })
+        Ok(exit_code(match self.at_once(&series, registry)? {
+            0 | 1 => series.run(&data, &STOP),
+            several => series.run_at_once(several, &data, &STOP),
+        }))
+    }
+
+    /// The number of runs to make at a time, of those that are left.
+    ///
+    /// # Errors
+    /// As [`Series::worth_at_once`].
+    pub fn at_once(&self, series: &Series<'_>, registry: &Registry) -> Result<usize> {
+        match self.jobs {
+            Some(jobs) => Ok(usize::from(jobs).min(series.left())),
+            None => series.worth_at_once(registry),
+        }
+    }
+}
+
+fn exit_code(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Finished => DONE,
+        Outcome::Failed => FAILED,
+        Outcome::Interrupted => interrupts::exit_code(),
     }
 }

@@ -1,6 +1,7 @@
 //! The bars of a command: one for its runs, and below it those of the run that is worked on.
 
 use super::canvas::Canvas;
+use super::heard::Heard;
 use super::progress::Progress;
 use indicatif::ProgressBar;
 use std::time::Duration;
@@ -17,6 +18,17 @@ impl Bars {
     /// A bar of `runs` runs, called `title`.
     pub fn new(title: &str, runs: u64) -> Self {
         Self::on(Canvas::new(), title, runs)
+    }
+
+    /// The same for a process that makes one run of several, as lines; `live` if they are for a terminal.
+    pub fn of_one_run(live: bool) -> Self {
+        let canvas = Canvas::new();
+        Self::on(if live { canvas.live() } else { canvas }, "", 1)
+    }
+
+    /// True where bars are seen.
+    pub fn are_drawn(&self) -> bool {
+        self.canvas.is_drawn()
     }
 
     fn on(canvas: Canvas, title: &str, runs: u64) -> Self {
@@ -36,6 +48,17 @@ impl Bars {
             self.line(&format!("{name}: begins, run {place} of {all}"));
         }
         Progress::new(self.canvas.clone(), name)
+    }
+
+    /// What is heard of a run that another process makes.
+    pub fn heard(&self, name: &str) -> Heard {
+        Heard::new(self.canvas.clone(), name)
+    }
+
+    /// Shows that so many runs are made at the same time.
+    pub fn at_once(&self, runs: usize) {
+        let (done, all) = (self.runs.position(), self.runs.length().unwrap_or(1));
+        self.runs.set_message(format!("{done} of {all} runs done, {runs} at a time"));
     }
 
     /// One more run is done.

@@ -1,7 +1,9 @@
 //! A place for bars. No line of it is wider than the terminal.
 
+use super::log::Rhythm;
 use crate::output;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Instant;
 use univip_core::printable::printable;
 
 /// A place for bars: standard error, if it is a terminal.
@@ -9,6 +11,7 @@ use univip_core::printable::printable;
 pub struct Canvas {
     all: MultiProgress,
     layout: Layout,
+    live: bool,
 }
 
 /// The characters of what stands at the left of each line; the rest of it is for words.
@@ -37,7 +40,17 @@ impl Canvas {
     }
 
     pub(super) fn on(target: ProgressDrawTarget, columns: usize) -> Self {
-        Self { all: MultiProgress::with_draw_target(target), layout: Layout::of(columns) }
+        Self { all: MultiProgress::with_draw_target(target), layout: Layout::of(columns), live: false }
+    }
+
+    /// The same, with lines as often as a process that shows the newest in a terminal wants them.
+    pub fn live(self) -> Self {
+        Self { live: true, ..self }
+    }
+
+    /// The rhythm of lines, the first of which is written now.
+    pub fn rhythm(&self, now: Instant) -> Rhythm {
+        Rhythm::begin(now, self.live)
     }
 
     /// False where bars are not seen: what they show is then to be said in lines.
@@ -58,6 +71,13 @@ impl Canvas {
         let template = format!("{{prefix:<{room}!}} {{bar:{bar}.{colour}/dim}} {clock}{{wide_msg}}");
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
         self.all.add(ProgressBar::new(total).with_style(style).with_prefix(printable(name)))
+    }
+
+    /// A line below the bars with the time since it was made, for words.
+    pub fn words(&self, name: &str) -> ProgressBar {
+        let template = format!("{{prefix:<{}!}} {{elapsed_precise}} {{wide_msg}}", self.layout.name);
+        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        self.all.add(ProgressBar::new(0).with_style(style).with_prefix(printable(name)))
     }
 
     /// Takes a bar away.

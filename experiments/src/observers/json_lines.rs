@@ -159,7 +159,13 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("metrics.jsonl");
         let start = |step| Event::Start { step, steps: 4, steps_per_epoch: 2, batch: 8 };
-        let epoch = |epoch| Event::Epoch { epoch, effective_rank: 2.0, total: 1.0, skipped: 0 };
+        let epoch = |epoch| Event::Epoch {
+            epoch,
+            effective_rank: 2.0,
+            explained_variance: vec![],
+            total: 1.0,
+            skipped: 0,
+        };
         let mut first = JsonLines::new(&path);
         for event in
             [start(0), step(0), step(1), epoch(0), Event::Checkpoint { step: 2 }, step(2), step(3), epoch(1)]

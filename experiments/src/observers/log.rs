@@ -4,11 +4,20 @@ use super::pace::Pace;
 use std::time::{Duration, Instant};
 use univip_core::counted::counted;
 
-/// A phase that says nothing else is heard of once in this time.
-const SILENCE: Duration = Duration::from_secs(60);
+/// The least time between two lines of a log that nobody waits for.
+const OF_A_FILE: Pauses = Pauses { within: Duration::from_secs(60), epoch: Duration::from_secs(10) };
 
-/// Epochs that are shorter than this have no line each.
-const SHORT_EPOCH: Duration = Duration::from_secs(10);
+/// And between two lines for a process that shows the newest in a terminal.
+const FOR_A_TERMINAL: Pauses = Pauses { within: Duration::from_secs(2), epoch: Duration::ZERO };
+
+/// The least time between two lines.
+#[derive(Debug, Clone, Copy)]
+struct Pauses {
+    /// In the middle of something.
+    within: Duration,
+    /// At the end of an epoch: shorter ones have no line each.
+    epoch: Duration,
+}
 
 /// A moment at which a line may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,20 +33,21 @@ pub enum Moment {
 /// When the last line was written.
 pub struct Rhythm {
     last: Instant,
+    pauses: Pauses,
 }
 
 impl Rhythm {
-    /// A line is written now.
-    pub fn begin(now: Instant) -> Self {
-        Self { last: now }
+    /// A line is written now. `live` lines are for a process that shows the newest in a terminal.
+    pub fn begin(now: Instant, live: bool) -> Self {
+        Self { last: now, pauses: if live { FOR_A_TERMINAL } else { OF_A_FILE } }
     }
 
     /// True when another is due, which then counts as written.
     pub fn due(&mut self, now: Instant, moment: Moment) -> bool {
         let silent = now.saturating_duration_since(self.last);
         let due = match moment {
-            Moment::Within => silent >= SILENCE,
-            Moment::EpochEnd => silent >= SHORT_EPOCH,
+            Moment::Within => silent >= self.pauses.within,
+            Moment::EpochEnd => silent >= self.pauses.epoch,
             Moment::End => true,
         };
         if due {
@@ -81,7 +91,7 @@ mod tests {
     fn a_long_epoch_has_a_line_per_minute_and_short_ones_share_one() {
         let begin = Instant::now();
         let at = |seconds| begin + Duration::from_secs(seconds);
-        let mut rhythm = Rhythm::begin(begin);
+        let mut rhythm = Rhythm::begin(begin, false);
         let steps = [(1, false), (59, false), (60, true), (61, false), (119, false), (120, true)];
         for (second, due) in steps {
             assert_eq!(rhythm.due(at(second), Moment::Within), due, "step at {second} s");

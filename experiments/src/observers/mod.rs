@@ -2,6 +2,7 @@
 
 mod bars;
 mod canvas;
+mod heard;
 mod json_lines;
 mod lines_backward;
 mod log;
@@ -12,6 +13,7 @@ mod tensorboard;
 mod training_bars;
 
 pub use bars::Bars;
+pub use heard::Heard;
 pub use progress::Progress;
 pub use task::Task;
 

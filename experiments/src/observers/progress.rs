@@ -43,7 +43,7 @@ impl Progress {
             TrainingView::Drawn(TrainingBars::new(&self.canvas, &self.name, &pace))
         } else {
             self.say(&opening(&pace));
-            TrainingView::Logged(Rhythm::begin(Instant::now()))
+            TrainingView::Logged(self.canvas.rhythm(Instant::now()))
         };
         self.training = Some(Training { pace, view });
     }

@@ -49,7 +49,7 @@ impl Task {
             if self.canvas.is_drawn() {
                 TaskView::Drawn(self.canvas.bar(&format!("  {}", self.name), "yellow", total, false))
             } else {
-                TaskView::Logged(Rhythm::begin(now))
+                TaskView::Logged(self.canvas.rhythm(now))
             }
         });
         let words = || task_words(done, total, self.before, (now - self.begun).as_secs_f64());

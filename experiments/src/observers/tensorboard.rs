@@ -65,7 +65,13 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut mirror = Tensorboard::new(&file.path().join("below-a-file"));
         let start = Event::Start { step: 0, steps: 4, steps_per_epoch: 2, batch: 8 };
-        let epoch = Event::Epoch { epoch: 0, effective_rank: 2.0, total: 1.0, skipped: 0 };
+        let epoch = Event::Epoch {
+            epoch: 0,
+            effective_rank: 2.0,
+            explained_variance: vec![],
+            total: 1.0,
+            skipped: 0,
+        };
         let warnings: Vec<String> =
             [&start, &epoch, &epoch].into_iter().filter_map(|event| mirror.mirror(event)).collect();
         assert!(matches!(&warnings[..], [one] if one.contains("below-a-file")), "{warnings:?}");

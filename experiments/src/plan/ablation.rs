@@ -166,11 +166,25 @@ pub(super) fn recipe_name(asked: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::Series;
     use std::fs;
     use univip_core::registry::Registry;
     use univip_run_format::Status;
     // The plugins that recipes name.
     use univip_plugins as _;
+
+    #[test]
+    fn runs_with_small_steps_are_made_at_the_same_time() {
+        let registry = Registry::linked().unwrap();
+        let runs = tempfile::tempdir().unwrap();
+        let at_once = |sets: &[&str]| {
+            let plan = Plan::new(&Library::at_smoke(sets), "table7", None, &[0]).unwrap();
+            Series::new("table7", plan.jobs(runs.path(), false)).worth_at_once(&registry).unwrap()
+        };
+        assert_eq!(at_once(&[]), rayon::current_num_threads().min(6));
+        // 2 x 32 x 96^2 pixels by 64 channels.
+        assert_eq!(at_once(&["network.width=64", "train.batch=32", "views.scene_size=96"]), 1);
+    }
 
     #[test]
     fn every_run_is_there_once_and_the_untrained_backbone_beside_all() {
@@ -257,7 +271,7 @@ mod tests {
             });
             fs::write(directory.join("evaluations.jsonl"), lines.collect::<Vec<_>>().join("\n")).unwrap();
         }
-        let said = |force| plan.describe(runs.path(), force, &|_| Ok(48)).unwrap();
+        let said = |force| plan.describe(runs.path(), force, 1, &|_| Ok(48)).unwrap();
         let plain = said(false);
         assert!(plain.contains("1 of 2 seeds finished, about"), "{plain}");
         assert!(plain.contains("is not a run record"), "{plain}");

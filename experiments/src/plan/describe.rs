@@ -36,12 +36,13 @@ struct Described<'a> {
 }
 
 impl Plan {
-    /// The plan for people, closing with its counts; with `force` nothing counts as finished. `images` tells how many
-    /// images a recipe learns from.
+    /// The plan for people, closing with its counts; with `force` nothing counts as finished. So many runs are made `at_once`; `images`
+    /// tells how many images a recipe learns from.
     pub fn describe(
         &self,
         runs: &Path,
         force: bool,
+        at_once: usize,
         images: &dyn Fn(&Recipe) -> Result<usize>,
     ) -> Result<String> {
         let estimate = Estimate::new(runs)?;
@@ -71,7 +72,8 @@ impl Plan {
             text += &format!("{}\n", message(why));
         }
         let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
-        let (scale, seeds, left) = (&self.scale, seeds.join(", "), left(&states, &estimate, runs));
+        let (scale, seeds, left) =
+            (&self.scale, seeds.join(", "), left(&states, at_once, &estimate.origin(runs)));
         let beside = if self.has_random() { "The untrained backbone is measured as well. " } else { "" };
         text += &format!("{beside}Scale {scale}, seeds {seeds}; {left}\n");
         Ok(text + &self.counts(&states))
@@ -167,7 +169,7 @@ impl RunState<'_> {
 }
 
 /// The time of all that is left, in words.
-fn left(states: &[RunState<'_>], estimate: &Estimate, runs: &Path) -> String {
+fn left(states: &[RunState<'_>], at_once: usize, origin: &str) -> String {
     let (mut time, mut nothing, mut unknown) = (Duration::ZERO, true, BTreeSet::new());
     for state in states {
         let digests: Vec<&str> = state.measuring.keys().copied().collect();
@@ -194,7 +196,11 @@ fn left(states: &[RunState<'_>], estimate: &Estimate, runs: &Path) -> String {
             format!(", without the time of {}, which nothing here was measured by", names.join(", "))
         }
     };
-    format!("about {} left on this machine, {}{without}", figures::time(time), estimate.origin(runs))
+    let (together, at_once) = match u32::try_from(at_once) {
+        Ok(several @ 2..) => (format!("{several} runs at a time, "), several),
+        _ => (String::new(), 1),
+    };
+    format!("about {} left on this machine, {together}{origin}{without}", figures::time(time / at_once))
 }
 
 #[cfg(test)]

@@ -319,7 +319,7 @@ mod tests {
         let runs = tempfile::tempdir().unwrap();
         let plan = Plan::new(&Library::at_smoke(&[]), "table1", None, &[0]).unwrap();
         assert!(!plan.has_random(), "the table has an untrained row of its own");
-        let described = plan.describe(runs.path(), false, &|_| Ok(48)).unwrap();
+        let described = plan.describe(runs.path(), false, 1, &|_| Ok(48)).unwrap();
         assert!(
             described.contains("table1/orl-scenes") && described.contains("17 rows, 17 pre-trainings"),
             "{described}"

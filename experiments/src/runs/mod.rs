@@ -1,4 +1,4 @@
-//! Run directories: one run after another, one run, its phases, its evaluators, its data.
+//! Run directories: runs one after another or several at a time, one run, its phases, its evaluators, its data.
 
 mod claim;
 mod data;
@@ -7,6 +7,7 @@ mod job;
 mod laps;
 mod measure;
 mod phases;
+mod processes;
 mod record;
 mod run;
 mod series;

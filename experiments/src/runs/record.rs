@@ -1,6 +1,7 @@
 //! The record of a run, and of the processes that work on it.
 
 use super::job::Job;
+use super::processes::{LIVE, ONLY};
 use crate::system::{build, clock, machine};
 use anyhow::Result;
 use std::collections::BTreeMap;
@@ -75,11 +76,13 @@ pub fn note_plugins(record: &mut RunRecord, job: &Job<'_>, registry: &Registry) 
 
 /// Notes that this process works on the run from now on.
 pub fn begin_sitting(record: &mut RunRecord) -> Result<()> {
+    let arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
     record.sittings.push(Sitting {
         started: clock::seconds()?,
         ended: None,
         host: machine::host(),
-        command: std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+        // As the user gave it.
+        command: arguments.filter(|argument| !argument.starts_with(ONLY) && argument != LIVE).collect(),
         build: build::here(),
     });
     Ok(())

@@ -1,17 +1,24 @@
-//! Runs one after another, whatever becomes of the others.
+//! Runs one after another or several at a time, whatever becomes of the others.
 
 use super::data::Data;
 use super::job::Job;
+use super::processes::{self, Processes};
 use super::run::run;
-use crate::observers::Bars;
+use crate::observers::{Bars, Progress};
+use crate::system::{device, interrupts};
 use crate::{figures, output};
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
+use std::cmp::Reverse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use univip_core::counted::counted;
 use univip_core::error::Interrupted;
+use univip_core::networks::leaves_threads_idle;
+use univip_core::recipe::Recipe;
+use univip_core::registry::Registry;
 
 /// The runs of a command.
 pub struct Series<'a> {
@@ -46,6 +53,11 @@ impl<'a> Series<'a> {
         self.left.is_empty()
     }
 
+    /// The number of runs that are not finished.
+    pub fn left(&self) -> usize {
+        self.left.len()
+    }
+
     /// Opens the data of all runs that are left: what is wrong with it is said once, and not by every run.
     ///
     /// # Errors
@@ -55,28 +67,166 @@ impl<'a> Series<'a> {
         asked.try_for_each(|asked| data.open_all(&asked.recipe))
     }
 
-    /// Runs what is not finished. A failed run is reported and the others go on.
+    /// The number of runs that are worth making at the same time: as many as there are threads where all that are left, and train, have
+    /// steps too small for several threads; otherwise 1.
+    ///
+    /// # Errors
+    /// When a recipe names plugins that are not linked, or no device can be used.
+    pub fn worth_at_once(&self, registry: &Registry) -> Result<usize> {
+        /// Each takes memory.
+        const MOST: usize = 8;
+        let mut small = device::best()?.is_cpu();
+        for place in &self.left {
+            let recipe = self.jobs[*place].recipe;
+            let pixels = recipe.settings.train.batch * pixels(recipe, registry)?;
+            small &= leaves_threads_idle(pixels, recipe.settings.network.width);
+        }
+        Ok(if small { rayon::current_num_threads().min(self.left.len()).clamp(1, MOST) } else { 1 })
+    }
+
+    /// Runs what is not finished, one after another. A failed run is reported and the others go on.
     pub fn run(&self, data: &Data<'_>, stop: &AtomicBool) -> Outcome {
+        self.all(|bars, counts| {
+            for job in &self.jobs {
+                counts.add(self.here(job, data, bars.run(&title(job)), bars, stop));
+                bars.finish_run();
+                if counts.interrupted || stop.load(Ordering::Relaxed) {
+                    counts.interrupted = true;
+                    break;
+                }
+            }
+        })
+    }
+
+    /// Runs what is not finished, `at_once` at a time, each in a process of its own.
+    pub fn run_at_once(&self, at_once: usize, data: &Data<'_>, stop: &AtomicBool) -> Outcome {
+        self.all(|bars, counts| {
+            let threads = (rayon::current_num_threads() / at_once).max(1);
+            let mut processes = Processes::new(bars, threads);
+            let mut jobs = self.longest_first(data.registry()).into_iter();
+            loop {
+                bars.at_once(at_once);
+                while processes.len() < at_once && !stop.load(Ordering::Relaxed) {
+                    let Some(job) = jobs.next() else { break };
+                    if job.is_finished().unwrap_or(false) {
+                        counts.add(self.here(job, data, bars.run(&title(job)), bars, stop));
+                        bars.finish_run();
+                    } else if let Err(error) = processes.start(job, &title(job)) {
+                        bars.line(&format!("{}: failed: {error:#}", title(job)));
+                        counts.add(End::Failed);
+                        bars.finish_run();
+                    }
+                }
+                if processes.len() == 0 {
+                    break;
+                }
+                counts.add(elsewhere(processes.wait(stop), bars));
+                bars.finish_run();
+            }
+            counts.interrupted |= stop.load(Ordering::Relaxed);
+        })
+    }
+
+    /// The jobs, seed by seed, those of a seed that train for longer before the others: the last ones, which leave threads idle, are short.
+    fn longest_first(&self, registry: &Registry) -> Vec<&Job<'a>> {
+        let length = |job: &Job<'_>| {
+            // What cannot be known is said when the run is made.
+            pixels(job.recipe, registry).unwrap_or(0) as u64 * job.recipe.settings.train.epochs
+        };
+        let mut jobs = Vec::new();
+        for of_seed in self.jobs.chunk_by(|one, next| one.seed == next.seed) {
+            let mut of_seed: Vec<&Job<'a>> = of_seed.iter().collect();
+            of_seed.sort_by_key(|job| Reverse(length(job)));
+            jobs.extend(of_seed);
+        }
+        jobs
+    }
+
+    /// Makes one run, for a process that has started this one; `live` if it shows the lines in a terminal.
+    ///
+    /// # Errors
+    /// When the plan has no such run: a recipe has changed meanwhile.
+    pub fn run_only(&self, only: &str, live: bool, data: &Data<'_>, stop: &AtomicBool) -> Result<Outcome> {
+        let place = self.jobs.iter().position(|job| processes::only(job) == only);
+        let place = place.with_context(|| {
+            format!(
+                "no run of this plan is {only}: a recipe has changed since the command began; start it anew"
+            )
+        })?;
+        let (job, mut counts) = (&self.jobs[place], Counts::default());
+        for asked in &job.asked {
+            data.open_all(&asked.recipe)?;
+        }
+        let bars = Bars::of_one_run(live);
+        bars.line(&format!("{}: begins", title(job)));
+        counts.add(self.here(job, data, bars.run(&title(job)), &bars, stop));
+        Ok(counts.outcome())
+    }
+
+    /// Shows the bars while `runs` makes the runs, and says the last line.
+    fn all(&self, runs: impl FnOnce(&Bars, &mut Counts)) -> Outcome {
         let mut counts = Counts { all: self.jobs.len(), ..Counts::default() };
         let (bars, begun) = (Bars::new(self.title, counts.all as u64), Instant::now());
-        for job in &self.jobs {
-            let title = format!("{} seed {}", job.name, job.seed);
-            let attempt = || run(job, data, bars.run(&title), stop);
-            // A plugin that panics costs its own run, not the table.
-            let outcome = catch_unwind(AssertUnwindSafe(attempt))
-                .unwrap_or_else(|_| Err(anyhow!("a plugin panicked (its message is above)")));
-            bars.line(&format!("{title}: {}", counts.add(outcome)));
-            bars.finish_run();
-            if counts.interrupted || stop.load(Ordering::Relaxed) {
-                counts.interrupted = true;
-                break;
-            }
-        }
+        runs(&bars, &mut counts);
         bars.clear();
-        let runs = self.jobs.first().map_or(Path::new(""), |job| job.runs);
-        output::say(format_args!("{}: {}", self.title, counts.closing(runs, begun.elapsed())));
+        let place = self.jobs.first().map_or(Path::new(""), |job| job.runs);
+        output::say(format_args!("{}: {}", self.title, counts.closing(place, begun.elapsed())));
         counts.outcome()
     }
+
+    /// Makes a run in this process, and says how it ends.
+    fn here(
+        &self,
+        job: &Job<'_>,
+        data: &Data<'_>,
+        progress: Progress,
+        bars: &Bars,
+        stop: &AtomicBool,
+    ) -> End {
+        let attempt = || run(job, data, progress, stop);
+        // A plugin that panics costs its own run, not the table.
+        let outcome = catch_unwind(AssertUnwindSafe(attempt))
+            .unwrap_or_else(|_| Err(anyhow!("a plugin panicked (its message is above)")));
+        let (end, words) = match outcome {
+            Ok(directory) => (End::Finished, format!("finished, in {}", directory.display())),
+            Err(error) if error.is::<Interrupted>() => (End::Interrupted, error.to_string()),
+            Err(error) => (End::Failed, format!("failed: {error:#}")),
+        };
+        bars.line(&format!("{}: {words}", title(job)));
+        end
+    }
+}
+
+/// The pixels of all views of an image.
+fn pixels(recipe: &Recipe, registry: &Registry) -> Result<usize> {
+    let groups = recipe.groups(registry)?;
+    Ok(groups.iter().map(|group| group.views() * (group.size as usize).pow(2)).sum())
+}
+
+/// `table7-e seed 0`.
+fn title(job: &Job<'_>) -> String {
+    format!("{} seed {}", job.name, job.seed)
+}
+
+/// The end of a run in another process, which has said it unless it was killed.
+fn elsewhere((name, ended): (String, Result<ExitStatus>), bars: &Bars) -> End {
+    let why = match ended {
+        Ok(status) if status.success() => return End::Finished,
+        Ok(status) if status.code().is_some_and(interrupts::is_of_a_signal) => return End::Interrupted,
+        Ok(status) if status.code().is_some() => return End::Failed,
+        Ok(status) => format!("its process was ended ({status}); run the same command to go on"),
+        Err(error) => format!("{error:#}"),
+    };
+    bars.line(&format!("{name}: failed: {why}"));
+    End::Failed
+}
+
+/// The end of a run.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Finished,
+    Failed,
+    Interrupted,
 }
 
 /// The runs so far.
@@ -89,21 +239,11 @@ struct Counts {
 }
 
 impl Counts {
-    /// Counts a run, and describes its end.
-    fn add(&mut self, outcome: Result<PathBuf>) -> String {
-        match outcome {
-            Ok(directory) => {
-                self.finished += 1;
-                format!("finished, in {}", directory.display())
-            }
-            Err(error) if error.is::<Interrupted>() => {
-                self.interrupted = true;
-                error.to_string()
-            }
-            Err(error) => {
-                self.failed += 1;
-                format!("failed: {error:#}")
-            }
+    fn add(&mut self, end: End) {
+        match end {
+            End::Finished => self.finished += 1,
+            End::Failed => self.failed += 1,
+            End::Interrupted => self.interrupted = true,
         }
     }
 

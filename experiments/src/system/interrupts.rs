@@ -19,12 +19,19 @@ pub fn exit_code() -> u8 {
     OF_SIGNAL + SIGNAL.load(Ordering::Relaxed)
 }
 
-/// Has signals set [`STOP`], and says that the command stops after `unit` (`this step`). Ctrl-C again ends it at once; a
+/// True for the exit code of a command that was asked to stop.
+pub fn is_of_a_signal(code: i32) -> bool {
+    /// SIGHUP, SIGINT and SIGTERM.
+    const SIGNALS: [u8; 3] = [1, INTERRUPT, 15];
+    SIGNALS.iter().any(|signal| i32::from(OF_SIGNAL + signal) == code)
+}
+
+/// Has signals set [`STOP`], and says that the command stops after `unit` (`this step`); without one it says nothing. Ctrl-C again ends it at once; a
 /// signal that a system sends may come twice and asks for nothing more.
 ///
 /// # Errors
 /// When the system has no room for the thread that listens.
-pub fn listen(unit: &'static str) -> Result<()> {
+pub fn listen(unit: Option<&'static str>) -> Result<()> {
     #[cfg(unix)]
     unix::listen(unit)?;
     #[cfg(not(unix))]
@@ -32,11 +39,13 @@ pub fn listen(unit: &'static str) -> Result<()> {
     Ok(())
 }
 
-fn received(signal: u8, unit: &str) {
+fn received(signal: u8, unit: Option<&str>) {
     if !STOP.swap(true, Ordering::Relaxed) {
         SIGNAL.store(signal, Ordering::Relaxed);
         let hint = if signal == INTERRUPT { "; Ctrl-C again to leave at once" } else { "" };
-        output::say(format_args!("stopping after {unit}{hint}"));
+        if let Some(unit) = unit {
+            output::say(format_args!("stopping after {unit}{hint}"));
+        }
     } else if signal == INTERRUPT {
         // Whatever is on disk is whole, as after any kill.
         std::process::exit((OF_SIGNAL + INTERRUPT).into());
@@ -49,7 +58,7 @@ mod unix {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
 
-    pub fn listen(unit: &'static str) -> Result<()> {
+    pub fn listen(unit: Option<&'static str>) -> Result<()> {
         let listening = || "listening for signals";
         let mut signals = Signals::new([SIGINT, SIGTERM]).with_context(listening)?;
         // `nohup` has it ignored: a run that is started with it survives its terminal.

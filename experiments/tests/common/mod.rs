@@ -19,6 +19,10 @@ pub fn univip(arguments: &[&str], runs: &Path) -> Command {
     command.args(arguments);
     if arguments.first().is_some_and(|first| ["ablate", "run"].contains(first)) {
         command.arg("--runs").arg(runs);
+        // One after another, so that a test knows which run is being made.
+        if !arguments.contains(&"--jobs") {
+            command.args(["--jobs", "1"]);
+        }
     }
     command
 }

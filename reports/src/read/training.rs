@@ -12,17 +12,21 @@ pub struct Training {
     pub loss: BTreeMap<u64, Option<f64>>,
     /// The effective rank at the end of each epoch.
     pub rank: BTreeMap<u64, EpochEnd>,
+    /// What was measured during the training, by evaluator and metric: the value after each step at which it was.
+    pub measured: BTreeMap<(String, String), BTreeMap<u64, f64>>,
     /// The first step that was left out because the run has not so many: its line is damaged.
     pub beyond: Option<u64>,
 }
 
 /// The end of an epoch.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EpochEnd {
     /// Its last step.
     pub step: u64,
     /// exp(entropy) of the spectrum of the backbone's features; none where it was not finite.
     pub effective_rank: Option<f64>,
+    /// The shares of those features' variance in the first 1, 2, 4, 8, ... directions; empty where the run does not have them.
+    pub explained_variance: Vec<f32>,
 }
 
 impl Training {
@@ -36,6 +40,7 @@ impl Training {
                     training.steps = Some(steps);
                     training.loss.split_off(&step);
                     training.rank.retain(|_, end| end.step < step);
+                    training.measured.values_mut().for_each(|values| drop(values.split_off(&step)));
                 }
                 CourseEvent::Step { step, .. } if step >= training.steps.unwrap_or(u64::MAX) => {
                     training.beyond.get_or_insert(step);
@@ -44,9 +49,15 @@ impl Training {
                     latest = step;
                     training.loss.insert(step, total.map(f64::from));
                 }
-                CourseEvent::Epoch { epoch, effective_rank } => {
+                CourseEvent::Epoch { epoch, effective_rank, explained_variance } => {
                     let effective_rank = effective_rank.map(f64::from);
-                    training.rank.insert(epoch, EpochEnd { step: latest, effective_rank });
+                    training
+                        .rank
+                        .insert(epoch, EpochEnd { step: latest, effective_rank, explained_variance });
+                }
+                CourseEvent::Evaluation { evaluator, metric, value } => {
+                    let values = training.measured.entry((evaluator, metric)).or_default();
+                    values.extend(value.map(|value| (latest, value)));
                 }
                 CourseEvent::Other => {}
             }

@@ -35,6 +35,10 @@ fn a_table_in_markdown_has_every_column() {
 #[test]
 fn the_frames_have_every_run_and_every_number() {
     let runs = Runs::table7();
+    let mut watched = run("table7-b", "bbbbbbbbbbbb", 0, 51.0);
+    let metric = json!({"name": "top1", "value": 40.5, "protocol": "p", "split": "s", "images": 9});
+    watched.events.push(json!({"event": "evaluation", "epoch": 1, "evaluator": "knn", "metric": metric}));
+    runs.add(watched);
     runs.report(100).unwrap();
     let frame = csv(&runs, "runs.csv");
     assert_eq!(frame.height(), 9);
@@ -47,6 +51,7 @@ fn the_frames_have_every_run_and_every_number() {
     let parquet = |name: &str| ParquetReader::new(File::open(runs.out(name)).unwrap()).finish().unwrap();
     assert!(parquet("measurements.parquet").equals_missing(&frame_of(&runs)), "Parquet and the frame differ");
     let training = parquet("training.parquet");
+    assert_eq!(training.column("knn/top1").unwrap().null_count(), 31, "it was measured once");
     // Eight runs of four steps.
     assert_eq!((training.height(), number(&training, "effective_rank", 3)), (32, Some(13.0)));
     assert_eq!(texts(&parquet("recipes.parquet"), "key")[..2], ["train.epochs", "train.seed"]);

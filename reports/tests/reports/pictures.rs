@@ -2,6 +2,7 @@
 
 use crate::common::{Runs, run};
 use roxmltree::{Document, Node};
+use serde_json::json;
 
 /// A rectangle: left, top, right, bottom.
 type Place = [f64; 4];
@@ -60,6 +61,41 @@ fn no_label_is_crossed_by_a_line() {
         }
     }
     assert!(crossed > 2, "nothing was tried: {crossed}");
+}
+
+/// The heads of the panels of a training.
+fn panels(runs: &Runs) -> Vec<String> {
+    runs.report(100).unwrap();
+    let svg = runs.read("table7-curves.svg");
+    let document = Document::parse(&svg).unwrap();
+    let heads = document.descendants().filter(|node| node.attribute("font-size") == Some("13"));
+    heads.filter_map(|node| node.text()).map(str::to_string).collect()
+}
+
+#[test]
+fn a_training_shows_what_was_measured_during_it_and_the_spectrum_at_its_end() {
+    let runs = Runs::table7();
+    assert_eq!(panels(&runs), ["Total loss", "Effective rank"]);
+
+    let mut made = run("table7-e", "eeeeeeeeeeee", 0, 58.0);
+    let end = made.events.iter_mut().rev().find(|event| event["event"] == "epoch").unwrap();
+    end["explained_variance"] = json!([0.5, 0.75, 1.0]);
+    for (evaluator, metric) in
+        [("detection", "bbox_ap75"), ("detection", "bbox_ap"), ("online-probe", "top1")]
+    {
+        let metric = json!({"name": metric, "value": 50.5, "protocol": "p", "split": "s", "images": 9});
+        made.events
+            .push(json!({"event": "evaluation", "epoch": 1, "evaluator": evaluator, "metric": metric}));
+    }
+    runs.add(made);
+    let expected = [
+        "Total loss",
+        "Effective rank",
+        "AP^bb during training",
+        "online-probe top1 during training",
+        "Variance in the first directions of the features, percent, at the end",
+    ];
+    assert_eq!(panels(&runs), expected);
 }
 
 #[test]

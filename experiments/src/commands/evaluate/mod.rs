@@ -35,7 +35,7 @@ impl Evaluate {
     /// A [`UsageError`](crate::usage::UsageError) when the command cannot be used as it is; the evaluators that failed, after
     /// the others ran.
     pub fn run(&self, registry: &Registry) -> Result<u8> {
-        interrupts::listen("this evaluator")?;
+        interrupts::listen(Some("this evaluator"))?;
         let stopped = match (&self.run, &self.backbone) {
             (Some(name), _) => run::evaluate(self, name, registry, &STOP)?,
             (None, Some(path)) => file::evaluate(self, path, registry, &STOP)?,

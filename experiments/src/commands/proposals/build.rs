@@ -40,7 +40,7 @@ impl Build {
     /// # Errors
     /// [`Interrupted`] when a signal came; when no image can be read.
     pub fn run(&self, registry: &Registry) -> Result<()> {
-        interrupts::listen("these images")?;
+        interrupts::listen(Some("these images"))?;
         build(&Opened::new(&self.store, registry, &STOP)?, self.jobs.into(), &STOP)
     }
 }

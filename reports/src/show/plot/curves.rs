@@ -1,40 +1,32 @@
-//! Training: the loss and the effective rank by step.
+//! Training: the loss, the effective rank and what was measured by step, and the spectrum at the end.
 
-use super::axis::Axis;
 use super::dots::{colour, dash};
-use super::svg::{Anchor, Font, GRID, INK, QUIET, Stroke, Svg};
+use super::panel::{Across, Chart, Line, Place, panel};
+use super::svg::{Anchor, Font, INK, QUIET, Svg};
 use crate::compare::section::{RowResult, Section};
 use crate::read::run::Run;
 use crate::show::page::heading;
 use std::collections::BTreeMap;
 
 const WIDTH: f64 = 960.0;
+/// Of a panel, and with what stands above and below it.
 const HEIGHT: f64 = 270.0;
+const WHOLE_HEIGHT: f64 = 352.0;
 /// The loss of a step is noisy: it is averaged within this many equal parts of the training.
 const PARTS: u64 = 120;
 
-type Line = Vec<(f64, f64)>;
-type Curve<'a> = &'a dyn Fn(&Run) -> Line;
-
-/// A panel of losses and one of effective ranks; none if no run of the table has trained.
+/// A panel of losses, one of effective ranks, one for each evaluator that measured during the training, and one of spectra at its end
+/// where they are known; none if no run of the table has trained.
 pub fn curves(section: &Section<'_>) -> Option<String> {
     let rows: Vec<(usize, &RowResult<'_>)> =
         section.rows.iter().filter(|row| !row.random).enumerate().collect();
-    let trained = |run: &&Run| !run.training.loss.is_empty();
-    let last = |run: &Run| {
-        run.training
-            .steps
-            .into_iter()
-            .chain(run.training.loss.keys().map(|step| step.saturating_add(1)))
-            .max()
-    };
-    let runs = || rows.iter().flat_map(|(_, row)| row.runs.iter().map(|seen| seen.run)).filter(trained);
-    let steps = runs().filter_map(last).max()?;
+    let steps = trained(&rows).filter_map(last_step).max()?;
+    let charts = charts(section, &rows, steps);
 
     let title = heading(&section.plan.table, "training");
     let legend = legend(&rows);
     let top = 106.0 + 20.0 * legend.len() as f64;
-    let mut svg = Svg::new(WIDTH, top + HEIGHT + 58.0);
+    let mut svg = Svg::new(WIDTH, top + WHOLE_HEIGHT * charts.len().div_ceil(2) as f64 - 24.0);
     svg.text((24.0, 34.0), Font { size: 17.0, anchor: Anchor::Start, colour: INK, bold: true }, &title);
     let subtitle =
         "thin: each seed; thick: their mean. Rows sum different losses: compare the shape, not the height.";
@@ -51,79 +43,62 @@ pub fn curves(section: &Section<'_>) -> Option<String> {
         }
     }
     let half = (WIDTH - 64.0 - 64.0 - 32.0) / 2.0;
-    let panels: [(f64, &str, Curve<'_>); 2] =
-        [(64.0, "Total loss", &|run| loss(run, steps)), (128.0 + half, "Effective rank", &rank)];
-    for (left, head, curve) in panels {
-        let lines: Vec<(usize, Vec<Line>)> = rows
-            .iter()
-            .map(|(index, row)| {
-                (
-                    *index,
-                    row.runs.iter().map(|seen| curve(seen.run)).filter(|line| !line.is_empty()).collect(),
-                )
-            })
-            .collect();
-        let place = Panel { x: (left, left + half), y: (top, top + HEIGHT), head };
-        panel(&mut svg, &place, steps, &lines);
+    for (number, chart) in charts.iter().enumerate() {
+        let left = if number % 2 == 0 { 64.0 } else { 128.0 + half };
+        let top = top + WHOLE_HEIGHT * (number / 2) as f64;
+        panel(&mut svg, &Place { x: (left, left + half), y: (top, top + HEIGHT) }, chart);
     }
     Some(svg.finish(&title))
 }
 
-/// A panel: its place from left to right and from top to bottom, and its head.
-struct Panel<'a> {
-    x: (f64, f64),
-    y: (f64, f64),
-    head: &'a str,
+fn trained<'a>(rows: &'a [(usize, &RowResult<'_>)]) -> impl Iterator<Item = &'a Run> {
+    let runs = rows.iter().flat_map(|(_, row)| row.runs.iter().map(|seen| seen.run));
+    runs.filter(|run| !run.training.loss.is_empty())
 }
 
-fn panel(svg: &mut Svg, Panel { x, y, head }: &Panel<'_>, steps: u64, lines: &[(usize, Vec<Line>)]) {
-    let (x, y) = (*x, *y);
-    svg.text((x.0, y.0 - 12.0), Font { size: 13.0, anchor: Anchor::Start, colour: INK, bold: true }, head);
-    let across = Axis::exact(0.0, steps as f64, x.0, x.1);
-    let values = lines.iter().flat_map(|(_, lines)| lines.iter().flatten().map(|(_, value)| *value));
-    let Some(up) = Axis::around(values, y.1, y.0) else {
-        let middle = ((x.0 + x.1) / 2.0, (y.0 + y.1) / 2.0);
-        return svg.text(
-            middle,
-            Font { size: 12.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
-            "nothing recorded",
-        );
+fn last_step(run: &Run) -> Option<u64> {
+    let seen = run.training.loss.keys().map(|step| step.saturating_add(1));
+    run.training.steps.into_iter().chain(seen).max()
+}
+
+fn charts(section: &Section<'_>, rows: &[(usize, &RowResult<'_>)], steps: u64) -> Vec<Chart> {
+    let chart = |head: &str, across, curve: &dyn Fn(&Run) -> Line| {
+        let lines = |row: &RowResult<'_>| {
+            row.runs.iter().map(|seen| curve(seen.run)).filter(|line| !line.is_empty()).collect()
+        };
+        let lines = rows.iter().map(|(index, row)| (*index, lines(row))).collect();
+        Chart { head: head.into(), across, lines }
     };
-    for (tick, label) in up.ticks(5) {
-        svg.line((x.0, up.at(tick)), (x.1, up.at(tick)), GRID, 1.0, "none");
-        svg.text(
-            (x.0 - 8.0, up.at(tick) + 4.0),
-            Font { size: 11.0, anchor: Anchor::End, colour: QUIET, bold: false },
-            &label,
-        );
+    let mut charts = vec![
+        chart("Total loss", Across::Steps(steps), &|run| loss(run, steps)),
+        chart("Effective rank", Across::Steps(steps), &rank),
+    ];
+    for (head, key) in measured(section, rows) {
+        charts.push(chart(&head, Across::Steps(steps), &|run| {
+            let values = run.training.measured.get(&key).into_iter().flatten();
+            values.map(|(&step, &value)| (step as f64 + 1.0, value)).collect()
+        }));
     }
-    for (tick, label) in across.ticks(5) {
-        svg.text(
-            (across.at(tick), y.1 + 20.0),
-            Font { size: 11.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
-            &label,
-        );
+    if let Some(most) = trained(rows).map(|run| spectrum(run).len()).max().filter(|&most| most > 1) {
+        let head = "Variance in the first directions of the features, percent, at the end";
+        charts.push(chart(head, Across::Doublings(most - 1), &spectrum));
     }
-    svg.line((x.0, y.1), (x.1, y.1), QUIET, 1.0, "none");
-    svg.text(
-        ((x.0 + x.1) / 2.0, y.1 + 40.0),
-        Font { size: 12.0, anchor: Anchor::Middle, colour: QUIET, bold: false },
-        "step",
-    );
-    let place = |line: &Line| line.iter().map(|&(x, y)| (across.at(x), up.at(y))).collect::<Vec<_>>();
-    let stroke = |index, width, opacity| Stroke { colour: colour(index), width, opacity, dash: dash(index) };
-    for (index, lines) in lines.iter().filter(|(_, lines)| lines.len() > 1) {
-        for line in lines {
-            svg.path(&place(line), stroke(*index, 0.9, 0.35));
+    charts
+}
+
+/// For each evaluator that measured during the training a heading and the number to show: that of the table's column, or else its first.
+fn measured(section: &Section<'_>, rows: &[(usize, &RowResult<'_>)]) -> Vec<(String, (String, String))> {
+    let mut chosen = BTreeMap::<&String, (String, (String, String))>::new();
+    for key in trained(rows).flat_map(|run| run.training.measured.keys()) {
+        let (evaluator, metric) = key;
+        let columns = &section.plan.columns;
+        let column = columns.iter().find(|column| (&column.evaluator, &column.metric) == (evaluator, metric));
+        let head = column.map_or_else(|| format!("{evaluator} {metric}"), |column| column.head.clone());
+        if column.is_some() || !chosen.contains_key(evaluator) {
+            chosen.insert(evaluator, (format!("{head} during training"), key.clone()));
         }
     }
-    for (index, lines) in lines {
-        let mean = mean(lines);
-        svg.path(&place(&mean), stroke(*index, 2.2, 1.0));
-        if let Some(&end) = place(&mean).last() {
-            svg.dot(end, 3.5, colour(*index), true);
-        }
-    }
+    chosen.into_values().collect()
 }
 
 /// The mean loss of each part of the training, where it was finite.
@@ -140,20 +115,16 @@ fn loss(run: &Run, steps: u64) -> Line {
     parts.into_iter().map(|(part, (sum, count))| (middle(part), sum / count)).collect()
 }
 
+/// The spectrum after the last epoch: the share of the variance by the logarithm of the number of directions.
+fn spectrum(run: &Run) -> Line {
+    let end = run.training.rank.last_key_value().map(|(_, end)| &end.explained_variance);
+    let shares = end.into_iter().flatten().enumerate();
+    shares.map(|(doublings, &share)| (doublings as f64, 100.0 * f64::from(share))).collect()
+}
+
 fn rank(run: &Run) -> Line {
     let ends = run.training.rank.values();
     ends.filter_map(|end| Some((end.step as f64 + 1.0, end.effective_rank?))).collect()
-}
-
-/// The mean where every line has a point: seeds do not end together while they run.
-fn mean(lines: &[Line]) -> Line {
-    let mut points = BTreeMap::<u64, (f64, f64, usize)>::new();
-    for (x, y) in lines.iter().flatten() {
-        let point = points.entry(x.to_bits()).or_insert((*x, 0.0, 0));
-        *point = (*x, point.1 + y, point.2 + 1);
-    }
-    let whole = points.into_values().filter(|(_, _, count)| *count == lines.len());
-    whole.map(|(x, sum, count)| (x, sum / count as f64)).collect()
 }
 
 /// Names with their place, broken into lines.

@@ -3,6 +3,7 @@
 mod axis;
 mod curves;
 mod dots;
+mod panel;
 mod seconds;
 mod svg;
 mod sweep;
