@@ -168,4 +168,21 @@ mod tests {
             assert!(!text.contains("\u{1b}[2J"));
         }
     }
+
+    #[test]
+    fn of_a_run_in_another_process_the_newest_line_is_below_the_bars() {
+        let written = Arc::new(Mutex::new(String::new()));
+        let paper = Paper { width: 90, written: written.clone() };
+        let bars = Bars::on(Canvas::on(ProgressDrawTarget::term_like(Box::new(paper)), 90), "table7", 2);
+        bars.at_once(2);
+        let mut heard = bars.heard("table7-a seed 0");
+        heard.line("table7-a seed 0: epoch 1 of 2, 400 images/s, 9 s left");
+        heard.line("warning: table7-a seed 0: an image is skipped");
+        bars.runs.force_draw();
+        let text = written.lock().unwrap().clone();
+        assert!(text.contains("0 of 2 runs done, 2 at a time"), "{text}");
+        assert!(text.contains("epoch 1 of 2, 400 images/s, 9 s left"), "{text}");
+        assert!(!text.contains("skipped"), "a warning is no state: {text}");
+        heard.end();
+    }
 }

@@ -93,7 +93,7 @@ fn a_training_shows_what_was_measured_during_it_and_the_spectrum_at_its_end() {
         "Effective rank",
         "AP^bb during training",
         "online-probe top1 during training",
-        "Variance in the first directions of the features, percent, at the end",
+        "Variance in the first directions at the end, percent",
     ];
     assert_eq!(panels(&runs), expected);
 }

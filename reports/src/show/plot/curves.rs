@@ -80,7 +80,7 @@ fn charts(section: &Section<'_>, rows: &[(usize, &RowResult<'_>)], steps: u64) -
         }));
     }
     if let Some(most) = trained(rows).map(|run| spectrum(run).len()).max().filter(|&most| most > 1) {
-        let head = "Variance in the first directions of the features, percent, at the end";
+        let head = "Variance in the first directions at the end, percent";
         charts.push(chart(head, Across::Doublings(most - 1), &spectrum));
     }
     charts
