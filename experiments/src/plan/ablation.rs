@@ -166,7 +166,7 @@ pub(super) fn recipe_name(asked: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runs::Series;
+    use crate::runs::{Queue, Series};
     use std::fs;
     use univip_core::registry::Registry;
     use univip_run_format::Status;
@@ -184,6 +184,26 @@ mod tests {
         assert_eq!(at_once(&[]), rayon::current_num_threads().min(6));
         // 2 x 32 x 96^2 pixels by 64 channels.
         assert_eq!(at_once(&["network.width=64", "train.batch=32", "views.scene_size=96"]), 1);
+    }
+
+    #[test]
+    fn long_runs_begin_first_and_no_two_make_the_same_boxes() {
+        let (registry, runs) = (Registry::linked().unwrap(), tempfile::tempdir().unwrap());
+        let plan = Plan::new(&Library::at_smoke(&[]), "table7", None, &[0, 1]).unwrap();
+        let jobs = plan.jobs(runs.path(), false);
+        let mut queue = Queue::new(&jobs, &registry);
+        let mut next = |running: &[&str]| queue.next(running).map(Job::title);
+        let boxes = "table7-c seed 0";
+        assert_eq!(next(&[]).as_deref(), Some(boxes));
+        // Row (c) may be making the boxes that (d) and (e) need.
+        assert_eq!(next(&[boxes]).as_deref(), Some("table7-a seed 0"));
+        assert_eq!(next(&[boxes]).as_deref(), Some("table7-b seed 0"));
+        // It has ended.
+        assert_eq!(next(&["table7-b seed 0"]).as_deref(), Some("table7-d seed 0"));
+        assert_eq!(next(&["table7-d seed 0"]).as_deref(), Some("table7-e seed 0"));
+        assert_eq!(next(&[]).as_deref(), Some("random seed 0"));
+        assert_eq!(next(&[]).as_deref(), Some("table7-c seed 1"));
+        assert_eq!(std::iter::from_fn(|| next(&[])).count(), 5);
     }
 
     #[test]

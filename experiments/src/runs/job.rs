@@ -82,6 +82,11 @@ impl Job<'_> {
         done.trained && asked.all(|measurement| done.measured.contains(&measurement.digest))
     }
 
+    /// `table7-e seed 0`.
+    pub fn title(&self) -> String {
+        format!("{} seed {}", self.name, self.seed)
+    }
+
     /// Its directory, whether it is there or not.
     pub fn directory(&self) -> Result<PathBuf> {
         RunDirectory::find(self.runs, self.name, &self.recipe.fingerprint(), self.seed)

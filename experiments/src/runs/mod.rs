@@ -8,6 +8,7 @@ mod laps;
 mod measure;
 mod phases;
 mod processes;
+mod queue;
 mod record;
 mod run;
 mod series;
@@ -18,6 +19,8 @@ pub use directory::{Origin, RunDirectory, lock_runs, read_evaluations, read_reco
 pub use job::{Asked, Done, Job};
 pub use laps::{Laps, of_evaluation};
 pub use measure::{Measured, Probe};
+#[cfg(test)]
+pub use queue::Queue;
 #[cfg(test)]
 pub use record::begin;
 pub use record::{begin_sitting, end_sitting};

@@ -47,11 +47,17 @@ impl<'a> Processes<'a> {
         self.running.len()
     }
 
-    /// Starts one for a run, called `name`, with the arguments of this command.
+    /// The runs that they make, by name.
+    pub fn running(&self) -> Vec<&str> {
+        self.running.iter().map(|running| running.name.as_str()).collect()
+    }
+
+    /// Starts one for a run, with the arguments of this command.
     ///
     /// # Errors
     /// When the system has no room for it.
-    pub fn start(&mut self, job: &Job<'_>, name: &str) -> Result<()> {
+    pub fn start(&mut self, job: &Job<'_>) -> Result<()> {
+        let name = job.title();
         let starting = || format!("starting a process for {name}");
         let mut command = Command::new(std::env::current_exe().with_context(starting)?);
         command.args(std::env::args_os().skip(1)).arg(format!("{ONLY}{}", only(job)));
@@ -60,10 +66,10 @@ impl<'a> Processes<'a> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         child::ends_with_its_parent(&mut command);
         let mut child = command.spawn().with_context(starting)?;
-        let (said, heard) = (child.stderr.take(), self.bars.heard(name));
+        let (said, heard) = (child.stderr.take(), self.bars.heard(&name));
         let listen = move || listen(said, heard);
         let listener = thread::Builder::new().name("heard".into()).spawn(listen).with_context(starting)?;
-        self.running.push(Running { name: name.into(), child, listener });
+        self.running.push(Running { name, child, listener });
         Ok(())
     }
 

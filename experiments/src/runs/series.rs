@@ -3,12 +3,12 @@
 use super::data::Data;
 use super::job::Job;
 use super::processes::{self, Processes};
+use super::queue::{Queue, pixels};
 use super::run::run;
 use crate::observers::{Bars, Progress};
 use crate::system::{device, interrupts};
 use crate::{figures, output};
 use anyhow::{Context, Result, anyhow};
-use std::cmp::Reverse;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitStatus;
@@ -17,7 +17,6 @@ use std::time::{Duration, Instant};
 use univip_core::counted::counted;
 use univip_core::error::Interrupted;
 use univip_core::networks::leaves_threads_idle;
-use univip_core::recipe::Recipe;
 use univip_core::registry::Registry;
 
 /// The runs of a command.
@@ -88,7 +87,7 @@ impl<'a> Series<'a> {
     pub fn run(&self, data: &Data<'_>, stop: &AtomicBool) -> Outcome {
         self.all(|bars, counts| {
             for job in &self.jobs {
-                counts.add(self.here(job, data, bars.run(&title(job)), bars, stop));
+                counts.add(self.here(job, data, bars.run(&job.title()), bars, stop));
                 bars.finish_run();
                 if counts.interrupted || stop.load(Ordering::Relaxed) {
                     counts.interrupted = true;
@@ -103,16 +102,16 @@ impl<'a> Series<'a> {
         self.all(|bars, counts| {
             let threads = (rayon::current_num_threads() / at_once).max(1);
             let mut processes = Processes::new(bars, threads);
-            let mut jobs = self.longest_first(data.registry()).into_iter();
+            let mut jobs = Queue::new(&self.jobs, data.registry());
             loop {
                 bars.at_once(at_once);
                 while processes.len() < at_once && !stop.load(Ordering::Relaxed) {
-                    let Some(job) = jobs.next() else { break };
+                    let Some(job) = jobs.next(&processes.running()) else { break };
                     if job.is_finished().unwrap_or(false) {
-                        counts.add(self.here(job, data, bars.run(&title(job)), bars, stop));
+                        counts.add(self.here(job, data, bars.run(&job.title()), bars, stop));
                         bars.finish_run();
-                    } else if let Err(error) = processes.start(job, &title(job)) {
-                        bars.line(&format!("{}: failed: {error:#}", title(job)));
+                    } else if let Err(error) = processes.start(job) {
+                        bars.line(&format!("{}: failed: {error:#}", job.title()));
                         counts.add(End::Failed);
                         bars.finish_run();
                     }
@@ -125,21 +124,6 @@ impl<'a> Series<'a> {
             }
             counts.interrupted |= stop.load(Ordering::Relaxed);
         })
-    }
-
-    /// The jobs, seed by seed, those of a seed that train for longer before the others: the last ones, which leave threads idle, are short.
-    fn longest_first(&self, registry: &Registry) -> Vec<&Job<'a>> {
-        let length = |job: &Job<'_>| {
-            // What cannot be known is said when the run is made.
-            pixels(job.recipe, registry).unwrap_or(0) as u64 * job.recipe.settings.train.epochs
-        };
-        let mut jobs = Vec::new();
-        for of_seed in self.jobs.chunk_by(|one, next| one.seed == next.seed) {
-            let mut of_seed: Vec<&Job<'a>> = of_seed.iter().collect();
-            of_seed.sort_by_key(|job| Reverse(length(job)));
-            jobs.extend(of_seed);
-        }
-        jobs
     }
 
     /// Makes one run, for a process that has started this one; `live` if it shows the lines in a terminal.
@@ -158,8 +142,8 @@ impl<'a> Series<'a> {
             data.open_all(&asked.recipe)?;
         }
         let bars = Bars::of_one_run(live);
-        bars.line(&format!("{}: begins", title(job)));
-        counts.add(self.here(job, data, bars.run(&title(job)), &bars, stop));
+        bars.line(&format!("{}: begins", job.title()));
+        counts.add(self.here(job, data, bars.run(&job.title()), &bars, stop));
         Ok(counts.outcome())
     }
 
@@ -192,20 +176,9 @@ impl<'a> Series<'a> {
             Err(error) if error.is::<Interrupted>() => (End::Interrupted, error.to_string()),
             Err(error) => (End::Failed, format!("failed: {error:#}")),
         };
-        bars.line(&format!("{}: {words}", title(job)));
+        bars.line(&format!("{}: {words}", job.title()));
         end
     }
-}
-
-/// The pixels of all views of an image.
-fn pixels(recipe: &Recipe, registry: &Registry) -> Result<usize> {
-    let groups = recipe.groups(registry)?;
-    Ok(groups.iter().map(|group| group.views() * (group.size as usize).pow(2)).sum())
-}
-
-/// `table7-e seed 0`.
-fn title(job: &Job<'_>) -> String {
-    format!("{} seed {}", job.name, job.seed)
 }
 
 /// The end of a run in another process, which has said it unless it was killed.
