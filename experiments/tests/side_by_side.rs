@@ -3,11 +3,11 @@
 mod common;
 
 use anyhow::{Context, Result, ensure};
-use common::{output, run_directory, univip};
+#[cfg(unix)]
+use common::{LATE, send, univip, wait_for_steps};
+use common::{output, run_directory};
 use std::fs;
 use std::path::Path;
-
-const ROWS: [&str; 2] = ["table7-a", "table7-b"];
 
 /// Two rows in a moment.
 fn table(place: &Path, change: &str) -> Result<()> {
@@ -87,10 +87,11 @@ fn a_recipe_that_changed_meanwhile_is_refused() -> Result<()> {
     let recipes = place.path().join("mine");
     table(&recipes, "")?;
     let mine = recipes.to_str().context("a name in UTF-8")?;
-    let before = run_directory_after(mine, &place.path().join("runs"))?;
-    let only = before.trim_start_matches("mine-a-").to_string();
+    said(&ablate(mine, "2"), &place.path().join("runs"))?;
+    let directory = run_directory(&place.path().join("runs"), "mine-a")?;
+    let name = directory.file_name().context("a name")?.to_string_lossy().into_owned();
+    let only = format!("--only-run={}", name.trim_start_matches("mine-a-"));
     table(&recipes, "[optimizer]\nlr = 0.3\n")?;
-    let only = format!("--only-run={only}");
     let arguments = [&ablate(mine, "2")[..], &[only.as_str()]].concat();
     let output = output(&arguments, &place.path().join("runs"))?;
     let said = String::from_utf8(output.stderr)?;
@@ -101,41 +102,18 @@ fn a_recipe_that_changed_meanwhile_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// The name of the first row's run.
-fn run_directory_after(table: &str, runs: &Path) -> Result<String> {
-    said(&ablate(table, "2"), runs)?;
-    let directory = run_directory(runs, "mine-a")?;
-    Ok(directory.file_name().context("a name")?.to_string_lossy().into_owned())
-}
-
 #[cfg(unix)]
 #[test]
 fn all_stop_when_the_command_is_asked_to_and_go_on_to_the_same_bits() -> Result<()> {
+    const ROWS: [&str; 2] = ["table7-a", "table7-b"];
     let place = tempfile::tempdir()?;
     let [whole, runs] = ["whole", "runs"].map(|name| place.path().join(name));
-    let settings = [
-        "--set",
-        "train.epochs=6",
-        "--set",
-        "train.checkpoint_every=1000",
-        "--set",
-        "evaluators.use=[\"knn\"]",
-    ];
-    let arguments = [&ablate("table7", "2")[..], &settings].concat();
+    let arguments = [&ablate("table7", "2")[..], &LATE].concat();
     said(&arguments, &whole)?;
     for (signal, code) in [(libc::SIGTERM, Some(143)), (libc::SIGKILL, None)] {
         let mut child = univip(&arguments, &runs).stderr(std::process::Stdio::piped()).spawn()?;
-        let steps = |row: &str| {
-            let text = fs::read_to_string(run_directory(&runs, row)?.join("metrics.jsonl"))?;
-            Ok::<_, anyhow::Error>(text.matches("\"event\":\"step\"").count())
-        };
-        while ROWS.iter().any(|row| steps(row).is_ok_and(|steps| steps >= 2)).eq(&false) {
-            ensure!(child.try_wait()?.is_none(), "it ended before it could be asked to stop");
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        let process = libc::pid_t::try_from(child.id())?;
-        // SAFETY: the signal is for a process that was started here and is not waited for yet.
-        ensure!(unsafe { libc::kill(process, signal) } == 0, "no signal was sent");
+        wait_for_steps(&runs, &ROWS, &mut child)?;
+        send(signal, &child)?;
         let output = child.wait_with_output()?;
         let said = String::from_utf8(output.stderr)?;
         ensure!(output.status.code() == code, "{}: {said}", output.status);

@@ -4,46 +4,16 @@
 mod common;
 
 use anyhow::{Context, Result, ensure};
-use common::{ROW, evaluations, run_directory, stdout, univip};
+use common::{LATE, ROW, evaluations, run_directory, send, stdout, univip, wait_for_steps};
 use libc::{SIGHUP, SIGINT, SIGTERM};
 use std::io::{BufRead, BufReader, Error, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::{Command, ExitStatus, Stdio};
 
-/// A run without periodic checkpoints: only an interruption writes one.
+/// A run that only an interruption writes a checkpoint of.
 fn late() -> Vec<&'static str> {
-    let settings = [
-        "--set",
-        "train.epochs=6",
-        "--set",
-        "train.checkpoint_every=1000",
-        "--set",
-        "evaluators.use=[\"knn\"]",
-    ];
-    [&ROW[..], &settings].concat()
-}
-
-/// Waits until the run in `runs` has done some steps.
-fn wait_for_steps(runs: &Path, child: &mut Child) -> Result<()> {
-    let steps = || -> Option<usize> {
-        let run = run_directory(runs, "table7-e").ok()?;
-        let text = std::fs::read_to_string(run.join("metrics.jsonl")).ok()?;
-        Some(text.lines().filter(|line| line.contains("\"event\":\"step\"")).count())
-    };
-    while steps().is_none_or(|steps| steps < 2) {
-        ensure!(child.try_wait()?.is_none(), "it ended before it could be asked to stop");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Ok(())
-}
-
-fn send(signal: libc::c_int, child: &Child) -> Result<()> {
-    let process = libc::pid_t::try_from(child.id())?;
-    // SAFETY: the signal is for a process that was started here and is not waited for yet.
-    ensure!(unsafe { libc::kill(process, signal) } == 0, "no signal was sent");
-    Ok(())
+    [&ROW[..], &LATE].concat()
 }
 
 /// Sends signals to a run that trains, and waits for its end: the exit status and standard error. Of two signals that wait the
@@ -59,7 +29,7 @@ fn interrupted(runs: &Path, signals: &[libc::c_int]) -> Result<(ExitStatus, Stri
         });
     }
     let mut child = command.stderr(Stdio::piped()).spawn()?;
-    wait_for_steps(runs, &mut child)?;
+    wait_for_steps(runs, &["table7-e"], &mut child)?;
     let mut lines = BufReader::new(child.stderr.take().context("no standard error")?);
     let mut said = String::new();
     for signal in signals {
@@ -106,7 +76,7 @@ fn a_run_under_nohup_survives_its_terminal() -> Result<()> {
         .args(command.get_args())
         .stderr(Stdio::piped())
         .spawn()?;
-    wait_for_steps(runs.path(), &mut child)?;
+    wait_for_steps(runs.path(), &["table7-e"], &mut child)?;
     send(SIGHUP, &child)?;
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));

@@ -3,7 +3,7 @@
 use super::exit::{DONE, FAILED};
 use crate::output;
 use crate::plan::{Plan, axis};
-use crate::runs::{Data, Outcome, Series};
+use crate::runs::{Data, Outcome, Series, run_only};
 use crate::system::interrupts::{self, STOP};
 use anyhow::Result;
 use clap::Args;
@@ -53,12 +53,13 @@ impl Running {
     /// A [`RecipeError`](univip_core::error::RecipeError) when the data of a run cannot be opened: nothing is run then.
     pub fn execute(&self, plan: &Plan, title: &str, registry: &Registry) -> Result<u8> {
         let data = Data::new(registry, &self.runs);
-        let series = Series::new(title, plan.jobs(&self.runs, self.force));
+        let jobs = plan.jobs(&self.runs, self.force);
         if let Some(only) = &self.only_run {
             interrupts::listen(None)?;
-            return Ok(exit_code(series.run_only(only, self.live_lines, &data, &STOP)?));
+            return Ok(exit_code(run_only(&jobs, only, self.live_lines, &data, &STOP)?));
         }
         interrupts::listen(Some("this step"))?;
+        let series = Series::new(title, jobs);
         for why in plan.left_out() {
             output::say(format_args!("warning: {why}"));
         }

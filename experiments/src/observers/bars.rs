@@ -50,7 +50,7 @@ impl Bars {
         Progress::new(self.canvas.clone(), name)
     }
 
-    /// What is heard of a run that another process makes.
+    /// A place for the lines of a run that another process makes.
     pub fn heard(&self, name: &str) -> Heard {
         Heard::new(self.canvas.clone(), name)
     }

@@ -65,19 +65,22 @@ impl Canvas {
 
     /// A bar below the others; `clock` adds the time since it was made.
     pub fn bar(&self, name: &str, colour: &str, total: u64, clock: bool) -> ProgressBar {
-        let Layout { name: room, bar } = self.layout;
+        let bar = self.layout.bar;
         let clock = if clock { "{elapsed_precise} " } else { "" };
-        // A line that is too long for the terminal loses the words at its end.
-        let template = format!("{{prefix:<{room}!}} {{bar:{bar}.{colour}/dim}} {clock}{{wide_msg}}");
-        let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.all.add(ProgressBar::new(total).with_style(style).with_prefix(printable(name)))
+        self.add(name, &format!("{{bar:{bar}.{colour}/dim}} {clock}{{wide_msg}}"), total)
     }
 
     /// A line below the bars with the time since it was made, for words.
     pub fn words(&self, name: &str) -> ProgressBar {
-        let template = format!("{{prefix:<{}!}} {{elapsed_precise}} {{wide_msg}}", self.layout.name);
+        self.add(name, "{elapsed_precise} {wide_msg}", 0)
+    }
+
+    /// A line below the others, with `parts` after its name.
+    fn add(&self, name: &str, parts: &str, total: u64) -> ProgressBar {
+        // A line that is too long for the terminal loses the words at its end.
+        let template = format!("{{prefix:<{}!}} {parts}", self.layout.name);
         let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        self.all.add(ProgressBar::new(0).with_style(style).with_prefix(printable(name)))
+        self.all.add(ProgressBar::new(total).with_style(style).with_prefix(printable(name)))
     }
 
     /// Takes a bar away.

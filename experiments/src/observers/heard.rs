@@ -4,7 +4,7 @@ use super::canvas::Canvas;
 use indicatif::ProgressBar;
 use std::time::Duration;
 
-/// What is heard of a run: in a log each line, in a terminal the newest below the bars, with warnings and the end above them.
+/// Shows the lines of a run: in a log each of them, in a terminal the newest below the bars, with warnings and the end above them.
 pub struct Heard {
     canvas: Canvas,
     name: String,

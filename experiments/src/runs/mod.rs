@@ -24,5 +24,5 @@ pub use queue::Queue;
 #[cfg(test)]
 pub use record::begin;
 pub use record::{begin_sitting, end_sitting};
-pub use series::{Outcome, Series};
+pub use series::{Outcome, Series, run_only};
 pub use trained::{TrainedRun, recipe_of};

@@ -68,8 +68,14 @@ impl<'a> Processes<'a> {
         let mut child = command.spawn().with_context(starting)?;
         let (said, heard) = (child.stderr.take(), self.bars.heard(&name));
         let listen = move || listen(said, heard);
-        let listener = thread::Builder::new().name("heard".into()).spawn(listen).with_context(starting)?;
-        self.running.push(Running { name, child, listener });
+        match thread::Builder::new().name("heard".into()).spawn(listen) {
+            Ok(listener) => self.running.push(Running { name, child, listener }),
+            Err(error) => {
+                // Nobody would hear of its run. What it has on disk is whole, as after any kill.
+                child.kill().and_then(|()| child.wait()).with_context(starting)?;
+                return Err(error).with_context(starting);
+            }
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ impl<'a, 'b> Queue<'a, 'b> {
     /// The jobs, seed by seed, those of a seed that train for longer before the others: the last ones, which leave threads idle, are short.
     pub fn new(jobs: &'b [Job<'a>], registry: &Registry) -> Self {
         let length = |job: &&Job<'_>| {
-            // What cannot be known is said when the run is made.
+            // A recipe that names a plugin that is not linked is refused when its run is made.
             let pixels = pixels(job.recipe, registry).unwrap_or(0) as u64;
             Reverse(pixels * job.recipe.settings.train.epochs)
         };

@@ -5,7 +5,7 @@ use super::job::Job;
 use super::processes::{self, Processes};
 use super::queue::{Queue, pixels};
 use super::run::run;
-use crate::observers::{Bars, Progress};
+use crate::observers::Bars;
 use crate::system::{device, interrupts};
 use crate::{figures, output};
 use anyhow::{Context, Result, anyhow};
@@ -66,8 +66,8 @@ impl<'a> Series<'a> {
         asked.try_for_each(|asked| data.open_all(&asked.recipe))
     }
 
-    /// The number of runs that are worth making at the same time: as many as there are threads where all that are left, and train, have
-    /// steps too small for several threads; otherwise 1.
+    /// The number of runs that are worth making at the same time: as many as there are threads where the steps of all that are left are
+    /// too small for several threads; otherwise 1.
     ///
     /// # Errors
     /// When a recipe names plugins that are not linked, or no device can be used.
@@ -87,7 +87,7 @@ impl<'a> Series<'a> {
     pub fn run(&self, data: &Data<'_>, stop: &AtomicBool) -> Outcome {
         self.all(|bars, counts| {
             for job in &self.jobs {
-                counts.add(self.here(job, data, bars.run(&job.title()), bars, stop));
+                counts.add(here(job, data, bars, stop));
                 bars.finish_run();
                 if counts.interrupted || stop.load(Ordering::Relaxed) {
                     counts.interrupted = true;
@@ -107,14 +107,15 @@ impl<'a> Series<'a> {
                 bars.at_once(at_once);
                 while processes.len() < at_once && !stop.load(Ordering::Relaxed) {
                     let Some(job) = jobs.next(&processes.running()) else { break };
-                    if job.is_finished().unwrap_or(false) {
-                        counts.add(self.here(job, data, bars.run(&job.title()), bars, stop));
-                        bars.finish_run();
-                    } else if let Err(error) = processes.start(job) {
-                        bars.line(&format!("{}: failed: {error:#}", job.title()));
-                        counts.add(End::Failed);
-                        bars.finish_run();
-                    }
+                    let ended = match job.is_finished() {
+                        Ok(true) => here(job, data, bars, stop),
+                        _ => match processes.start(job) {
+                            Ok(()) => continue,
+                            Err(error) => failed(&job.title(), &error, bars),
+                        },
+                    };
+                    counts.add(ended);
+                    bars.finish_run();
                 }
                 if processes.len() == 0 {
                     break;
@@ -124,27 +125,6 @@ impl<'a> Series<'a> {
             }
             counts.interrupted |= stop.load(Ordering::Relaxed);
         })
-    }
-
-    /// Makes one run, for a process that has started this one; `live` if it shows the lines in a terminal.
-    ///
-    /// # Errors
-    /// When the plan has no such run: a recipe has changed meanwhile.
-    pub fn run_only(&self, only: &str, live: bool, data: &Data<'_>, stop: &AtomicBool) -> Result<Outcome> {
-        let place = self.jobs.iter().position(|job| processes::only(job) == only);
-        let place = place.with_context(|| {
-            format!(
-                "no run of this plan is {only}: a recipe has changed since the command began; start it anew"
-            )
-        })?;
-        let (job, mut counts) = (&self.jobs[place], Counts::default());
-        for asked in &job.asked {
-            data.open_all(&asked.recipe)?;
-        }
-        let bars = Bars::of_one_run(live);
-        bars.line(&format!("{}: begins", job.title()));
-        counts.add(self.here(job, data, bars.run(&job.title()), &bars, stop));
-        Ok(counts.outcome())
     }
 
     /// Shows the bars while `runs` makes the runs, and says the last line.
@@ -157,41 +137,66 @@ impl<'a> Series<'a> {
         output::say(format_args!("{}: {}", self.title, counts.closing(place, begun.elapsed())));
         counts.outcome()
     }
+}
 
-    /// Makes a run in this process, and says how it ends.
-    fn here(
-        &self,
-        job: &Job<'_>,
-        data: &Data<'_>,
-        progress: Progress,
-        bars: &Bars,
-        stop: &AtomicBool,
-    ) -> End {
-        let attempt = || run(job, data, progress, stop);
-        // A plugin that panics costs its own run, not the table.
-        let outcome = catch_unwind(AssertUnwindSafe(attempt))
-            .unwrap_or_else(|_| Err(anyhow!("a plugin panicked (its message is above)")));
-        let (end, words) = match outcome {
-            Ok(directory) => (End::Finished, format!("finished, in {}", directory.display())),
-            Err(error) if error.is::<Interrupted>() => (End::Interrupted, error.to_string()),
-            Err(error) => (End::Failed, format!("failed: {error:#}")),
-        };
-        bars.line(&format!("{}: {words}", job.title()));
-        end
+/// Makes one of the jobs, for a process that has started this one; `live` if it shows the lines in a terminal.
+///
+/// # Errors
+/// When there is no such job: a recipe has changed meanwhile.
+pub fn run_only(
+    jobs: &[Job<'_>],
+    only: &str,
+    live: bool,
+    data: &Data<'_>,
+    stop: &AtomicBool,
+) -> Result<Outcome> {
+    let job = jobs.iter().find(|job| processes::only(job) == only).with_context(|| {
+        format!("no run of this plan is {only}: a recipe has changed since the command began; start it anew")
+    })?;
+    for asked in &job.asked {
+        data.open_all(&asked.recipe)?;
     }
+    let (bars, mut counts) = (Bars::of_one_run(live), Counts::default());
+    bars.line(&format!("{}: begins", job.title()));
+    counts.add(here(job, data, &bars, stop));
+    Ok(counts.outcome())
+}
+
+/// Makes a run in this process, and says how it ends.
+fn here(job: &Job<'_>, data: &Data<'_>, bars: &Bars, stop: &AtomicBool) -> End {
+    let title = job.title();
+    let attempt = || run(job, data, bars.run(&title), stop);
+    // A plugin that panics costs its own run, not the table.
+    let outcome = catch_unwind(AssertUnwindSafe(attempt))
+        .unwrap_or_else(|_| Err(anyhow!("a plugin panicked (its message is above)")));
+    match outcome {
+        Ok(directory) => {
+            bars.line(&format!("{title}: finished, in {}", directory.display()));
+            End::Finished
+        }
+        Err(error) if error.is::<Interrupted>() => {
+            bars.line(&format!("{title}: {error}"));
+            End::Interrupted
+        }
+        Err(error) => failed(&title, &error, bars),
+    }
+}
+
+fn failed(title: &str, error: &anyhow::Error, bars: &Bars) -> End {
+    bars.line(&format!("{title}: failed: {error:#}"));
+    End::Failed
 }
 
 /// The end of a run in another process, which has said it unless it was killed.
 fn elsewhere((name, ended): (String, Result<ExitStatus>), bars: &Bars) -> End {
-    let why = match ended {
+    let error = match ended {
         Ok(status) if status.success() => return End::Finished,
         Ok(status) if status.code().is_some_and(interrupts::is_of_a_signal) => return End::Interrupted,
         Ok(status) if status.code().is_some() => return End::Failed,
-        Ok(status) => format!("its process was ended ({status}); run the same command to go on"),
-        Err(error) => format!("{error:#}"),
+        Ok(status) => anyhow!("its process was ended ({status}); run the same command to go on"),
+        Err(error) => error,
     };
-    bars.line(&format!("{name}: failed: {why}"));
-    End::Failed
+    failed(&name, &error, bars)
 }
 
 /// The end of a run.

@@ -26,8 +26,8 @@ pub fn is_of_a_signal(code: i32) -> bool {
     SIGNALS.iter().any(|signal| i32::from(OF_SIGNAL + signal) == code)
 }
 
-/// Has signals set [`STOP`], and says that the command stops after `unit` (`this step`); without one it says nothing. Ctrl-C again ends it at once; a
-/// signal that a system sends may come twice and asks for nothing more.
+/// Has signals set [`STOP`], and says that the command stops after `unit` (`this step`); without one it says nothing. Ctrl-C again
+/// ends it at once; a signal that a system sends may come twice and asks for nothing more.
 ///
 /// # Errors
 /// When the system has no room for the thread that listens.

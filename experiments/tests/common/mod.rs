@@ -5,10 +5,15 @@
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
+use std::time::Duration;
 
 /// A row that uses every part of the method, at the smallest scale.
 pub const ROW: [&str; 6] = ["ablate", "table7", "--row", "e", "--scale", "smoke"];
+
+/// Steps enough to be interrupted, without periodic checkpoints: only an interruption writes one.
+pub const LATE: [&str; 6] =
+    ["--set", "train.epochs=6", "--set", "train.checkpoint_every=1000", "--set", "evaluators.use=[\"knn\"]"];
 
 /// The command, in an environment that sets nothing of a recipe.
 pub fn univip(arguments: &[&str], runs: &Path) -> Command {
@@ -78,4 +83,26 @@ pub fn last_checkpoint(run: &Path) -> Result<Vec<u8>> {
 /// The measured numbers, as text.
 pub fn evaluations(run: &Path) -> Result<String> {
     Ok(fs::read_to_string(run.join("evaluations.jsonl"))?)
+}
+
+/// Waits until one of the runs in `runs`, by their names, has done some steps.
+pub fn wait_for_steps(runs: &Path, names: &[&str], child: &mut Child) -> Result<()> {
+    let steps = |name: &&str| -> Option<usize> {
+        let text = fs::read_to_string(run_directory(runs, name).ok()?.join("metrics.jsonl")).ok()?;
+        Some(text.lines().filter(|line| line.contains("\"event\":\"step\"")).count())
+    };
+    while !names.iter().filter_map(steps).any(|steps| steps >= 2) {
+        ensure!(child.try_wait()?.is_none(), "it ended before it could be asked to stop");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Sends a signal to a process.
+#[cfg(unix)]
+pub fn send(signal: libc::c_int, child: &Child) -> Result<()> {
+    let process = libc::pid_t::try_from(child.id())?;
+    // SAFETY: the signal is for a process that was started here and is not waited for yet.
+    ensure!(unsafe { libc::kill(process, signal) } == 0, "no signal was sent");
+    Ok(())
 }

@@ -12,7 +12,7 @@ pub struct Training {
     pub loss: BTreeMap<u64, Option<f64>>,
     /// The effective rank at the end of each epoch.
     pub rank: BTreeMap<u64, EpochEnd>,
-    /// What was measured during the training, by evaluator and metric: the value after each step at which it was.
+    /// The numbers of evaluations during the training, by evaluator and metric, each by the last step before it.
     pub measured: BTreeMap<(String, String), BTreeMap<u64, f64>>,
     /// The first step that was left out because the run has not so many: its line is damaged.
     pub beyond: Option<u64>,

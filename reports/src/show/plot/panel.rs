@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// Points, from left to right.
 pub type Line = Vec<(f64, f64)>;
 
-/// What a panel shows: the lines of each row, by the row's number, below a head.
+/// The contents of a panel: the lines of each row, by the row's number, below a head.
 pub struct Chart {
     pub head: String,
     pub across: Across,
@@ -68,14 +68,7 @@ pub fn panel(svg: &mut Svg, &Place { x, y }: &Place, chart: &Chart) {
             "nothing recorded",
         );
     };
-    for (tick, label) in up.ticks(5) {
-        svg.line((x.0, up.at(tick)), (x.1, up.at(tick)), GRID, 1.0, "none");
-        svg.text(
-            (x.0 - 8.0, up.at(tick) + 4.0),
-            Font { size: 11.0, anchor: Anchor::End, colour: QUIET, bold: false },
-            &label,
-        );
-    }
+    levels(svg, &up, x);
     for (tick, label) in kind.ticks(&across) {
         svg.text(
             (across.at(tick), y.1 + 20.0),
@@ -102,6 +95,18 @@ pub fn panel(svg: &mut Svg, &Place { x, y }: &Place, chart: &Chart) {
         if let Some(&end) = place(&mean).last() {
             svg.dot(end, 3.5, colour(*index), true);
         }
+    }
+}
+
+/// Draws lines from left to right at the ticks of the axis that runs upwards, each with its value.
+pub fn levels(svg: &mut Svg, up: &Axis, (left, right): (f64, f64)) {
+    for (tick, label) in up.ticks(5) {
+        svg.line((left, up.at(tick)), (right, up.at(tick)), GRID, 1.0, "none");
+        svg.text(
+            (left - 8.0, up.at(tick) + 4.0),
+            Font { size: 11.0, anchor: Anchor::End, colour: QUIET, bold: false },
+            &label,
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! A sweep: lines with intervals along one axis, a heat map of two.
 
 use super::axis::Axis;
-use super::svg::{Anchor, Font, GRID, INK, PALETTE, QUIET, Stroke, Svg};
+use super::panel::levels;
+use super::svg::{Anchor, Font, INK, PALETTE, QUIET, Stroke, Svg};
 use crate::compare::section::Section;
 use crate::compare::statistics::Summary;
 use crate::compare::sweep::row_at;
@@ -62,10 +63,7 @@ fn line(svg: &mut Svg, section: &Section<'_>, column: usize, x: (f64, f64), y: (
     let values = summaries.iter().flat_map(|(_, summary)| ends(summary)).chain(untrained);
     svg.text((x.0, y.0 - 14.0), font(13.0, Anchor::Start, INK, true), &section.columns[column].head);
     let Some(up) = Axis::around(values, y.1, y.0) else { return };
-    for (tick, label) in up.ticks(5) {
-        svg.line((x.0, up.at(tick)), (x.1, up.at(tick)), GRID, 1.0, "none");
-        svg.text((x.0 - 8.0, up.at(tick) + 4.0), font(11.0, Anchor::End, QUIET, false), &label);
-    }
+    levels(svg, &up, x);
     let step = (x.1 - x.0) / swept.values.len() as f64;
     let across = |at: usize| x.0 + step * (at as f64 + 0.5);
     let letters = (step / 7.0).max(3.0) as usize;
